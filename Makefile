@@ -1,0 +1,97 @@
+# Everything runs from .venv, which `make install` makes from the lock; nothing else has to be activated.
+# `make` alone prints what there is.
+
+PY := .venv/bin/python
+DROPSHIP := $(PY) -m dropship_dagster.cli
+ARGS ?=
+LOCK = $(PY) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev demo all generate-data deploy produce consume refresh validate verify monitor up down \
+	docker-up docker-down test test-long test-kafka bench chaos lint format lock clean
+
+help: ## Print this help
+	@awk 'BEGIN {FS = ":.*## "; print "Dropship: a streaming data platform for a drop-shipping clothing shop\n"} \
+		/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
+
+install: ## Make .venv and install the locked packages (again only when the lock changed)
+	@sh scripts/install.sh requirements.txt
+
+install-dev: ## The same with what the tests and linters need
+	@sh scripts/install.sh requirements-dev.txt
+
+demo: install ## The whole pipeline on this machine, once, with a summary; ends 0 only if every check passes
+	@$(DROPSHIP) demo $(ARGS)
+
+all: demo ## The same as demo
+
+generate-data: install ## Write the shop's CSV files to data/
+	@$(DROPSHIP) generate $(ARGS)
+
+deploy: install ## Create or migrate the warehouse's objects
+	@$(DROPSHIP) deploy $(ARGS)
+
+produce: install ## Replay the CSV files into the Kafka topics
+	@$(DROPSHIP) produce replay $(ARGS)
+
+consume: install ## Load what the topics hold into RAW
+	@$(DROPSHIP) consume $(ARGS)
+
+refresh: install ## Run the warehouse's task graph once: RAW -> STAGING -> PROD
+	@$(DROPSHIP) refresh $(ARGS)
+
+validate: install ## Run every check and write reports/validation.json
+	@$(DROPSHIP) validate $(ARGS)
+
+verify: install ## Decide whether every acknowledged event arrived exactly once
+	@$(DROPSHIP) verify $(ARGS)
+
+up: install ## Everything live: services, Dagster UI and daemon, dashboard; Ctrl-C stops it
+	@$(DROPSHIP) up $(ARGS)
+
+down: install ## Stop everything that runs for this checkout
+	@$(DROPSHIP) down
+
+monitor: install ## The dashboard alone
+	@$(DROPSHIP) monitor $(ARGS)
+
+docker-up: ## The platform in containers: Redpanda, Postgres, Dagster, dashboard
+	@docker compose version >/dev/null 2>&1 || { echo "This needs Docker with its compose plugin; make up needs neither." >&2; exit 1; }
+	docker compose up --detach --wait $(ARGS)
+
+docker-down: ## Stop the containers
+	docker compose down $(ARGS)
+
+test: install-dev ## The test suite
+	@$(PY) -m pytest -n 2 --dist loadfile -m "not slow and not apache_kafka" $(ARGS)
+
+test-long: install-dev ## The long form of every suite
+	@$(PY) -m pytest -n 2 --dist loadfile -m "not apache_kafka" $(ARGS)
+
+test-kafka: install-dev ## The contract suites against Apache Kafka (needs Java 17 and Maven)
+	@$(PY) -m pytest -m apache_kafka --timeout 600 $(ARGS)
+
+bench: install-dev ## The benchmarks, one after the other, on a quiet machine (minutes; docs/benchmarks.md)
+	@for suite in kafka_broker snowflake_server shop_generate replay load_refresh; do \
+		echo "== $$suite"; $(PY) -m dropship_dagster_tests.benchmarks.$$suite || exit 1; done
+
+chaos: install-dev ## Kills at random moments, under load, in their long form
+	@$(PY) -m pytest -m slow dropship_dagster_tests/warehouse dropship_dagster_tests/embedded $(ARGS)
+
+lint: install-dev ## Format, lint, types, layers
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+	@$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+
+format: install-dev ## Format the code
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+
+lock: install-dev ## Resolve the dependencies of pyproject.toml anew into the two lock files
+	@$(LOCK) --group build pyproject.toml -o requirements.txt
+	@$(LOCK) --group dev --group build -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+clean: ## Remove what the platform wrote (services' data, CSV files, reports); .venv stays
+	@if [ -x $(PY) ]; then $(DROPSHIP) down; fi
+	rm -rf .dropship data .data.lock reports

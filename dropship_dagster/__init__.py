@@ -1,0 +1,7 @@
+"""Dropship: a streaming data platform for a drop-shipping clothing shop.
+
+The layers, from the bottom: settings, shop, endpoints, stream, warehouse, resources, assets, checks, automation,
+and on top definitions (Dagster) and cli (the `dropship` command). `embedded` stands beside them.
+"""
+
+__version__ = "0.1.0"
