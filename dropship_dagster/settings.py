@@ -1,0 +1,193 @@
+"""All configuration, from the environment and `.env`; the only place that reads either.
+
+Every variable is described in `.env.example`. An empty KAFKA_BOOTSTRAP_SERVERS or SNOWFLAKE_ACCOUNT selects the
+embedded service of that kind (see `dropship_dagster.endpoints`); nothing else in the package depends on that choice.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from dotenv import dotenv_values
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from dropship_dagster.errors import DropshipError
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+"""The checkout (or, in an image, the working directory): `sql/` and `.env` lie here, relative paths start here."""
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,254}")
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+
+# KAFKA_ variables that are settings of this project or of Kafka's own start scripts, not of librdkafka.
+_NOT_LIBRDKAFKA = frozenset(
+    {"KAFKA_BOOTSTRAP_SERVERS", "KAFKA_HOME", "KAFKA_OPTS", "KAFKA_HEAP_OPTS", "KAFKA_LOG4J_OPTS"}
+)
+
+
+class SettingsError(DropshipError):
+    """A setting that cannot be used; the message names the variable and the fix."""
+
+
+def _identifier(value: str) -> str:
+    """Snowflake's unquoted identifiers only, upper case: they can be put into SQL without a surprise.
+
+    Source: docs.snowflake.com/en/sql-reference/identifiers-syntax
+    """
+    if not _IDENTIFIER.fullmatch(value):
+        raise ValueError(f"{value!r} is not an identifier: use letters, digits, _ and $, not beginning with a digit")
+    return value.upper()
+
+
+def _topic(value: str) -> str:
+    if not _TOPIC.fullmatch(value) or value in {".", ".."}:
+        raise ValueError(f"{value!r} is not a topic name: use up to 249 letters, digits, '.', '_' and '-'")
+    return value
+
+
+def _from_root(value: Path) -> Path:
+    return (PROJECT_ROOT / value.expanduser()).absolute()
+
+
+Identifier = Annotated[str, AfterValidator(_identifier)]
+TopicName = Annotated[str, AfterValidator(_topic)]
+Folder = Annotated[Path, AfterValidator(_from_root)]
+
+
+class _LibrdkafkaSource(PydanticBaseSettingsSource):
+    """KAFKA_SASL_MECHANISM=... -> {"sasl.mechanism": ...}: any setting of librdkafka.
+
+    Source: github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md
+    """
+
+    def __init__(self, settings_cls: type[BaseSettings], env_file: Path | None) -> None:
+        super().__init__(settings_cls)
+        self._env_file = env_file
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        variables = {**(dotenv_values(self._env_file) if self._env_file else {}), **os.environ}
+        extra = {
+            name.removeprefix("KAFKA_").lower().replace("_", "."): value
+            for name, value in variables.items()
+            if name.startswith("KAFKA_") and name not in _NOT_LIBRDKAFKA and value
+        }
+        return {"kafka_extra": extra} if extra else {}
+
+
+class Settings(BaseSettings):
+    """The platform's configuration. Immutable; secrets never show in its repr."""
+
+    model_config = SettingsConfigDict(
+        extra="ignore", frozen=True, env_ignore_empty=True, env_file_encoding="utf-8", hide_input_in_errors=True
+    )
+
+    # Where things are
+    home: Folder = Field(Path(".dropship"), validation_alias="DROPSHIP_HOME")
+    data_dir: Folder = Field(Path("data"), validation_alias="DROPSHIP_DATA_DIR")
+    reports_dir: Folder = Field(Path("reports"), validation_alias="DROPSHIP_REPORTS_DIR")
+
+    # The shop
+    customers: int = Field(1000, ge=1, validation_alias="DROPSHIP_CUSTOMERS")
+    products: int = Field(200, ge=1, validation_alias="DROPSHIP_PRODUCTS")
+    orders: int = Field(5000, ge=1, validation_alias="DROPSHIP_ORDERS")
+    seed: int = Field(42, ge=0, validation_alias="DROPSHIP_SEED")
+
+    # Kafka
+    kafka_bootstrap_servers: str = Field("", validation_alias="KAFKA_BOOTSTRAP_SERVERS")
+    kafka_extra: dict[str, str] = Field({}, repr=False)
+    customers_topic: TopicName = Field("customers", validation_alias="DROPSHIP_TOPIC_CUSTOMERS")
+    products_topic: TopicName = Field("products", validation_alias="DROPSHIP_TOPIC_PRODUCTS")
+    orders_topic: TopicName = Field("orders_events", validation_alias="DROPSHIP_TOPIC_ORDERS_EVENTS")
+    topic_partitions: int = Field(6, ge=1, le=1000, validation_alias="DROPSHIP_TOPIC_PARTITIONS")
+    topic_replication: int = Field(1, ge=1, validation_alias="DROPSHIP_TOPIC_REPLICATION")
+    topic_retention_ms: int = Field(-1, ge=-1, validation_alias="DROPSHIP_TOPIC_RETENTION_MS")
+
+    # Snowflake
+    snowflake_account: str = Field("", validation_alias="SNOWFLAKE_ACCOUNT")
+    snowflake_user: str | None = Field(None, validation_alias="SNOWFLAKE_USER")
+    snowflake_password: SecretStr | None = Field(None, validation_alias="SNOWFLAKE_PASSWORD")
+    snowflake_token: SecretStr | None = Field(None, validation_alias="SNOWFLAKE_TOKEN")
+    snowflake_private_key_path: Path | None = Field(None, validation_alias="SNOWFLAKE_PRIVATE_KEY_PATH")
+    snowflake_private_key_passphrase: SecretStr | None = Field(
+        None, validation_alias="SNOWFLAKE_PRIVATE_KEY_PASSPHRASE"
+    )
+    snowflake_host: str | None = Field(None, validation_alias="SNOWFLAKE_HOST")
+    snowflake_port: int | None = Field(None, validation_alias="SNOWFLAKE_PORT")
+    snowflake_protocol: str | None = Field(None, validation_alias="SNOWFLAKE_PROTOCOL")
+    snowflake_role: Identifier | None = Field(None, validation_alias="SNOWFLAKE_ROLE")
+    snowflake_database: Identifier = Field("DROPSHIP", validation_alias="SNOWFLAKE_DATABASE")
+    snowflake_warehouse: Identifier = Field("DROPSHIP_WH", validation_alias="SNOWFLAKE_WAREHOUSE")
+
+    # Local servers that `make up` starts
+    dagster_port: int = Field(3000, ge=1, le=65535, validation_alias="DROPSHIP_DAGSTER_PORT")
+    dashboard_port: int = Field(8501, ge=1, le=65535, validation_alias="DROPSHIP_DASHBOARD_PORT")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, dotenv_settings, _LibrdkafkaSource(settings_cls, _env_file())
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        """Read the overrides (by variable name), then the environment, then `.env` beside the code; the first wins.
+
+        DROPSHIP_ENV_FILE names another file than `.env`, or none when it is set and empty.
+
+        Raises:
+            SettingsError: a value is missing or cannot be used; names the variable.
+        """
+        try:
+            settings = cls(_env_file=_env_file(), **overrides)
+        except ValidationError as error:
+            raise SettingsError(_sentences(error)) from None
+        settings.check()
+        return settings
+
+    def check(self) -> None:
+        """What no single field can tell.
+
+        Raises:
+            SettingsError: an account without a user or without any credential; names what is missing.
+        """
+        if not self.snowflake_account:
+            return
+        if not self.snowflake_user:
+            raise SettingsError("SNOWFLAKE_ACCOUNT is set but SNOWFLAKE_USER is not: set it, or unset the account.")
+        if not (self.snowflake_private_key_path or self.snowflake_token or self.snowflake_password):
+            raise SettingsError(
+                "SNOWFLAKE_ACCOUNT is set but there is no credential: set SNOWFLAKE_PRIVATE_KEY_PATH (best), "
+                "SNOWFLAKE_TOKEN or SNOWFLAKE_PASSWORD."
+            )
+
+    @property
+    def topics(self) -> tuple[str, str, str]:
+        """The names of the three topics: customers, products, order events."""
+        return self.customers_topic, self.products_topic, self.orders_topic
+
+
+def _env_file() -> Path | None:
+    name = os.environ.get("DROPSHIP_ENV_FILE", ".env")
+    return PROJECT_ROOT / name if name else None
+
+
+def _sentences(error: ValidationError) -> str:
+    def one(problem: Mapping[str, Any]) -> str:
+        name = str(problem["loc"][0]) if problem["loc"] else "settings"
+        return f"{name}: {str(problem['msg']).removeprefix('Value error, ')}."
+
+    return " ".join(one(dict(problem)) for problem in error.errors(include_input=False, include_url=False))

@@ -1,0 +1,97 @@
+"""manifest.json: what a folder of CSV files holds and what it was made from. Written last:
+a folder with a manifest is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from dropship_dagster.shop.config import ShopConfig
+from dropship_dagster.shop.csvfile import FileFacts
+from dropship_dagster.shop.dirt import TRUTH_FILE
+from dropship_dagster.shop.errors import ShopError
+
+FILE = "manifest.json"
+FORMAT = 1
+GENERATOR = 1
+"""Raised whenever the same configuration gives other bytes than before."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The facts of a folder.
+
+    `arrival_order` says that order_events.csv is in the order in which events arrive, which is not that of their times.
+    """
+
+    generator: int
+    config: dict[str, Any]
+    files: dict[str, FileFacts]
+    arrival_order: bool
+
+    @property
+    def rows(self) -> int:
+        """Rows of all CSV files."""
+        return sum(facts.rows for name, facts in self.files.items() if name != TRUTH_FILE)
+
+    def to_json(self) -> str:
+        """The file's content."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, indent=2, ensure_ascii=False) + "\n"
+
+
+def config_values(config: ShopConfig) -> dict[str, Any]:
+    """A configuration as plain JSON values."""
+    values: dict[str, Any] = config.model_dump(mode="json", by_alias=True)
+    return values
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The folder's manifest; None when it has none.
+
+    Raises:
+        ShopError: the file is there and is not a manifest this version understands.
+    """
+    path = folder / FILE
+    try:
+        values = json.loads(path.read_bytes())
+        if values["format"] != FORMAT:
+            raise ShopError(
+                f"{path} has format {values['format']}, this version reads {FORMAT}: generate the folder anew."
+            )
+        files = {name: FileFacts(**facts) for name, facts in values["files"].items()}
+        manifest = Manifest(values["generator"], values["config"], files, bool(values["arrival_order"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ShopError(f"{path} is not a manifest ({error}): remove it, or generate the folder anew.") from error
+    for name in files:
+        if Path(name).name != name or name in ("", ".", ".."):
+            raise ShopError(f"{path} names the file {name!r}: a manifest names files of its own folder only.")
+    return manifest
+
+
+def holds(folder: Path, config: ShopConfig) -> Manifest | None:
+    """The manifest, if the folder is exactly what this configuration makes, byte for byte; else None."""
+    try:
+        manifest = read_manifest(folder)
+    except ShopError:
+        return None  # unreadable: it is made anew
+    if manifest is None or manifest.generator != GENERATOR or manifest.config != config_values(config):
+        return None
+    for name, facts in manifest.files.items():
+        path = folder / name
+        if path.is_symlink() or not path.is_file() or path.stat().st_size != facts.bytes:
+            return None
+        if file_digest(path) != facts.sha256:
+            return None
+    return manifest
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
