@@ -1,0 +1,1 @@
+"""Consumer groups with the classic protocol: membership, assignments, committed offsets. Called by `apis`."""

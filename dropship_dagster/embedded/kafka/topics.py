@@ -1,0 +1,229 @@
+"""The topics of a broker and the changes to them: each is durable before it is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import shutil
+import uuid
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from kio.schema.errors import ErrorCode
+
+from dropship_dagster.embedded.kafka.configs import SPECS, check_configs
+from dropship_dagster.embedded.kafka.errors import ApiError
+from dropship_dagster.embedded.kafka.storage.log import Disk, PartitionLog, RecoveredLog
+from dropship_dagster.embedded.kafka.storage.metadata import MetadataStore, Statement
+from dropship_dagster.embedded.kafka.storage.recovery import empty_log, recover_log
+from dropship_dagster.embedded.service import sync_folder
+
+log = logging.getLogger("kafka.topics")
+
+MOST_PARTITIONS = 1_000
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
+
+
+class Topic:
+    """A topic and its partitions."""
+
+    def __init__(self, name: str, topic_id: uuid.UUID, configs: Mapping[str, str]) -> None:
+        self.name = name
+        self.id = topic_id
+        self.partitions: list[PartitionLog] = []
+        self.configs: dict[str, str] = {}
+        self.max_message_bytes = 0
+        self.use_configs(configs)
+
+    def config(self, name: str) -> str:
+        """The value of a setting, its own or the default."""
+        return self.configs.get(name, SPECS[name].default)
+
+    def use_configs(self, configs: Mapping[str, str]) -> None:
+        """Change the settings, effective at once."""
+        self.configs = dict(configs)
+        self.max_message_bytes = int(self.config("max.message.bytes"))
+        for partition in self.partitions:
+            partition.segment_bytes = int(self.config("segment.bytes"))
+
+    def partition(self, number: int) -> PartitionLog | None:
+        """A partition, or None when the topic has none of that number."""
+        return self.partitions[number] if 0 <= number < len(self.partitions) else None
+
+
+def is_valid_name(name: str) -> bool:
+    """Kafka's rule for topic names."""
+    return name not in (".", "..") and _NAME.fullmatch(name) is not None
+
+
+class TopicRegistry:
+    """All topics, by name and by id."""
+
+    def __init__(self, folder: Path, disk: Disk, store: MetadataStore) -> None:
+        self.by_name: dict[str, Topic] = {}
+        self.by_id: dict[uuid.UUID, Topic] = {}
+        self._folder = folder
+        self._disk = disk
+        self._store = store
+        self._changing = asyncio.Lock()
+
+    def open(self) -> None:
+        """Find all topics on the disk; blocks, so it is called before anything is served."""
+        self._folder.mkdir(exist_ok=True)
+        starts = {
+            (topic_id, partition): offset
+            for topic_id, partition, offset in self._store.read(
+                "SELECT topic_id, partition, start_offset FROM log_starts"
+            )
+        }
+        for name, topic_id, partitions, configs in self._store.read("SELECT name, id, partitions, configs FROM topics"):
+            topic = Topic(name, uuid.UUID(topic_id), json.loads(configs))
+            self._make_folders(topic, 0, partitions)
+            for number in range(partitions):
+                recovered = recover_log(self._partition_folder(topic, number))
+                self._add_partition(topic, recovered, starts.get((topic.id.hex, number), 0))
+            self._add(topic)
+        self._remove_strays()
+
+    def named(self, name: str) -> Topic:
+        """The topic of a name.
+
+        Raises:
+            ApiError: there is none.
+        """
+        topic = self.by_name.get(name)
+        if topic is None:
+            raise ApiError(ErrorCode.unknown_topic_or_partition, f"There is no topic {name}.")
+        return topic
+
+    def check_new(self, name: str, partitions: int, configs: Mapping[str, str]) -> None:
+        """Check whether a topic can be created.
+
+        Raises:
+            ApiError: it cannot; says why.
+        """
+        if not is_valid_name(name):
+            raise ApiError(
+                ErrorCode.invalid_topic_exception,
+                f"Topic name '{name}' is illegal: use at most 249 of the characters a-z A-Z 0-9 . _ -",
+            )
+        if name in self.by_name:
+            raise ApiError(ErrorCode.topic_already_exists, f"Topic '{name}' already exists.")
+        if not 1 <= partitions <= MOST_PARTITIONS:
+            raise ApiError(
+                ErrorCode.invalid_partitions, f"A topic has 1 to {MOST_PARTITIONS} partitions, not {partitions}."
+            )
+        check_configs(configs)
+
+    async def create(self, name: str, partitions: int, configs: Mapping[str, str]) -> Topic:
+        """Create a topic.
+
+        Raises:
+            ApiError: it cannot be; says why.
+        """
+        async with self._changing:
+            self.check_new(name, partitions, configs)
+            topic = Topic(name, uuid.uuid4(), configs)
+            await self._disk.workers.run(partial(self._make_folders, topic, 0, partitions))
+            row = (name, topic.id.hex, partitions, json.dumps(topic.configs))
+            await self._store.write(Statement("INSERT INTO topics VALUES (?, ?, ?, ?)", [row]))
+            self._add_empty_partitions(topic, partitions)
+            self._add(topic)
+            log.info("created topic %s (%s) with %d partitions", name, topic.id, partitions)
+            return topic
+
+    async def delete(self, topic: Topic) -> None:
+        """Delete a topic, its data and the offsets that groups committed for it."""
+        async with self._changing:
+            if topic.id not in self.by_id:
+                raise ApiError(ErrorCode.unknown_topic_or_partition, f"There is no topic {topic.name}.")
+            await self._store.write(
+                Statement("DELETE FROM topics WHERE id = ?", [(topic.id.hex,)]),
+                Statement("DELETE FROM log_starts WHERE topic_id = ?", [(topic.id.hex,)]),
+                Statement("DELETE FROM committed_offsets WHERE topic = ?", [(topic.name,)]),
+            )
+            del self.by_name[topic.name], self.by_id[topic.id]
+            for partition in topic.partitions:
+                partition.close()
+            await self._disk.workers.run(partial(self._remove_folders, topic))
+            log.info("deleted topic %s (%s)", topic.name, topic.id)
+
+    async def add_partitions(self, topic: Topic, count: int) -> None:
+        """Grow a topic to so many partitions."""
+        async with self._changing:
+            present = len(topic.partitions)
+            if count <= present:
+                raise ApiError(ErrorCode.invalid_partitions, f"Topic '{topic.name}' has {present} partitions already.")
+            await self._disk.workers.run(partial(self._make_folders, topic, present, count))
+            await self._store.write(Statement("UPDATE topics SET partitions = ? WHERE id = ?", [(count, topic.id.hex)]))
+            self._add_empty_partitions(topic, count)
+            log.info("topic %s has %d partitions now", topic.name, count)
+
+    async def set_configs(self, topic: Topic, configs: Mapping[str, str]) -> None:
+        """Replace the settings of a topic by checked ones."""
+        async with self._changing:
+            await self._store.write(
+                Statement("UPDATE topics SET configs = ? WHERE id = ?", [(json.dumps(dict(configs)), topic.id.hex)])
+            )
+            topic.use_configs(configs)
+
+    async def delete_records(self, topic: Topic, partition: int, offset: int) -> None:
+        """Delete the records of a partition before an offset, for ever."""
+        await self._store.write(
+            Statement("INSERT OR REPLACE INTO log_starts VALUES (?, ?, ?)", [(topic.id.hex, partition, offset)])
+        )
+        await topic.partitions[partition].delete_before(offset)
+
+    def logs(self) -> list[PartitionLog]:
+        """The logs of all partitions."""
+        return [partition for topic in self.by_name.values() for partition in topic.partitions]
+
+    def _add(self, topic: Topic) -> None:
+        self.by_name[topic.name] = self.by_id[topic.id] = topic
+
+    def _topic_folder(self, topic: Topic) -> Path:
+        return self._folder / topic.id.hex
+
+    def _partition_folder(self, topic: Topic, number: int) -> Path:
+        return self._topic_folder(topic) / str(number)
+
+    def _add_empty_partitions(self, topic: Topic, count: int) -> None:
+        """Give a topic as many partitions as that."""
+        while len(topic.partitions) < count:
+            folder = self._partition_folder(topic, len(topic.partitions))
+            self._add_partition(topic, empty_log(folder), 0)
+
+    def _add_partition(self, topic: Topic, recovered: RecoveredLog, start_offset: int) -> None:
+        number = len(topic.partitions)
+        folder = self._partition_folder(topic, number)
+        segment_bytes = int(topic.config("segment.bytes"))
+        topic.partitions.append(
+            PartitionLog(topic.name, number, folder, self._disk, recovered, start_offset, segment_bytes)
+        )
+
+    def _make_folders(self, topic: Topic, first: int, count: int) -> None:
+        folder = self._topic_folder(topic)
+        if not folder.exists():
+            folder.mkdir()
+            sync_folder(self._folder)
+        missing = [path for number in range(first, count) if not (path := folder / str(number)).exists()]
+        for path in missing:
+            path.mkdir()
+        if missing:
+            sync_folder(folder)
+
+    def _remove_folders(self, topic: Topic) -> None:
+        for partition in topic.partitions:
+            partition.forget_files()
+        shutil.rmtree(self._topic_folder(topic), ignore_errors=True)
+
+    def _remove_strays(self) -> None:
+        """Folders of topics whose creation or deletion was cut short."""
+        known = {topic_id.hex for topic_id in self.by_id}
+        for path in self._folder.iterdir():
+            if path.name not in known:
+                log.info("removing %s, which belongs to no topic", path)
+                shutil.rmtree(path, ignore_errors=True)

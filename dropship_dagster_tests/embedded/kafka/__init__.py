@@ -1,0 +1,1 @@
+"""Tests of the embedded Kafka broker: real clients against real processes."""
