@@ -1,0 +1,137 @@
+"""`python -m dropship_dagster.embedded.snowflake`: start, serve, stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime as dt
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from ..service import (
+    DataDir,
+    ServiceError,
+    announce,
+    configure_logging,
+    fail,
+    port_error,
+    service_parser,
+    write_atomically,
+)
+
+SERVICE = "embedded warehouse"
+ACCOUNT, USER, DATABASE = "embedded", "DROPSHIP", "DROPSHIP"
+_GRACE_SECONDS = 5
+
+log = logging.getLogger("warehouse")
+
+
+def _password(folder: Path) -> str:
+    """The password, made at the first start and kept for ever."""
+    path = folder / "password"
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        password = secrets.token_urlsafe(24)
+        write_atomically(path, password.encode() + b"\n")
+        return password
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        # asyncio turns Nagle off only where the protocol is named; with it on, every answer waits 40 ms
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(256)
+    except OSError as error:
+        raise port_error(SERVICE, host, port, error) from error
+    return listening
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run until a signal; the exit code."""
+    parser = service_parser("snowflake", "A Snowflake-wire server on DuckDB, for this machine.")
+    parser.add_argument("--memory-limit", default="2GB", help="DuckDB's memory (%(default)s)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 2, help="DuckDB's threads (%(default)s)")
+    parser.add_argument(
+        "--idle-transaction-seconds", type=float, default=300.0,
+        help="roll back a transaction whose session does nothing for so long (%(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--contended-transaction-seconds", type=float, default=5.0,
+        help="the same, when another session waits for one of its locks (%(default)s)",
+    )  # fmt: skip
+    options = parser.parse_args(arguments)
+    configure_logging(options.log_level)
+    try:
+        folder = DataDir.acquire(options.data_dir.absolute(), SERVICE)
+        listening = _listen(options.host, options.port)
+    except ServiceError as error:
+        return fail(error)
+    return _serve(folder, listening, options)
+
+
+def _serve(folder: DataDir, listening: socket.socket, options: argparse.Namespace) -> int:
+    import uvicorn
+
+    from .clients import Clients
+    from .engine import Engine
+    from .server import Server
+
+    engine = Engine(folder.path, memory_limit=options.memory_limit, threads=options.threads, account=ACCOUNT, user=USER)
+    if not engine.catalog.has_database(DATABASE):
+        with engine.store.control() as connection:
+            engine.catalog.create_database(connection, DATABASE)
+        engine.catalog.reload()
+    password = _password(folder.path)
+    clients = Clients(engine, password, options.idle_transaction_seconds, options.contended_transaction_seconds)
+    engine.scheduler.start()
+    config = uvicorn.Config(
+        Server(engine, clients).app, log_config=None, access_log=False, timeout_keep_alive=75,
+        timeout_graceful_shutdown=_GRACE_SECONDS, lifespan="off",
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    host, port = listening.getsockname()[:2]
+
+    async def run() -> None:
+        stops = 0
+
+        def stop() -> None:
+            nonlocal stops
+            stops += 1
+            if stops > 1:
+                os._exit(1)
+            log.info("stopping")
+            server.should_exit = True
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop)
+        serving = asyncio.create_task(server._serve(sockets=[listening]))
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.005)
+        folder.publish({
+            "pid": os.getpid(), "host": host, "port": port, "protocol": "http", "account": ACCOUNT, "user": USER,
+            "password": password, "database": DATABASE, "version": version("dropship"),
+            "started_at": dt.datetime.now(dt.UTC).isoformat(),
+        })  # fmt: skip
+        announce(host, port)
+        log.info("serving on %s:%s", host, port)
+        await serving
+
+    asyncio.run(run())
+    clients.close()
+    engine.close()
+    log.info("stopped")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

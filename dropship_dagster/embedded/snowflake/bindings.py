@@ -1,0 +1,79 @@
+"""Bound parameters of a request, as constants of their type.
+
+The wire sends every value as text: days and times as numbers since the epoch, binaries in hexadecimal.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from sqlglot import exp
+
+from .errors import SnowflakeError
+from .translate.functions import fill
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+Values = Mapping[str, Mapping[str, Any]]
+"""Parameter name ("1", "2", ... or a word) -> {"type": ..., "value": ...}."""
+
+
+def _moment(nanoseconds: str) -> dt.datetime:
+    return _EPOCH + dt.timedelta(microseconds=int(nanoseconds) // 1000)
+
+
+def python_value(kind: str, value: str | None) -> object:
+    """The value as Python has it; for batches that become an Arrow table."""
+    if value is None:
+        return None
+    match kind:
+        case "FIXED":
+            return value
+        case "REAL":
+            return float(value)
+        case "BOOLEAN":
+            return value.lower() in ("true", "1")
+        case "BINARY":
+            return bytes.fromhex(value)
+        case "DATE":
+            return (_EPOCH + dt.timedelta(milliseconds=int(value))).date()
+        case "TIME":
+            return _moment(value).time()
+        case "TIMESTAMP_NTZ":
+            return _moment(value).replace(tzinfo=None)
+        case "TIMESTAMP_LTZ":
+            return _moment(value)
+        case "TIMESTAMP_TZ":
+            return _moment(value.partition(" ")[0])
+        case _:
+            return value
+
+
+_DUCKDB = {
+    "REAL": "DOUBLE", "DATE": "DATE", "TIME": "TIME", "TIMESTAMP_NTZ": "TIMESTAMP", "TIMESTAMP_LTZ": "TIMESTAMPTZ",
+    "TIMESTAMP_TZ": "TIMESTAMPTZ", "BOOLEAN": "BOOLEAN",
+}  # fmt: skip
+
+
+def constant(bindings: Values, name: str) -> exp.Expr:
+    """The parameter as a constant of a translated tree.
+
+    Raises:
+        SnowflakeError: 002049, nothing is bound to it.
+    """
+    bound = bindings.get(name)
+    if bound is None:
+        raise SnowflakeError(f"SQL compilation error:\nBind variable :{name} not set.", 2049, "42601")
+    kind, value = bound["type"], python_value(bound["type"], bound["value"])
+    if value is None:
+        return exp.null()
+    if kind == "FIXED":
+        number = exp.Literal.number(str(value).lstrip("-"))
+        return exp.Paren(this=exp.Neg(this=number)) if str(value).startswith("-") else number
+    if isinstance(value, bytes):
+        return fill(f"from_hex('{value.hex()}')", [])
+    target = _DUCKDB.get(kind)
+    if target:
+        return exp.Cast(this=exp.Literal.string(str(value)), to=exp.DataType.build(target, dialect="duckdb"))
+    return exp.Literal.string(str(value))

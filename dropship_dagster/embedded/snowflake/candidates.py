@@ -1,0 +1,245 @@
+"""MERGE and multi-table INSERT: first every row with what becomes of it, then one statement a branch.
+
+All conditions and values are evaluated in one query over the state before the statement, as Snowflake does, into a
+DuckDB temporary table; UPDATE, DELETE and INSERT then address rows by DuckDB's row id. Tables with triggers (streams)
+cannot take DuckDB's own MERGE.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from .assignment import converted
+from .catalog import kind_of
+from .errors import SnowflakeError, refuse
+from .names import Name, quote
+from .plans import Step
+from .targets import identifier
+from .translate.rewriter import invalid_identifier
+from .translate.translator import render, translate
+from .translate.typed import DONE
+
+if TYPE_CHECKING:
+    from .session import Session
+
+_TABLE = "temp.main._candidates"
+_ROW, _BRANCH = "_ROW", "_BRANCH"
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One WHEN of a MERGE: its number, what it does, and which candidate columns hold its values."""
+
+    number: int
+    action: str
+    columns: list[str]
+    values: list[str]
+
+
+def table_exists(session: Session, name: Name) -> bool:
+    return kind_of(session.connection, session.stored(name)) is not None
+
+
+def _only_in(branch: int, value: exp.Expr) -> exp.Expr:
+    """A value that is evaluated for the rows of its branch alone, so that it cannot fail for others."""
+    test = exp.EQ(this=exp.column(_BRANCH), expression=exp.Literal.number(branch))
+    test.meta[DONE] = True
+    return exp.Case(ifs=[exp.If(this=test, true=value.copy())])
+
+
+def _materialise(session: Session, select: exp.Select) -> tuple[Step, dict[str, str]]:
+    """The step that makes the candidates, and the DuckDB types of their columns."""
+    query = render(translate(select, session))
+    described = session.describe_query(query)
+    return Step(f"CREATE OR REPLACE TEMPORARY TABLE {_TABLE} AS {query}"), dict(described)
+
+
+def merge(session: Session, target: Name, tree: exp.Merge) -> tuple[Step, ...]:
+    """The steps of a MERGE, its counts labelled by Snowflake's column names."""
+    alias = tree.this.alias_or_name
+    row = exp.column(exp.to_identifier("rowid"), table=exp.to_identifier(alias, quoted=_quoted(tree.this)))
+    matched = exp.Not(this=exp.Is(this=row.copy(), expression=exp.null()))
+    unmatched = exp.Is(this=row.copy(), expression=exp.null())
+    case = exp.Case()
+    outputs: list[exp.Expr] = []
+    branches: list[Branch] = []
+    for number, when in enumerate(_whens(tree)):
+        if when.args.get("source"):
+            refuse("WHEN NOT MATCHED BY SOURCE")
+        condition: exp.Expr = matched.copy() if when.args.get("matched") else unmatched.copy()
+        if when.args.get("condition") is not None:
+            condition = exp.and_(condition, exp.paren(when.args["condition"].copy()))
+        case.append("ifs", exp.If(this=condition, true=exp.Literal.number(number)))
+        branch, values = _branch(number, when)
+        branches.append(branch)
+        outputs.extend(
+            exp.alias_(_only_in(number, value), name) for name, value in zip(branch.values, values, strict=True)
+        )
+    inserts = any(branch.action == "inserted" for branch in branches)
+    select = exp.Select(expressions=[exp.alias_(row, _ROW), exp.alias_(case, _BRANCH), *outputs])
+    select.set("from_", exp.From(this=tree.args["using"].copy()))
+    join = exp.Join(this=tree.this.copy(), on=tree.args["on"].copy())
+    if inserts:
+        join.set("side", "LEFT")
+    select.set("joins", [join])
+    if tree.args.get("with_"):
+        select.set("with_", tree.args["with_"].copy())
+    made, kinds = _materialise(session, select)
+    stored = session.stored(target)
+    changes = sorted(
+        (_change(session, stored, branch, kinds) for branch in branches),
+        key=lambda step: _COUNT_ORDER.index(step.label or ""),
+    )
+    return (made, *_guard(branches), *changes)
+
+
+_COUNT_ORDER = ["number of rows inserted", "number of rows updated", "number of rows deleted"]
+
+
+def _quoted(table: exp.Expr) -> bool:
+    alias = table.args.get("alias")
+    identifier = alias.this if alias is not None else table.this
+    return bool(identifier.args.get("quoted"))
+
+
+def _whens(tree: exp.Merge) -> list[exp.When]:
+    whens = tree.args["whens"]
+    return list(whens.expressions) if isinstance(whens, exp.Whens) else list(whens)
+
+
+def _branch(number: int, when: exp.When) -> tuple[Branch, list[exp.Expr]]:
+    then = when.args["then"]
+    if isinstance(then, exp.Update):
+        columns = [identifier(assignment.this) for assignment in then.expressions]
+        values = [assignment.expression for assignment in then.expressions]
+        action = "updated"
+    elif isinstance(then, exp.Insert):
+        if not isinstance(then.expression, exp.Tuple):
+            refuse("MERGE with INSERT ALL BY NAME")
+        columns = [identifier(column) for column in then.this.expressions] if then.this else []
+        values = list(then.expression.expressions)
+        action = "inserted"
+        if columns and len(columns) != len(values):
+            raise SnowflakeError(
+                "SQL compilation error:\nInsert value list does not match column list expecting "
+                f"{len(columns)} but got {len(values)}",
+                2020,
+                "21S01",
+            )
+    else:
+        columns, values, action = [], [], "deleted"
+    return Branch(number, action, columns, [f"_V{number}_{index}" for index in range(len(values))]), values
+
+
+def _guard(branches: list[Branch]) -> list[Step]:
+    """Counts the target rows that several source rows change, one of them by an update."""
+    updates = [branch.number for branch in branches if branch.action == "updated"]
+    changes = [branch.number for branch in branches if branch.action != "inserted"]
+    if not updates:
+        return []
+    query = (
+        f"SELECT count(*) FROM (SELECT {_ROW} FROM {_TABLE} WHERE {_BRANCH} IN ({_numbers(changes)}) GROUP BY {_ROW} "
+        f"HAVING count(*) > 1 AND count_if({_BRANCH} IN ({_numbers(updates)})) > 0)"
+    )
+    return [Step(query, guard=True)]
+
+
+def _numbers(values: list[int]) -> str:
+    return ", ".join(str(value) for value in values)
+
+
+def _values(session: Session, target: Name, columns: list[str], values: list[str], kinds: dict[str, str]) -> list[str]:
+    """The candidate columns as expressions of the types that the target's columns want."""
+    every = session.columns_of(target)
+    wanted = dict(every)
+    names = columns or [column for column, _ in every]
+    unknown = next((column for column in names if column not in wanted), None)
+    if unknown is not None:
+        raise invalid_identifier(unknown)
+    if len(names) != len(values):
+        raise SnowflakeError(
+            "SQL compilation error:\nInsert value list does not match column list expecting "
+            f"{len(names)} but got {len(values)}",
+            2020,
+            "21S01",
+        )
+    return [
+        converted(f"c.{value}", kinds[value], column, wanted[column], loading=False)
+        for column, value in zip(names, values, strict=True)
+    ]
+
+
+def _change(session: Session, target: Name, branch: Branch, kinds: dict[str, str]) -> Step:
+    """The statement of one branch of a MERGE."""
+    table, where, label = target.sql, f"c.{_BRANCH} = {branch.number}", f"number of rows {branch.action}"
+    if branch.action == "deleted":
+        return Step(f"DELETE FROM {table} AS t USING {_TABLE} AS c WHERE t.rowid = c.{_ROW} AND {where}", label)
+    values = _values(session, target, branch.columns, branch.values, kinds)
+    if branch.action == "updated":
+        pairs = zip(branch.columns, values, strict=True)
+        assignments = ", ".join(f"{quote(column)} = {value}" for column, value in pairs)
+        return Step(
+            f"UPDATE {table} AS t SET {assignments} FROM {_TABLE} AS c WHERE t.rowid = c.{_ROW} AND {where}", label
+        )
+    columns = f"({', '.join(quote(column) for column in branch.columns)})" if branch.columns else ""
+    return Step(f"INSERT INTO {table} {columns} SELECT {', '.join(values)} FROM {_TABLE} AS c WHERE {where}", label)
+
+
+def multi_insert(session: Session, names: list[Name], tree: exp.MultitableInserts) -> tuple[Step, ...]:
+    """INSERT ALL and INSERT FIRST; docs.snowflake.com/en/sql-reference/sql/insert-multi-table."""
+    first = str(tree.args.get("kind")).upper() == "FIRST"
+    source = tree.args["source"]
+    outputs: list[exp.Expr] = []
+    tests: list[str] = []
+    inserts: list[tuple[Name, list[str], list[str], str]] = []
+    for index, (name, branch) in enumerate(zip(names, tree.expressions, strict=True)):
+        if branch.expression is not None:
+            tests.append(f"_W{len(tests)}")
+            condition = exp.Coalesce(this=exp.paren(branch.expression.copy()), expressions=[exp.false()])
+            outputs.append(exp.alias_(condition, tests[-1]))
+        where = _condition(tests, first=first, otherwise=bool(branch.args.get("else_")))
+        insert = branch.this
+        columns = [identifier(item) for item in insert.this.expressions] if isinstance(insert.this, exp.Schema) else []
+        if insert.expression is None:
+            values = ["*"]
+        else:
+            given = insert.expression.expressions[0].expressions
+            values = [f"_V{index}_{number}" for number in range(len(given))]
+            guard = exp.column(tests[-1]) if tests and not branch.args.get("else_") else exp.true()
+            outputs.extend(
+                exp.alias_(exp.Case(ifs=[exp.If(this=guard.copy(), true=value.copy())]), column)
+                for column, value in zip(values, given, strict=True)
+            )
+        inserts.append((name, columns, values, where))
+    alias = exp.TableAlias(this=exp.to_identifier("SOURCE"))
+    select = exp.Select(expressions=[exp.Star(), *outputs])
+    select.set("from_", exp.From(this=exp.Subquery(this=source.copy(), alias=alias)))
+    made, kinds = _materialise(session, select)
+    steps = [made]
+    if tree.args.get("overwrite"):
+        steps.extend(Step(f"DELETE FROM {session.stored(name).sql}") for name in dict.fromkeys(names))
+    added = [f"_V{i}_{n}" for i, (_, _, values, _) in enumerate(inserts) for n in range(len(values)) if values != ["*"]]
+    for name, columns, values, where in inserts:
+        stored = session.stored(name)
+        if values == ["*"]:
+            extra = ", ".join([*tests, *added])
+            chosen = f"* EXCLUDE ({extra})" if extra else "*"
+        else:
+            chosen = ", ".join(_values(session, stored, columns, values, kinds))
+        listed = f"({', '.join(quote(column) for column in columns)})" if columns else ""
+        query = f"INSERT INTO {stored.sql} {listed} SELECT {chosen} FROM {_TABLE} AS c WHERE {where}"
+        steps.append(Step(query, f"number of rows inserted into {name.name}"))
+    return tuple(steps)
+
+
+def _condition(tests: list[str], *, first: bool, otherwise: bool) -> str:
+    """Which candidate rows a branch takes, given the conditions up to and including its own."""
+    if otherwise:
+        return " AND ".join(f"NOT {test}" for test in tests)
+    if not tests:
+        return "TRUE"
+    before = [f"NOT {test}" for test in tests[:-1]] if first else []
+    return " AND ".join([tests[-1], *before])

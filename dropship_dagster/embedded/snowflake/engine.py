@@ -1,0 +1,65 @@
+"""Everything that is there once in a server: the store, the catalogue, streams, locks and tasks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from .account import Account
+from .catalog import Catalog
+from .locks import LockManager
+from .names import Name
+from .plans import Plans
+from .session import Session
+from .store import Store
+from .streams import Streams
+from .task_runs import Scheduler
+from .tasks import Tasks
+
+
+class Engine:
+    """The warehouse without its network side."""
+
+    def __init__(self, folder: Path, *, memory_limit: str, threads: int, account: str, user: str) -> None:
+        self.account, self.user = account, user
+        self.store = Store(folder, memory_limit, threads)
+        self.catalog = Catalog(self.store)
+        self.streams = Streams(self.store)
+        self.locks = LockManager()
+        self.objects = Account(self.store)
+        self.tasks = Tasks(self.store)
+        self.scheduler = Scheduler(self)
+        self.definitions = threading.RLock()
+        self._guard = threading.Lock()
+        self.commits = 0
+        self.version = 0
+        self.plans = Plans()
+        self._written: dict[Name, int] = {}
+
+    def connect(
+        self, *, database: str | None = None, schema: str | None = None, role: str | None = None,
+        warehouse: str | None = None, parameters: Mapping[str, object] | None = None,
+    ) -> Session:  # fmt: skip
+        return Session(self, database=database, schema=schema, role=role, warehouse=warehouse, parameters=parameters)
+
+    def committed(self, tables: Iterable[Name]) -> None:
+        """Number a commit that changed these tables."""
+        with self._guard:
+            self.commits += 1
+            self._written.update(dict.fromkeys(tables, self.commits))
+        self.scheduler.wake()
+
+    def defined(self) -> None:
+        """A definition has changed: what was translated before is not to be used again."""
+        with self._guard:
+            self.version += 1
+
+    def last_write(self, table: Name) -> int:
+        """The number of the last commit that changed the table; 0 for none since the start."""
+        return self._written.get(table, 0)
+
+    def close(self) -> None:
+        """Stop the tasks and write everything into the file."""
+        self.scheduler.stop()
+        self.store.close()

@@ -1,0 +1,116 @@
+-- Snowflake functions that DuckDB lacks or answers differently. Called by translate/functions.py with the same names.
+
+-- A failure as a cast that cannot succeed: unlike error() it has no side effect, so aliases of it can be used again.
+CREATE OR REPLACE MACRO sf_fail(message) AS CAST('failure: ' || message AS INTEGER);
+CREATE OR REPLACE MACRO sf_fail_text(message) AS CAST(sf_fail(message) AS VARCHAR);
+
+-- Numbers: DuckDB also reads 0x1F and 1_000, which are no numbers in Snowflake.
+CREATE OR REPLACE MACRO sf_is_number(t) AS regexp_full_match(trim(t), '[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?');
+CREATE OR REPLACE MACRO sf_number_text(t) AS
+    CASE WHEN t IS NULL OR sf_is_number(t) THEN t
+         ELSE sf_fail_text('Could not convert string ''' || t || ''' to DECIMAL') END;
+CREATE OR REPLACE MACRO sf_try_number_text(t) AS CASE WHEN sf_is_number(t) THEN trim(t) END;
+CREATE OR REPLACE MACRO sf_divide(a, b, s1, s2, s) AS
+    CASE WHEN b = 0 THEN sf_fail('division by zero' || left(CAST(b AS VARCHAR), 0))
+         ELSE sign(a) * sign(b) * (
+             (abs(a * (10::HUGEINT ** s1)::HUGEINT)::HUGEINT * (10::HUGEINT ** (s - s1 + s2))::HUGEINT * 2
+                 + abs(b * (10::HUGEINT ** s2)::HUGEINT)::HUGEINT)
+             // (2 * abs(b * (10::HUGEINT ** s2)::HUGEINT)::HUGEINT)) END;
+CREATE OR REPLACE MACRO sf_divide_float(a, b) AS
+    CASE WHEN b = 0 THEN sf_fail('division by zero' || left(CAST(b AS VARCHAR), 0)) ELSE a::DOUBLE / b::DOUBLE END;
+CREATE OR REPLACE MACRO sf_modulo(a, b) AS CASE WHEN b = 0 THEN sf_fail('division by zero' || left(CAST(b AS VARCHAR), 0)) ELSE a % b END;
+
+-- Text
+CREATE OR REPLACE MACRO sf_boolean(t) AS
+    CASE WHEN t IS NULL THEN NULL
+         WHEN lower(t) IN ('true', 't', 'yes', 'y', 'on', '1') THEN TRUE
+         WHEN lower(t) IN ('false', 'f', 'no', 'n', 'off', '0') THEN FALSE
+         ELSE CAST(sf_fail_text('Could not convert string ''' || t || ''' to BOOL') AS BOOLEAN) END;
+CREATE OR REPLACE MACRO sf_try_boolean(t) AS
+    CASE WHEN lower(t) IN ('true', 't', 'yes', 'y', 'on', '1') THEN TRUE
+         WHEN lower(t) IN ('false', 'f', 'no', 'n', 'off', '0') THEN FALSE END;
+CREATE OR REPLACE MACRO sf_initcap(t) AS
+    list_aggregate(list_transform(regexp_extract_all(lower(t), '[\pL\pN]+|[^\pL\pN]+'),
+        lambda w: upper(w[1]) || w[2:]), 'string_agg', '');
+CREATE OR REPLACE MACRO sf_split_part(t, d, n) AS
+    CASE WHEN d = '' THEN CASE WHEN n IN (0, 1, -1) THEN t ELSE '' END
+         ELSE split_part(t, d, CASE WHEN n = 0 THEN 1 ELSE n END) END;
+CREATE OR REPLACE MACRO sf_text_of_timestamp(t) AS strftime(t, '%Y-%m-%d %H:%M:%S.%g');
+CREATE OR REPLACE MACRO sf_text_of_timestamptz(t) AS
+    strftime(t, '%Y-%m-%d %H:%M:%S.%g ') || replace(rpad(strftime(t, '%z'), 5, '0'), ':', '');
+CREATE OR REPLACE MACRO sf_text_of_double(d) AS
+    CASE WHEN d = trunc(d) AND abs(d) < 1e15 THEN d::BIGINT::VARCHAR
+         WHEN isinf(d) THEN CASE WHEN d > 0 THEN 'inf' ELSE '-inf' END
+         WHEN isnan(d) THEN 'NaN' ELSE d::VARCHAR END;
+
+-- Times. Snowflake reads ISO 8601 and whole numbers as seconds, milli-, micro- or nanoseconds by their size.
+CREATE OR REPLACE MACRO sf_is_timestamp(t) AS regexp_full_match(trim(t),
+    '\d{4}-\d{1,2}-\d{1,2}([T ]\d{1,2}(:\d{2}(:\d{2}(\.\d{0,9})?)?)?)?( ?(Z|[+-]\d{1,2}(:?\d{2})?))?');
+CREATE OR REPLACE MACRO sf_is_zoned(t) AS regexp_matches(trim(t), '\d[T ].*(Z|[+-]\d{1,2}(:?\d{2})?)$');
+CREATE OR REPLACE MACRO sf_without_zone(t) AS
+    regexp_replace(trim(t), '([T ]\d[0-9:.]*) ?(Z|[+-]\d{1,2}(:?\d{2})?)$', '\1');
+CREATE OR REPLACE MACRO sf_full_time(t) AS
+    CASE WHEN regexp_full_match(t, '.*[T ]\d{1,2}') THEN t || ':00:00'
+         WHEN regexp_full_match(t, '.*[T ]\d{1,2}:\d{2}') THEN t || ':00' ELSE t END;
+CREATE OR REPLACE MACRO sf_epoch_of(n) AS
+    CASE WHEN abs(n) < 31536000000 THEN make_timestamp(n * 1000000)
+         WHEN abs(n) < 31536000000000 THEN make_timestamp(n * 1000)
+         WHEN abs(n) < 31536000000000000 THEN make_timestamp(n)
+         ELSE make_timestamp(n // 1000) END;
+CREATE OR REPLACE MACRO sf_try_timestamp(t) AS
+    CASE WHEN sf_is_timestamp(t) THEN TRY_CAST(sf_full_time(sf_without_zone(t)) AS TIMESTAMP)
+         WHEN regexp_full_match(trim(t), '-?\d{1,18}') THEN sf_epoch_of(TRY_CAST(trim(t) AS BIGINT)) END;
+CREATE OR REPLACE MACRO sf_timestamp(t) AS
+    CASE WHEN t IS NULL THEN NULL
+         ELSE coalesce(sf_try_timestamp(t), CAST(sf_fail_text('timestamp field value out of range: "' || t || '"') AS TIMESTAMP)) END;
+CREATE OR REPLACE MACRO sf_try_timestamptz(t) AS
+    CASE WHEN sf_is_timestamp(t) THEN
+             TRY_CAST(CASE WHEN sf_is_zoned(t) THEN
+                 sf_full_time(sf_without_zone(t)) || regexp_extract(trim(t), '(Z|[+-]\d{1,2}(:?\d{2})?)$', 1)
+                 ELSE sf_full_time(trim(t)) END AS TIMESTAMPTZ)
+         WHEN regexp_full_match(trim(t), '-?\d{1,18}') THEN
+             sf_epoch_of(TRY_CAST(trim(t) AS BIGINT)) AT TIME ZONE 'UTC' END;
+CREATE OR REPLACE MACRO sf_timestamptz(t) AS
+    CASE WHEN t IS NULL THEN NULL
+         ELSE coalesce(sf_try_timestamptz(t), CAST(sf_fail_text('timestamp field value out of range: "' || t || '"') AS TIMESTAMP)) END;
+CREATE OR REPLACE MACRO sf_epoch_scaled(n, s) AS make_timestamp(CASE
+    WHEN s <= 6 THEN CAST(n * (10::HUGEINT ** (6 - s))::HUGEINT AS BIGINT)
+    ELSE CAST(n // (10::HUGEINT ** (s - 6))::HUGEINT AS BIGINT) END);
+CREATE OR REPLACE MACRO sf_try_date(t) AS CAST(sf_try_timestamp(t) AS DATE);
+CREATE OR REPLACE MACRO sf_date(t) AS
+    CASE WHEN t IS NULL THEN NULL
+         ELSE coalesce(sf_try_date(t), CAST(sf_fail_text('date field value out of range: "' || t || '"') AS DATE)) END;
+CREATE OR REPLACE MACRO sf_weeks_between(a, b) AS
+    CAST((epoch(date_trunc('week', b)) - epoch(date_trunc('week', a))) // 604800 AS BIGINT);
+CREATE OR REPLACE MACRO sf_months_between(a, b) AS
+    round(CASE WHEN day(a) = day(b) OR (last_day(a::DATE) = a::DATE AND last_day(b::DATE) = b::DATE)
+         THEN (year(a) - year(b)) * 12 + month(a) - month(b)
+         ELSE (year(a) - year(b)) * 12 + month(a) - month(b) + (day(a) - day(b)) / 31.0 END, 6)::DECIMAL(38, 6);
+
+-- Semi-structured data: a VARIANT is DuckDB's JSON.
+CREATE OR REPLACE MACRO sf_text(v) AS to_json(v) ->> '$';
+CREATE OR REPLACE MACRO sf_try_parse_json(t) AS CASE WHEN json_valid(t) THEN json(t) END;
+CREATE OR REPLACE MACRO sf_parse_json(t) AS
+    CASE WHEN t IS NULL OR trim(t) = '' THEN NULL
+         WHEN json_valid(t) THEN json(t) ELSE CAST(sf_fail_text('Malformed JSON: ' || left(t, 100)) AS JSON) END;
+CREATE OR REPLACE MACRO sf_typeof(v) AS
+    CASE json_type(v) WHEN 'NULL' THEN 'NULL_VALUE' WHEN 'UBIGINT' THEN 'INTEGER' WHEN 'BIGINT' THEN 'INTEGER'
+         WHEN 'HUGEINT' THEN 'INTEGER' WHEN 'DOUBLE' THEN 'DECIMAL' ELSE json_type(v) END;
+CREATE OR REPLACE MACRO sf_as(v, kinds) AS CASE WHEN list_contains(kinds, sf_typeof(v)) THEN v ->> '$' END;
+CREATE OR REPLACE MACRO sf_array_size(v) AS CASE WHEN json_type(v) = 'ARRAY' THEN json_array_length(v)::BIGINT END;
+CREATE OR REPLACE MACRO sf_object_compact(names, vals) AS
+    coalesce((SELECT json_group_object(e.k, e.v)
+              FROM (SELECT unnest(names) AS k, unnest(vals) AS v) e
+              WHERE e.k IS NOT NULL AND e.v IS NOT NULL), '{}'::JSON);
+CREATE OR REPLACE MACRO sf_object_all(names, vals) AS
+    coalesce((SELECT json_group_object(e.k, coalesce(e.v, 'null'::JSON))
+              FROM (SELECT unnest(names) AS k, unnest(vals) AS v) e WHERE e.k IS NOT NULL), '{}'::JSON);
+CREATE OR REPLACE MACRO sf_elements(v) AS
+    CASE json_type(v)
+         WHEN 'ARRAY' THEN list_transform(CAST(v AS JSON[]), lambda x, i:
+             {'key': NULL::VARCHAR, 'index': (i - 1)::BIGINT, 'value': x})
+         WHEN 'OBJECT' THEN list_transform(list_sort(json_keys(v)), lambda k:
+             {'key': k, 'index': NULL::BIGINT, 'value': json_extract(v, '$."' || k || '"')}) END;
+CREATE OR REPLACE MACRO sf_path_step(k, i) AS
+    CASE WHEN k IS NULL THEN '[' || i || ']'
+         WHEN regexp_full_match(k, '[A-Za-z_][A-Za-z0-9_$]*') THEN k ELSE '[''' || k || ''']' END;

@@ -1,0 +1,64 @@
+"""What a SHOW command is limited to: LIKE 'pattern' IN DATABASE | SCHEMA | TABLE name STARTS WITH ... LIMIT n."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .lexer import Cursor
+from .names import Name, like
+
+if TYPE_CHECKING:
+    from .session import Session
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Database, schema and table to look in, None for all of them; and which names to show."""
+
+    pattern: str | None = None
+    database: str | None = None
+    schema: str | None = None
+    table: str | None = None
+    starts_with: str = ""
+    limit: int | None = None
+
+    def has(self, name: Name) -> bool:
+        """Whether an object of a schema is shown."""
+        return self.database in (None, name.database) and self.schema in (None, name.schema) and self.matches(name.name)
+
+    def matches(self, name: str) -> bool:
+        return like(self.pattern)(name) and name.startswith(self.starts_with)
+
+
+def read(session: Session, cursor: Cursor, *, of_databases: bool = False) -> Scope:
+    """Read the clauses; without IN it is the current schema, or the current database, or the account."""
+    cursor.accept("HISTORY")
+    pattern = cursor.value() if cursor.accept("LIKE") else None
+    database, schema, table = session.database, None if of_databases else session.schema, None
+    if cursor.accept("IN"):
+        if cursor.accept("ACCOUNT"):
+            database = schema = None
+        elif cursor.accept("DATABASE"):
+            database, schema = (cursor.name()[0] if not _ended(cursor) else session.database), None
+        elif cursor.accept("TABLE") or cursor.accept("VIEW"):
+            name = session.qualify(cursor.name())
+            database, schema, table = name.database, name.schema, name.name
+        else:
+            cursor.accept("SCHEMA")
+            parts = cursor.name() if not _ended(cursor) else [part for part in (database, schema) if part]
+            if of_databases or (len(parts) == 1 and session.engine.catalog.has_database(parts[0])
+                                and not session.engine.catalog.has_schema(database or "", parts[0])):  # fmt: skip
+                database, schema = parts[0], None
+            else:
+                database, schema = (parts[-2] if len(parts) > 1 else database), parts[-1]
+    starts = cursor.value() if cursor.accept("STARTS", "WITH") else ""
+    limit = int(cursor.value()) if cursor.accept("LIMIT") else None
+    if cursor.accept("FROM"):
+        cursor.value()
+    cursor.end()
+    return Scope(pattern, database, schema, table, starts, limit)
+
+
+def _ended(cursor: Cursor) -> bool:
+    return cursor.done or cursor.word() in ("STARTS", "LIMIT")

@@ -1,0 +1,147 @@
+"""The SQL of change logs: triggers that fill them, and the net change between two points.
+
+A row of a log is a row of its table, added (`_insert`) or removed. `_seq` orders them: a statement's removals come
+before its additions. `_pair` joins the two halves of an update and is NULL for plain inserts and deletes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .names import Name, literal, quote
+
+STATEMENT = 1 << 33
+"""Distance of two statements' numbers in `_seq`: room for 4 billion removals and as many additions."""
+ADDITION = 1 << 32
+FIRST = -(1 << 62)
+"""Below every `_seq`; the rows of SHOW_INITIAL_ROWS follow it, the log's own begin above 0."""
+
+Column = tuple[str, str]
+"""Name and DuckDB type."""
+
+
+def log_table(log_id: str) -> str:
+    return f'_sf."log_{log_id}"'
+
+
+def initial_table(stream_id: str) -> str:
+    return f'_sf."initial_{stream_id}"'
+
+
+def reader(stream_id: str) -> str:
+    """The table macro (low, high) with a stream's rows."""
+    return f"stream_{stream_id}"
+
+
+def window_variables(stream_id: str) -> tuple[str, str]:
+    """The DuckDB variables with the window of a stream: low and high."""
+    return f"low_{stream_id}", f"high_{stream_id}"
+
+
+def _list(columns: Sequence[Column], prefix: str = "") -> str:
+    return ", ".join(prefix + quote(name) for name, _ in columns)
+
+
+def create_log(log_id: str, columns: Sequence[Column]) -> str:
+    definitions = ", ".join(f"{quote(name)} {kind}" for name, kind in columns)
+    return f"CREATE TABLE {log_table(log_id)} (_seq BIGINT, _pair BIGINT, _insert BOOLEAN, {definitions})"
+
+
+def create_triggers(log_id: str, table: Name, columns: Sequence[Column]) -> list[str]:
+    """The statements that make every change of the table land in its log."""
+    names, log = _list(columns), log_table(log_id)
+    base = f"(SELECT nextval('_sf.change_statement') * {STATEMENT})"
+    head = f"FOR EACH STATEMENT INSERT INTO {log}"
+    return [
+        f'CREATE TRIGGER "log_insert_{log_id}" AFTER INSERT ON {table.sql} REFERENCING NEW TABLE AS added {head} '
+        f"SELECT {base} + {ADDITION} + row_number() OVER (), NULL, TRUE, {names} FROM added",
+        f'CREATE TRIGGER "log_delete_{log_id}" AFTER DELETE ON {table.sql} REFERENCING OLD TABLE AS removed {head} '
+        f"SELECT {base} + row_number() OVER (), NULL, FALSE, {names} FROM removed",
+        f'CREATE TRIGGER "log_update_{log_id}" AFTER UPDATE ON {table.sql} '
+        f"REFERENCING OLD TABLE AS removed NEW TABLE AS added {head} "
+        f"SELECT base + side + number, base + number, side > 0, {names} FROM ("
+        f"SELECT 0 AS side, row_number() OVER () AS number, {names} FROM removed UNION ALL "
+        f"SELECT {ADDITION}, row_number() OVER (), {names} FROM added), "
+        f"(SELECT nextval('_sf.change_statement') * {STATEMENT} AS base)",
+    ]
+
+
+def drop_triggers(log_id: str, table: Name) -> list[str]:
+    return [f'DROP TRIGGER IF EXISTS "log_{kind}_{log_id}" ON {table.sql}' for kind in ("insert", "delete", "update")]
+
+
+def create_reader(stream_id: str, log_id: str, columns: Sequence[Column], *, initial: bool, append_only: bool) -> str:
+    """The macro that gives a stream's rows and METADATA$ columns for the changes with low < _seq <= high."""
+    names = _list(columns)
+    events = f"SELECT _seq, _pair, _insert, {names} FROM {log_table(log_id)} WHERE _seq > low AND _seq <= high"
+    if initial:
+        events += (
+            f" UNION ALL SELECT _seq, NULL, TRUE, {names} FROM {initial_table(stream_id)} "
+            "WHERE _seq > low AND _seq <= high"
+        )
+    body = _appended(stream_id, names, events) if append_only else _net_change(stream_id, columns, events)
+    return f"CREATE OR REPLACE MACRO _sf.{reader(stream_id)}(low, high) AS TABLE {body}"
+
+
+def _metadata(action: str, update: str, row: str, stream_id: str) -> str:
+    return (
+        f'{action} AS "METADATA$ACTION", {update} AS "METADATA$ISUPDATE", '
+        f'sha1({literal(stream_id)} || {row}::VARCHAR) AS "METADATA$ROW_ID"'
+    )
+
+
+def _appended(stream_id: str, names: str, events: str) -> str:
+    metadata = _metadata("'INSERT'", "FALSE", "_seq", stream_id)
+    return f"SELECT {names}, {metadata} FROM ({events}) WHERE _insert AND _pair IS NULL"
+
+
+def _net_change(stream_id: str, columns: Sequence[Column], events: str) -> str:
+    """What is different at `high` from `low`, as the fewest rows.
+
+    Every row's life is a chain: an update leads from the removed to the added half, and a row added in the window may
+    be removed later in it. Rows of equal content are interchangeable, so the n-th removal of a content that does not
+    fall on an older row takes the n-th addition of it; a removal falls on an older row when more of that content
+    are gone than ever before. The two ends of a chain are the net change.
+    """
+    names = _list(columns)
+    first, last = _list(columns, "head."), _list(columns, "tail.")
+    removed = _metadata("'DELETE'", "tail._insert", "head._seq", stream_id)
+    added = _metadata("'INSERT'", "NOT head._insert", "head._seq", stream_id)
+    return f"""
+    WITH RECURSIVE
+    event AS MATERIALIZED (SELECT *, hash({names}) AS _content FROM ({events})),
+    shared AS (
+        SELECT *, sum(CASE WHEN _insert THEN 1 ELSE -1 END) OVER (PARTITION BY _content ORDER BY _seq) AS balance
+        FROM (SELECT _seq, _insert, _content FROM event)
+        WHERE _content IN (SELECT _content FROM event WHERE NOT _insert)
+    ),
+    aged AS (
+        SELECT *, NOT _insert AND balance < least(0, coalesce(min(balance) OVER (
+            PARTITION BY _content ORDER BY _seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)) AS older
+        FROM shared
+    ),
+    numbered AS MATERIALIZED (
+        SELECT *, row_number() OVER (PARTITION BY _content, _insert, older ORDER BY _seq) AS number FROM aged
+    ),
+    step AS MATERIALIZED (
+        SELECT removed._seq AS here, added._seq AS there
+        FROM event removed JOIN event added ON added._pair = removed._pair AND added._insert AND NOT removed._insert
+        UNION ALL
+        SELECT added._seq, removed._seq
+        FROM numbered added JOIN numbered removed
+            ON removed._content = added._content AND removed.number = added.number
+            AND NOT removed._insert AND NOT removed.older
+        WHERE added._insert
+    ),
+    chain AS (
+        SELECT _seq AS head, _seq AS here, 0 AS depth FROM numbered WHERE older
+        UNION ALL SELECT _seq, _seq, 0 FROM event WHERE _insert AND _pair IS NULL
+        UNION ALL SELECT head, there, depth + 1 FROM chain JOIN step USING (here)
+    ),
+    life AS (SELECT head AS first, arg_max(here, depth) AS last FROM chain GROUP BY head)
+    SELECT {first}, {removed}
+    FROM life JOIN event head ON head._seq = first JOIN event tail ON tail._seq = last WHERE NOT head._insert
+    UNION ALL
+    SELECT {last}, {added}
+    FROM life JOIN event head ON head._seq = first JOIN event tail ON tail._seq = last WHERE tail._insert
+    """

@@ -1,0 +1,317 @@
+"""Streams: offsets into the change logs of tables.
+
+Source: docs.snowflake.com/en/user-guide/streams-intro. The registry is a cache of the committed control tables; DDL
+reloads it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from . import stream_sql
+from .errors import SnowflakeError, exists, missing, refuse
+from .names import Name
+from .store import Store, first
+
+RETENTION = dt.timedelta(days=14)
+"""MAX_DATA_EXTENSION_TIME_IN_DAYS: a stream that is not consumed for so long is stale in Snowflake."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A stream as created; its offset lives in `stream_offsets`."""
+
+    id: str
+    name: Name
+    log_id: str
+    table: Name
+    append_only: bool
+    initial: bool
+    start: int
+    comment: str
+    created: dt.datetime
+    stale: bool
+
+    @property
+    def mode(self) -> str:
+        return "APPEND_ONLY" if self.append_only else "DEFAULT"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What CREATE STREAM asks for."""
+
+    name: Name
+    table: Name
+    replace: bool
+    if_not_exists: bool
+    append_only: bool
+    initial: bool
+    at_stream: Name | None
+    comment: str
+
+
+Columns = Sequence[stream_sql.Column]
+
+
+def columns_of(connection: duckdb.DuckDBPyConnection, table: Name) -> list[stream_sql.Column]:
+    """The columns of a table, in order; empty when there is no such table."""
+    return connection.execute(
+        "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = current_database() "
+        "AND schema_name = ? AND table_name = ? ORDER BY column_index",
+        [table.schema_key, table.name],
+    ).fetchall()
+
+
+class Streams:
+    """The registry, and what DDL and DML need of it. Callers hold the locks."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._guard = threading.Lock()
+        self._by_name: dict[Name, Stream] = {}
+        self._logs: dict[Name, str] = {}
+        self._changed = False
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the committed state."""
+        with self._store.reading() as connection:
+            self.reload_from(connection)
+
+    def reload_if_changed(self) -> None:
+        """Read the committed state after DDL that changed it."""
+        if self._changed:
+            self._changed = False
+            self.reload()
+
+    def reload_from(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Read the state as a connection's transaction has it."""
+        streams = {}
+        for row in connection.execute(
+            "SELECT s.id, s.database, s.schema, s.name, s.log_id, l.database, l.schema, l.name, "
+            "s.mode = 'APPEND_ONLY', s.initial, s.start_seq, s.comment, s.created, l.stale "
+            "FROM _sf.streams s JOIN _sf.logs l ON l.id = s.log_id"
+        ).fetchall():
+            stream = Stream(row[0], Name(*row[1:4]), row[4], Name(*row[5:8]), *row[8:])
+            streams[stream.name] = stream
+        logs = {
+            Name(*row[1:]): row[0]
+            for row in connection.execute("SELECT id, database, schema, name FROM _sf.logs WHERE NOT stale").fetchall()
+        }
+        with self._guard:
+            self._by_name, self._logs = streams, logs
+
+    def find(self, name: Name) -> Stream | None:
+        return self._by_name.get(name)
+
+    def all(self) -> list[Stream]:
+        return sorted(self._by_name.values(), key=lambda stream: stream.name)
+
+    def log_of(self, table: Name) -> str | None:
+        """The change log of a table that has streams."""
+        return self._logs.get(table)
+
+    # reading ----------------------------------------------------------------------------------------------------
+
+    def window(self, connection: duckdb.DuckDBPyConnection, stream: Stream, limit: int | None) -> tuple[int, int]:
+        """The changes to show: low < _seq <= high, as the connection's snapshot has it.
+
+        `limit` is the log's end before the own transaction wrote to the table.
+        """
+        self.check(stream)
+        offset = self._offset(connection, stream)
+        if offset < 0:
+            return offset, 0  # SHOW_INITIAL_ROWS: first the rows that were there, then what changed since
+        end = self.end(connection, stream.log_id) if limit is None else limit
+        return offset, max(offset, end)
+
+    def has_data(self, connection: duckdb.DuckDBPyConnection, stream: Stream) -> bool:
+        """SYSTEM$STREAM_HAS_DATA: whether anything was logged since the offset; may err to TRUE only."""
+        self.check(stream)
+        offset = self._offset(connection, stream)
+        if offset < 0:
+            return True
+        wanted = " AND _insert AND _pair IS NULL" if stream.append_only else ""
+        log = stream_sql.log_table(stream.log_id)
+        return first(connection, f"SELECT 1 FROM {log} WHERE _seq > {offset}{wanted} LIMIT 1") is not None
+
+    def check(self, stream: Stream) -> None:
+        """Refuse a stream whose table was dropped or replaced."""
+        if stream.stale:
+            raise SnowflakeError(
+                f"Base table '{stream.table}' of stream '{stream.name.name}' dropped or replaced, cannot read from the "
+                "stream; recreate it",
+                91901,
+                "01000",
+            )
+
+    def end(self, connection: duckdb.DuckDBPyConnection, log_id: str) -> int:
+        """The last number in a log."""
+        row = first(connection, f"SELECT coalesce(max(_seq), 0) FROM {stream_sql.log_table(log_id)}")
+        return int(row[0]) if row else 0
+
+    def _offset(self, connection: duckdb.DuckDBPyConnection, stream: Stream) -> int:
+        row = first(connection, "SELECT seq FROM _sf.stream_offsets WHERE stream_id = ?", [stream.id])
+        return int(row[0]) if row else stream.start
+
+    def advance(self, connection: duckdb.DuckDBPyConnection, stream: Stream, high: int) -> None:
+        """Move the offset, in the transaction that consumed the rows."""
+        seq = stream.start if high == 0 and stream.initial else high
+        connection.execute(
+            "UPDATE _sf.stream_offsets SET seq = ?, advanced = now() WHERE stream_id = ?", [seq, stream.id]
+        )
+
+    # definition -------------------------------------------------------------------------------------------------
+
+    def create(self, connection: duckdb.DuckDBPyConnection, request: Request) -> str:
+        """CREATE STREAM, in the connection's transaction. Returns the status message."""
+        self._changed = True
+        old = self.find(request.name)
+        if old and request.if_not_exists:
+            return f"{request.name.name} already exists, statement succeeded."
+        if old and not request.replace:
+            raise exists(request.name)
+        columns = columns_of(connection, request.table)
+        if not columns:
+            raise missing("Table", request.table)
+        log_id = self.log_of(request.table)
+        if log_id is None:
+            log_id = uuid.uuid4().hex[:12]
+            self._create_log(connection, log_id, request.table, columns)
+        stream_id = uuid.uuid4().hex[:12]
+        start = self._start(connection, request, log_id)
+        if request.initial:
+            connection.execute(
+                f"CREATE TABLE {stream_sql.initial_table(stream_id)} AS "
+                f"SELECT {stream_sql.FIRST} + row_number() OVER () AS _seq, * FROM {request.table.sql}"
+            )
+        connection.execute(
+            "INSERT INTO _sf.streams VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, now())",
+            [stream_id, request.name.database, request.name.schema, request.name.name, log_id,
+             "APPEND_ONLY" if request.append_only else "DEFAULT", request.initial, start, request.comment],
+        )  # fmt: skip
+        first = stream_sql.FIRST if request.initial else start
+        connection.execute("INSERT INTO _sf.stream_offsets VALUES (?, ?, now())", [stream_id, first])
+        connection.execute(
+            stream_sql.create_reader(
+                stream_id, log_id, columns, initial=request.initial, append_only=request.append_only
+            )
+        )
+        if old:
+            self._forget(connection, old, keep_log=old.log_id == log_id)
+        return f"Stream {request.name.name} successfully created."
+
+    def _start(self, connection: duckdb.DuckDBPyConnection, request: Request, log_id: str) -> int:
+        if request.at_stream is None:
+            # the log may have been emptied of consumed rows: begin where the next statement will
+            row = first(connection, "SELECT nextval('_sf.change_statement')")
+            return int(row[0]) * stream_sql.STATEMENT if row else 0
+        other = self.find(request.at_stream)
+        if other is None:
+            raise missing("Stream", request.at_stream)
+        self.check(other)
+        if other.log_id != log_id:
+            refuse("AT (STREAM => ...) with a stream on another table")
+        offset = self._offset(connection, other)
+        if offset < 0:
+            refuse("AT (STREAM => ...) with a stream whose initial rows were never read")
+        return offset
+
+    def _create_log(self, connection: duckdb.DuckDBPyConnection, log_id: str, table: Name, columns: Columns) -> None:
+        connection.execute(
+            "INSERT INTO _sf.logs VALUES (?, ?, ?, ?, FALSE)", [log_id, table.database, table.schema, table.name]
+        )
+        connection.execute(stream_sql.create_log(log_id, columns))
+        for statement in stream_sql.create_triggers(log_id, table, columns):
+            connection.execute(statement)
+
+    def drop(self, connection: duckdb.DuckDBPyConnection, stream: Stream) -> None:
+        """DROP STREAM; the last one of a table takes the change log with it."""
+        self._changed = True
+        self._forget(connection, stream, keep_log=False)
+
+    def set_comment(self, connection: duckdb.DuckDBPyConnection, stream: Stream, text: str) -> None:
+        self._changed = True
+        connection.execute("UPDATE _sf.streams SET comment = ? WHERE id = ?", [text, stream.id])
+
+    def _forget(self, connection: duckdb.DuckDBPyConnection, stream: Stream, *, keep_log: bool) -> None:
+        connection.execute(f"DROP MACRO TABLE IF EXISTS _sf.{stream_sql.reader(stream.id)}")
+        connection.execute(f"DROP TABLE IF EXISTS {stream_sql.initial_table(stream.id)}")
+        for table in ("streams WHERE id", "stream_offsets WHERE stream_id"):
+            connection.execute(f"DELETE FROM _sf.{table} = ?", [stream.id])
+        others = first(connection, "SELECT 1 FROM _sf.streams WHERE log_id = ?", [stream.log_id])
+        if others or keep_log:
+            return
+        if not stream.stale:
+            for statement in stream_sql.drop_triggers(stream.log_id, stream.table):
+                connection.execute(statement)
+        connection.execute(f"DROP TABLE {stream_sql.log_table(stream.log_id)}")
+        connection.execute("DELETE FROM _sf.logs WHERE id = ?", [stream.log_id])
+
+    # the tracked table changes ------------------------------------------------------------------------------------
+
+    def table_gone(self, connection: duckdb.DuckDBPyConnection, table: Name) -> None:
+        """The table is dropped or replaced in this transaction: its streams become stale."""
+        self._changed = True
+        log_id = self.log_of(table)
+        if log_id:
+            for statement in stream_sql.drop_triggers(log_id, table):
+                connection.execute(statement)
+            connection.execute("UPDATE _sf.logs SET stale = TRUE WHERE id = ?", [log_id])
+
+    def release(self, connection: duckdb.DuckDBPyConnection, table: Name) -> None:
+        """Take the triggers away, which block ALTER TABLE."""
+        self._changed = True
+        log_id = self._logs[table]
+        for statement in stream_sql.drop_triggers(log_id, table):
+            connection.execute(statement)
+
+    def altered(
+        self, connection: duckdb.DuckDBPyConnection, table: Name, renamed_to: Name, before: Columns,
+        column_changes: Iterable[str],
+    ) -> None:  # fmt: skip
+        """Bring log, triggers and readers into line with an altered table, in the transaction of the ALTER.
+
+        `column_changes` are the ALTER TABLE clauses that changed the columns, in DuckDB's words.
+        """
+        log_id = self._logs[table]
+        columns = columns_of(connection, renamed_to)
+        streams = [stream for stream in self.all() if stream.log_id == log_id]
+        copies = [stream_sql.log_table(log_id)]
+        copies += [stream_sql.initial_table(stream.id) for stream in streams if stream.initial]
+        for copy in copies:
+            for change in column_changes:
+                connection.execute(f"ALTER TABLE {copy} {change}")
+        connection.execute(
+            "UPDATE _sf.logs SET database = ?, schema = ?, name = ? WHERE id = ?",
+            [renamed_to.database, renamed_to.schema, renamed_to.name, log_id],
+        )
+        for statement in stream_sql.create_triggers(log_id, renamed_to, columns):
+            connection.execute(statement)
+        for stream in streams:
+            connection.execute(
+                stream_sql.create_reader(
+                    stream.id, log_id, columns, initial=stream.initial, append_only=stream.append_only
+                )
+            )
+
+    def vacuum(self) -> None:
+        """Remove what every stream of a log has consumed."""
+        for stream_log in set(self._logs.values()):
+            with self._store.control() as connection:
+                row = first(
+                    connection,
+                    "SELECT min(greatest(o.seq, s.start_seq)) FROM streams s JOIN stream_offsets o "
+                    "ON o.stream_id = s.id WHERE s.log_id = ?",
+                    [stream_log],
+                )
+                if row and row[0] is not None:
+                    log = stream_sql.log_table(stream_log)
+                    connection.execute(f"DELETE FROM {log} WHERE _seq <= {row[0]}")

@@ -1,0 +1,36 @@
+"""The state of a session's transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .names import Name
+from .streams import Stream
+
+
+@dataclass
+class Transaction:
+    """One explicit transaction, or one statement of its own.
+
+    DuckDB's BEGIN waits for the first statement that writes, or reads a stream: until then every statement sees the
+    newest commits, from then on the transaction has one snapshot.
+
+    Attributes:
+        explicit: begun by BEGIN, or by DML with AUTOCOMMIT off.
+        open: DuckDB's transaction runs.
+        aborted: the error that made DuckDB give the transaction up; only ROLLBACK helps.
+        snapshot: the number of the last commit before DuckDB's transaction began.
+        windows: what each stream shows for the whole transaction (repeatable read).
+        limits: the end of a change log before this transaction wrote to its table.
+        consumed: streams that DML has read; their offsets move at COMMIT.
+        written: tables with changes of this transaction.
+    """
+
+    explicit: bool
+    open: bool = False
+    aborted: str | None = None
+    snapshot: int = 0
+    windows: dict[str, tuple[int, int]] = field(default_factory=dict)
+    limits: dict[str, int] = field(default_factory=dict)
+    consumed: dict[str, Stream] = field(default_factory=dict)
+    written: set[Name] = field(default_factory=set)

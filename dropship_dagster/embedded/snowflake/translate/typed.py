@@ -1,0 +1,441 @@
+"""The second pass: what depends on the types of its operands, which DuckDB is asked for.
+
+Covers casts, division and AVG (NUMBER stays NUMBER), dates that stay dates, and VARIANTs in places that need a plain
+value. For every SELECT (innermost first) the operands' types come from describing them over the same FROM; a node whose
+operands cannot be described alone (a correlated subquery) keeps DuckDB's own behaviour or is refused, never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast as cast_type
+
+from sqlglot import exp
+
+from ..errors import refuse
+from .datatypes import is_float, is_text, scale_of
+from .environment import Environment
+from .functions import USER_CAST, cast_to, fill
+
+DONE = "typed"
+"""Marks a node that needs no (further) look."""
+_COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ, exp.EqualNull)
+_TEXT_FUNCTIONS = (
+    exp.Upper, exp.Lower, exp.Length, exp.Substring, exp.Left, exp.Right, exp.Replace, exp.Pad, exp.StrPosition,
+    exp.StartsWith, exp.EndsWith, exp.Contains, exp.DPipe, exp.Concat, exp.Like, exp.ILike, exp.RegexpLike,
+    exp.RegexpILike, exp.RegexpReplace, exp.RegexpExtract, exp.Reverse, exp.GroupConcat,
+)  # fmt: skip
+_ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Neg, exp.Abs, exp.Round, exp.Ceil, exp.Floor)
+_ORDERING = (exp.Ordered, exp.Max, exp.Min, exp.Sum, exp.Median, exp.PercentileCont, exp.Greatest, exp.Least)
+_DATE_UNITS = {"DAY", "WEEK", "MONTH", "QUARTER", "YEAR"}
+_OPERANDS = "__operands__"
+_SCOPES = (exp.Select, exp.Update, exp.Delete)
+_INTERESTING = (
+    exp.Div, exp.Avg, exp.DateTrunc, exp.TimestampTrunc, exp.DateAdd, exp.DateDiff, exp.In, exp.Between, exp.LastDay,
+    exp.AddMonths, *_COMPARISONS, *_TEXT_FUNCTIONS, *_ARITHMETIC, *_ORDERING,
+)  # fmt: skip
+_JSON_CALLS = {"json_extract", "sf_parse_json", "sf_try_parse_json", "json_array", "sf_object_compact",
+               "sf_object_all", "to_json"}  # fmt: skip
+_DOUBLED = exp.DataType.build("DOUBLE", dialect="duckdb")
+
+
+def apply(tree: exp.Expr, environment: Environment) -> exp.Expr:
+    """Rewrite a tree that the first pass has made, in place; the result replaces it."""
+    root = exp.Paren(this=tree)  # so that the top node can be replaced like any other
+    scopes = [node for node in root.dfs() if isinstance(node, _SCOPES)]
+    for scope in reversed(scopes):
+        _Scope(scope, environment).rewrite()
+    _Scope(root, environment).rewrite()
+    return cast_type("exp.Expr", root.this)
+
+
+def _operands(node: exp.Expr) -> list[exp.Expr]:
+    """The arguments whose types matter."""
+    if isinstance(node, exp.In):
+        return [node.this, *node.expressions]
+    if isinstance(node, exp.Between):
+        return [node.this, node.args["low"], node.args["high"]]
+    if isinstance(node, exp.Binary | exp.DateDiff):
+        return [node.this, node.expression]
+    if isinstance(node, exp.Concat):
+        return list(node.expressions)
+    if isinstance(node, exp.Greatest | exp.Least):
+        return [node.this, *node.expressions]
+    return [node.this] if isinstance(node.this, exp.Expr) else []
+
+
+def _static_type(node: exp.Expr) -> str | None:
+    """A type that can be told from the node itself."""
+    if isinstance(node, exp.Paren | exp.Neg):
+        return _static_type(node.this)
+    if isinstance(node, exp.Literal):
+        if node.is_string:
+            return "VARCHAR"
+        if "e" in node.this.lower():
+            return "DOUBLE"
+        digits, _, fraction = node.this.partition(".")
+        return f"DECIMAL({max(len(digits) + len(fraction), 1)},{len(fraction)})" if fraction else "BIGINT"
+    if isinstance(node, exp.Null):
+        return "NULL"
+    if isinstance(node, exp.Boolean):
+        return "BOOLEAN"
+    if isinstance(node, exp.Cast):
+        return node.to.sql("duckdb").replace(", ", ",").replace("TEXT", "VARCHAR")
+    if isinstance(node, exp.Anonymous):
+        name = node.name.lower()
+        return "JSON" if name in _JSON_CALLS else "VARCHAR" if name == "sf_text" else None
+    if isinstance(node, exp.Count):
+        return "BIGINT"
+    return None
+
+
+def _is_json(kind: str | None) -> bool:
+    return kind == "JSON"
+
+
+def _text(node: exp.Expr) -> exp.Expr:
+    return exp.Anonymous(this="sf_text", expressions=[node.copy()])
+
+
+class _Scope:
+    """One SELECT, UPDATE or DELETE, without what is nested in it."""
+
+    def __init__(self, scope: exp.Expr, environment: Environment) -> None:
+        self._scope, self._environment = scope, environment
+        self._frames: dict[bool, str] = {}  # the queries over this scope's sources, as text
+
+    def rewrite(self) -> None:
+        """Rewrite level by level: a node's operands are final before its own turn."""
+        while ready := self._ready():
+            wanted: list[exp.Expr] = []
+            for node in ready:
+                wanted.extend(operand for operand in _operands(node) if _static_type(operand) is None)
+            known = self._types(wanted)
+            for node in ready:
+                kinds = [_static_type(operand) or known.get(id(operand)) for operand in _operands(node)]
+                node.meta[DONE] = True
+                replacement = _retyped(node, kinds)
+                if replacement is not node:
+                    node.replace(replacement)
+                    for part in replacement.walk():
+                        part.meta[DONE] = True
+
+    def _own(self) -> Iterator[exp.Expr]:
+        """The nodes of this scope that are to be looked at, leaves first."""
+        found: list[exp.Expr] = []
+        stack = [self._scope]
+        while stack:
+            node = stack.pop()
+            if node is not self._scope and isinstance(node, _SCOPES):
+                continue
+            if not node.meta.get(DONE) and (
+                isinstance(node, _INTERESTING) or (isinstance(node, exp.Cast) and node.meta.get(USER_CAST))
+            ):
+                found.append(node)
+            stack.extend(node.iter_expressions())
+        return reversed(found)
+
+    def _ready(self) -> list[exp.Expr]:
+        pending = list(self._own())
+        waiting: set[int] = set()
+        for node in pending:
+            parent = node.parent
+            while parent is not None and parent is not self._scope:
+                waiting.add(id(parent))
+                parent = parent.parent
+        return [node for node in pending if id(node) not in waiting]
+
+    def _types(self, operands: list[exp.Expr]) -> dict[int, str]:
+        if not operands:
+            return {}
+        kinds = self._describe(operands)
+        if kinds is not None:
+            return {id(operand): kind for operand, kind in zip(operands, kinds, strict=True)}
+        found: dict[int, str] = {}
+        for operand in operands:
+            single = (
+                self._describe([operand])
+                or self._describe([self._without_aliases(operand)])
+                or self._describe([operand], outer=True)
+            )
+            if single:
+                found[id(operand)] = single[0]
+        return found
+
+    def _describe(self, operands: list[exp.Expr], *, outer: bool = False) -> list[str] | None:
+        """The operands' types over this scope's sources; `outer` adds those of the enclosing queries."""
+        if outer not in self._frames:
+            select = exp.Select(expressions=[exp.column(exp.to_identifier(_OPERANDS, quoted=True))])
+            self._add_sources(select)
+            if outer:
+                self._add_outer_sources(select)
+            self._frames[outer] = select.sql("duckdb", identify=True)
+        listed = ", ".join(
+            f"{_windowed(operand).sql('duckdb', identify=True)} AS _{index}" for index, operand in enumerate(operands)
+        )
+        return self._environment.types_of(self._frames[outer].replace(f'"{_OPERANDS}"', listed, 1))
+
+    def _add_sources(self, select: exp.Select) -> None:
+        scope = self._scope
+        if isinstance(scope, exp.Select):
+            for part in ("from_", "joins", "laterals"):
+                value = scope.args.get(part)
+                if isinstance(value, list):
+                    select.set(part, [item.copy() for item in value])
+                elif value is not None:
+                    select.set(part, value.copy())
+        elif isinstance(scope, exp.Update | exp.Delete):
+            select.set("from_", exp.From(this=scope.this.copy()))
+            from_ = scope.args.get("from_")
+            others = [from_.this] if from_ is not None else (scope.args.get("using") or [])
+            select.set("joins", [exp.Join(this=other.copy()) for other in others])
+        expressions = list(_visible_ctes(scope))
+        if expressions:
+            select.set("with_", exp.With(expressions=[cte.copy() for cte in expressions]))
+
+    def _add_outer_sources(self, select: exp.Select) -> None:
+        """For a correlated subquery: what the queries around it read."""
+        node = self._scope.parent
+        while node is not None:
+            if isinstance(node, exp.Select) and node.args.get("from_") is not None:
+                sources = [node.args["from_"].this, *(join.this for join in node.args.get("joins") or [])]
+                if select.args.get("from_") is None:
+                    select.set("from_", exp.From(this=sources.pop(0).copy()))
+                select.set("joins", [*(select.args.get("joins") or []), *(exp.Join(this=s.copy()) for s in sources)])
+            node = node.parent
+
+    def _without_aliases(self, operand: exp.Expr) -> exp.Expr:
+        """The operand with references to this SELECT's own aliases replaced by what they stand for."""
+        if not isinstance(self._scope, exp.Select):
+            return operand
+        aliases = {item.alias: item.this for item in self._scope.expressions if isinstance(item, exp.Alias)}
+
+        def inline(node: exp.Expr) -> exp.Expr:
+            if isinstance(node, exp.Column) and not node.table and node.name in aliases:
+                return exp.Paren(this=aliases[node.name].copy())
+            return node
+
+        return operand.copy().transform(inline)
+
+
+def _visible_ctes(scope: exp.Expr) -> Iterator[exp.Expr]:
+    """The common table expressions a scope may read, outermost first."""
+    chains: list[list[exp.Expr]] = []
+    child: exp.Expr = scope
+    node: exp.Expr | None = scope
+    while node is not None:
+        with_ = node.args.get("with_")
+        if with_ is not None:
+            ctes: list[exp.Expr] = []
+            for cte in with_.expressions:
+                if cte is child:
+                    break
+                ctes.append(cte)
+            chains.append(ctes)
+        if isinstance(node, exp.CTE):
+            child = node
+        node = node.parent
+    for chain in reversed(chains):
+        yield from chain
+
+
+def _windowed(operand: exp.Expr) -> exp.Expr:
+    """The operand with its aggregates made window functions: of the same type, and free of GROUP BY."""
+
+    def wrap(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.AggFunc) and not isinstance(
+            node.parent, exp.Window | exp.WithinGroup | exp.Filter | exp.IgnoreNulls | exp.RespectNulls
+        ):
+            return exp.Window(this=node.copy())
+        return node
+
+    return operand.copy().transform(wrap) if operand.find(exp.AggFunc) else operand
+
+
+def _retyped(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
+    if isinstance(node, exp.Cast):
+        return _cast(node, kinds[0]) if node.meta.get(USER_CAST) else node
+    if isinstance(node, exp.Div):
+        return divide(node.this, node.expression, kinds[0], kinds[1])
+    if isinstance(node, exp.Avg):
+        return _average(node, kinds[0])
+    if isinstance(node, exp.DateTrunc | exp.TimestampTrunc | exp.LastDay | exp.AddMonths | exp.DateAdd):
+        return _date(node, kinds[0])
+    if isinstance(node, exp.DateDiff):
+        return _difference(node, kinds)
+    if isinstance(node, (*_COMPARISONS, exp.In, exp.Between)):
+        return _comparison(node, kinds)
+    if not any(_is_json(kind) for kind in kinds):
+        if isinstance(node, exp.Add | exp.Sub) and kinds[0] == "DATE" and isinstance(node.expression, exp.Interval):
+            unit = str(node.expression.args.get("unit") or "").upper().rstrip("S")
+            return fill("CAST({0} AS DATE)", [node.copy()]) if unit in _DATE_UNITS else node
+        return node
+    if isinstance(node, _TEXT_FUNCTIONS):
+        for operand, kind in zip(_operands(node), kinds, strict=True):
+            if _is_json(kind):
+                operand.replace(_text(operand))
+        return node
+    what = "ordering or aggregating by a VARIANT" if isinstance(node, _ORDERING) else "arithmetic on a VARIANT"
+    return refuse(f"{what}; cast it first, e.g. value::NUMBER(12,2) or value::VARCHAR")
+
+
+def _cast(node: exp.Cast, kind: str | None) -> exp.Expr:
+    """CAST by Snowflake's rules; docs.snowflake.com/en/sql-reference/data-type-conversion."""
+    target = node.to.sql("duckdb").replace(", ", ",").replace("TEXT", "VARCHAR")
+    safe = isinstance(node, exp.TryCast)
+    operand = node.this
+    if _is_json(kind) and target != "JSON":
+        operand, kind = _text(operand), "VARCHAR"
+    if target == "JSON":
+        return operand if _is_json(kind) else exp.Anonymous(this="to_json", expressions=[operand])
+    if target == "VARCHAR":
+        return _to_text(operand, kind)
+    cast = "TRY_CAST" if safe else "CAST"
+    tried = "try_" if safe else ""
+    if is_text(kind):
+        if target == "BOOLEAN":
+            return fill(f"sf_{tried}boolean({{0}})", [operand])
+        if target == "DATE":
+            return fill(f"sf_{tried}date({{0}})", [operand])
+        if target == "TIMESTAMPTZ":
+            return fill(f"sf_{tried}timestamptz({{0}})", [operand])
+        if target.startswith("TIMESTAMP"):
+            return fill(_shorter(f"sf_{tried}timestamp({{0}})", target), [operand])
+        if target == "BLOB":
+            return fill("TRY(from_hex({0}))" if safe else "from_hex({0})", [operand])
+        if target == "BIGINT" or target.startswith("DECIMAL"):
+            return fill(f"{cast}(sf_{tried}number_text({{0}}) AS {target})", [operand])
+    if is_float(kind) and target == "BIGINT":
+        return fill(f"{cast}(round({{0}}) AS BIGINT)", [operand])
+    if target.startswith("TIMESTAMP") and scale_of(kind) == 0:
+        return fill(f"CAST(sf_epoch_scaled({{0}}, 0) AS {target})", [operand])
+    if target.startswith("TIMESTAMP") and target != "TIMESTAMPTZ":
+        return fill(_shorter(f"{cast}({{0}} AS TIMESTAMP)", target), [operand])
+    if target == "BOOLEAN" and scale_of(kind) is not None:
+        return fill("({0} <> 0)", [operand])
+    return fill(f"{cast}({{0}} AS {target})", [operand])
+
+
+def _shorter(timestamp: str, target: str) -> str:
+    """A TIMESTAMP cut to the digits of its type; Snowflake truncates where DuckDB rounds."""
+    unit = {"TIMESTAMP_MS": "milliseconds", "TIMESTAMP_S": "second"}.get(target)
+    return f"CAST(date_trunc('{unit}', {timestamp}) AS {target})" if unit else timestamp
+
+
+def _to_text(operand: exp.Expr, kind: str | None) -> exp.Expr:
+    if kind == "BLOB":
+        return fill("hex({0})", [operand])
+    if is_float(kind):
+        return fill("sf_text_of_double({0})", [operand])
+    if kind in ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ"):
+        return fill("sf_text_of_timestamptz({0})", [operand])
+    if kind and kind.startswith("TIMESTAMP"):
+        return fill("sf_text_of_timestamp(CAST({0} AS TIMESTAMP))", [operand])
+    if kind is None:  # told by DuckDB when it binds
+        return fill("CASE typeof({0}) WHEN 'JSON' THEN sf_text({0}) ELSE CAST({0} AS VARCHAR) END", [operand])
+    return fill("CAST({0} AS VARCHAR)", [operand])
+
+
+def division_scale(dividend: int) -> int:
+    """Digits after the point of a quotient: those of the dividend plus 6, up to 12, and never fewer than it has.
+
+    Source: docs.snowflake.com/en/sql-reference/operators-arithmetic#division.
+    """
+    return max(dividend, min(dividend + 6, 12))
+
+
+def divide(dividend: exp.Expr, divisor: exp.Expr, dividend_type: str | None, divisor_type: str | None) -> exp.Expr:
+    """a / b: exact for NUMBER, an error for a zero divisor."""
+    if _is_json(dividend_type) or _is_json(divisor_type):
+        refuse("arithmetic on a VARIANT; cast it first, e.g. value::NUMBER(12,2)")
+    if is_text(dividend_type):
+        dividend, dividend_type = fill("CAST({0} AS DECIMAL(38,5))", [dividend]), "DECIMAL(38,5)"
+    if is_text(divisor_type):
+        divisor, divisor_type = fill("CAST({0} AS DECIMAL(38,5))", [divisor]), "DECIMAL(38,5)"
+    s1, s2 = scale_of(dividend_type), scale_of(divisor_type)
+    if s1 is None or s2 is None:
+        return fill("sf_divide_float({0}, {1})", [dividend, divisor])
+    scale = division_scale(s1)
+    unit = "0." + "0" * (scale - 1) + "1"
+    return fill(
+        f"(CAST(sf_divide({{0}}, {{1}}, {s1}, {s2}, {scale}) AS DECIMAL(38,0)) "
+        f"* CAST('{unit}' AS DECIMAL({scale + 1},{scale})))",
+        [dividend, divisor],
+    )
+
+
+def _average(node: exp.Avg, kind: str | None) -> exp.Expr:
+    """AVG of a NUMBER is a NUMBER: its sum divided by its count."""
+    if _is_json(kind):
+        refuse("aggregating a VARIANT; cast it first, e.g. AVG(value::NUMBER(12,2))")
+    scale = scale_of(kind)
+    if scale is None or isinstance(node.parent, exp.Filter):
+        return node
+    total: exp.Expr = exp.Sum(this=node.this.copy())
+    count: exp.Expr = exp.Count(this=node.this.copy())
+    window = node.parent
+    if isinstance(window, exp.Window):
+        total, count = (_over(window, part) for part in (total, count))
+    quotient = divide(total, count, f"DECIMAL(38,{scale})", "BIGINT")
+    result = fill("CASE WHEN {0} > 0 THEN {1} END", [count, quotient])
+    if isinstance(window, exp.Window):
+        window.replace(result)
+        return node
+    return result
+
+
+def _over(window: exp.Window, function: exp.Expr) -> exp.Expr:
+    copied = window.copy()
+    copied.set("this", function)
+    return copied
+
+
+def _date(node: exp.Expr, kind: str | None) -> exp.Expr:
+    """Functions of a DATE that give a DATE, where DuckDB gives a TIMESTAMP."""
+    if _is_json(kind):
+        refuse("a date function of a VARIANT; cast it first, e.g. value::TIMESTAMP_NTZ")
+    unit = node.args.get("unit")
+    name = (unit.name if unit is not None else "DAY").upper()
+    if is_text(kind):
+        node.set("this", fill("sf_timestamp({0})", [node.this]))
+    elif kind == "DATE" and (isinstance(node, exp.AddMonths) or name in _DATE_UNITS):
+        return fill("CAST({0} AS DATE)", [node.copy()])
+    elif isinstance(node, exp.DateAdd) and kind in ("TIMESTAMP_MS", "TIMESTAMP_S"):
+        node.set("this", fill("CAST({0} AS TIMESTAMP)", [node.this]))
+    return node
+
+
+def _difference(node: exp.DateDiff, kinds: list[str | None]) -> exp.Expr:
+    for operand, kind in zip(_operands(node), kinds, strict=True):
+        if is_text(kind):
+            operand.replace(fill("sf_timestamp({0})", [operand.copy()]))
+    unit = node.args.get("unit")
+    if unit is not None and unit.name.upper() == "WEEK":
+        return fill("sf_weeks_between({0}, {1})", [node.expression, node.this])
+    return node
+
+
+def _comparison(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
+    """A VARIANT compared with a plain value takes that value's type."""
+    operands = _operands(node)
+    if not any(_is_json(kind) for kind in kinds):
+        return node
+    others = {kind for kind in kinds if not _is_json(kind) and kind not in ("NULL", '"NULL"')}
+    if not others:
+        if isinstance(node, exp.EQ | exp.NEQ | exp.In | exp.NullSafeEQ | exp.NullSafeNEQ | exp.EqualNull):
+            return node
+        refuse("ordering VARIANTs; cast them first, e.g. value::NUMBER(12,2)")
+    other = next(iter(others))
+    for operand, kind in zip(operands, kinds, strict=True):
+        if not _is_json(kind):
+            continue
+        if is_text(other):
+            operand.replace(_text(operand))
+        elif scale_of(other) is not None or is_float(other):
+            operand.replace(exp.Cast(this=_text(operand), to=_DOUBLED.copy()))
+        elif other is not None:
+            replacement = cast_to(operand.copy(), "TIMESTAMPTZ" if other == "TIMESTAMP WITH TIME ZONE" else other)
+            operand.replace(_cast(cast_type("exp.Cast", replacement), "JSON"))
+        else:
+            refuse("comparing a VARIANT with a value of unknown type; cast it first, e.g. value::VARCHAR")
+    return node

@@ -1,0 +1,75 @@
+-- source: docs.snowflake.com/en/user-guide/querying-semistructured
+CREATE TABLE T (ID NUMBER, V VARIANT);
+INSERT INTO T SELECT 1, PARSE_JSON('{"name": "Ann", "age": 31, "tags": ["a", "b"], "none": null, "price": "12.50", "deep": {"Key": [1, {"x": true}]}}');
+INSERT INTO T SELECT 2, PARSE_JSON('{"name": "Bob", "age": 4, "tags": []}');
+SELECT V:name AS A, V:name::VARCHAR AS B, V:deep.Key[1].x AS C, V['age'] AS D, V:deep['Key'][0]::INTEGER AS E, V:missing AS F FROM T WHERE ID = 1;
+--= "Ann" | Ann | true | 31 | 1 | NULL
+-- names are case-sensitive
+SELECT V:deep.key AS A FROM T WHERE ID = 1;
+--= NULL
+-- JSON null is not SQL NULL until it is cast
+SELECT V:none AS A, V:none IS NULL AS B, V:none::VARCHAR IS NULL AS C, IS_NULL_VALUE(V:none) AS D, V:missing IS NULL AS E FROM T WHERE ID = 1;
+--= null | false | true | true | true
+SELECT V:price::NUMBER(12,2) + 1 AS A, V:age::NUMBER * 2 AS B, UPPER(V:name) AS C, V:name || '!' AS D FROM T WHERE ID = 1;
+--= 13.50 | 62 | ANN | Ann!
+SELECT ID FROM T WHERE V:name = 'Ann';
+--= 1
+SELECT ID FROM T WHERE V:age > 5 ORDER BY ID;
+--= 1
+SELECT ID FROM T WHERE V:name IN ('Bob', 'Zoe') AND V:age BETWEEN 1 AND 9;
+--= 2
+SELECT PARSE_JSON('{"d": "2024-02-01", "t": true}'):d > '2024-01-01'::DATE AS A, PARSE_JSON('{"t": true}'):t = TRUE AS B;
+--= true | true
+SELECT TYPEOF(V) AS A, TYPEOF(V:age) AS B, TYPEOF(V:tags) AS C, TYPEOF(V:none) AS D, TYPEOF(V:missing) AS E, TYPEOF(V:name) AS F, TYPEOF(PARSE_JSON('1.5')) AS G, TYPEOF(PARSE_JSON('true')) AS H FROM T WHERE ID = 1;
+--= OBJECT | INTEGER | ARRAY | NULL_VALUE | NULL | VARCHAR | DECIMAL | BOOLEAN
+SELECT V:age + 1 FROM T;
+--! 000002
+--~ not supported by the embedded warehouse: arithmetic on a VARIANT
+SELECT * FROM T ORDER BY V:age;
+--! 000002
+SELECT SUM(V:age) FROM T;
+--! 000002
+-- FLATTEN. source: docs.snowflake.com/en/sql-reference/functions/flatten
+SELECT T.ID, F.INDEX, F.KEY, F.PATH, F.VALUE::VARCHAR AS TAG FROM T, LATERAL FLATTEN(INPUT => T.V:tags) F ORDER BY 1, 2;
+--= 1 | 0 | NULL | [0] | a
+--= 1 | 1 | NULL | [1] | b
+SELECT T.ID, F.INDEX, F.VALUE FROM T, LATERAL FLATTEN(INPUT => T.V:tags, OUTER => TRUE) F ORDER BY 1, 2;
+--= 1 | 0 | "a"
+--= 1 | 1 | "b"
+--= 2 | NULL | NULL
+SELECT KEY, VALUE FROM TABLE(FLATTEN(INPUT => PARSE_JSON('{"b": 2, "a": [1]}'))) ORDER BY KEY;
+--= a | [1]
+--= b | 2
+SELECT F.VALUE FROM T, TABLE(FLATTEN(T.V:tags)) F WHERE T.ID = 1 ORDER BY F.INDEX;
+--= "a"
+--= "b"
+SELECT SEQ FROM TABLE(FLATTEN(INPUT => PARSE_JSON('[1]')));
+--! 000904
+SELECT VALUE FROM TABLE(FLATTEN(INPUT => PARSE_JSON('[1]'), RECURSIVE => TRUE));
+--! 000002
+SELECT E.VALUE:x::VARCHAR AS A, SUM(E.VALUE:y::NUMBER) AS B FROM (SELECT PARSE_JSON('[{"x": "p", "y": 1}, {"x": "p", "y": 2}]') AS J) S, LATERAL FLATTEN(INPUT => S.J) E GROUP BY 1;
+--= p | 3
+-- construction
+SELECT OBJECT_CONSTRUCT('a', 1, 'b', NULL) AS A, OBJECT_CONSTRUCT_KEEP_NULL('b', NULL) AS B, ARRAY_CONSTRUCT(1, 'x') AS C, ARRAY_SIZE(PARSE_JSON('[1, 2]')) AS D, ARRAY_SIZE(PARSE_JSON('{}')) AS E, OBJECT_CONSTRUCT() AS F;
+--= {"a":1} | {"b":null} | [1,"x"] | 2 | NULL | {}
+SELECT ARRAY_AGG(ID) WITHIN GROUP (ORDER BY ID DESC) AS A, ARRAY_SIZE(ARRAY_AGG(V:missing)) AS B, OBJECT_AGG(V:name::VARCHAR, V:age) AS C FROM T WHERE ID = 1;
+--= [1] | 0 | {"Ann":31}
+SELECT ARRAY_AGG(ID) AS A FROM T WHERE FALSE;
+--= []
+SELECT TRY_PARSE_JSON('{') AS A, PARSE_JSON('') AS B, TO_JSON(PARSE_JSON('{"a":1}')) AS C, TO_VARIANT('x') AS D, GET(PARSE_JSON('[5]'), 0) AS E, GET_PATH(PARSE_JSON('{"a":{"b":2}}'), 'a.b') AS F;
+--= NULL | NULL | {"a":1} | "x" | 5 | 2
+SELECT PARSE_JSON('{');
+--! 100069
+SELECT ARRAY_CONTAINS('a'::VARIANT, PARSE_JSON('["a", "b"]')) AS A, SPLIT('a,b', ',') AS B, ARRAY_TO_STRING(PARSE_JSON('["a", 1]'), '-') AS C, OBJECT_KEYS(PARSE_JSON('{"k": 1}')) AS D;
+--= true | ["a","b"] | a-1 | ["k"]
+-- text is no VARIANT
+INSERT INTO T SELECT 3, 'text';
+--! 002023
+INSERT INTO T SELECT 3, 'text'::VARIANT;
+SELECT V, TYPEOF(V) AS K FROM T WHERE ID = 3;
+--= "text" | VARCHAR
+-- correlated subqueries know the types of the outer query
+SELECT ID FROM T WHERE EXISTS (SELECT 1 FROM (SELECT 'text' AS X) S WHERE T.V = S.X);
+--= 3
+SELECT (SELECT T.V::VARCHAR) AS A, (SELECT MAX(T.ID / S.N) FROM (SELECT 2 AS N) S) AS B FROM T WHERE ID = 3;
+--= text | 1.500000

@@ -1,0 +1,38 @@
+"""The contract files: what the documentation says, statement by statement, through the real connector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from snowflake.connector.errors import Error
+
+from dropship_dagster_tests.embedded.snowflake import contract_file
+from dropship_dagster_tests.embedded.snowflake.server import Session
+
+FILES = sorted((Path(__file__).parent / "contracts").glob("*.sql"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_statement_of_a_contract_answers_as_documented(path: Path, session: Session) -> None:
+    differences = []
+    for expected in contract_file.read(path):
+        where = f"{path.name}:{expected.line}: {expected.sql}"
+        try:
+            with session.connection.cursor() as cursor:
+                rows = [contract_file.shown(row) for row in cursor.execute(expected.sql).fetchall()]
+                names = [column.name for column in cursor.description]
+        except Error as error:
+            got = f"{error.errno:06d}"
+            if expected.error is None:
+                differences.append(f"{where}\n  failed: {error}")
+            elif got != expected.error or (expected.message or "") not in str(error):
+                differences.append(f"{where}\n  expected error {expected.error} {expected.message or ''}, got {error}")
+            continue
+        if expected.error is not None:
+            differences.append(f"{where}\n  expected error {expected.error}, got {rows}")
+        if expected.columns is not None and names != expected.columns:
+            differences.append(f"{where}\n  expected columns {expected.columns}, got {names}")
+        if expected.rows is not None and rows != expected.rows:
+            differences.append(f"{where}\n  expected {expected.rows}\n  got      {rows}")
+    assert not differences, "\n".join(differences)
