@@ -1,0 +1,100 @@
+"""Where Kafka and the warehouse are, decided from the settings: the one place that knows the embedded services.
+
+An endpoint is a plain description of how to connect. Asking for one starts the embedded service when the settings name
+no real one; everything above connects in the same way to either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dropship_dagster.embedded.service import ServiceError
+from dropship_dagster.embedded.supervisor import Supervisor
+from dropship_dagster.settings import Settings
+
+__all__ = ["KafkaEndpoint", "ServiceError", "WarehouseEndpoint", "kafka_endpoint", "supervisor", "warehouse_endpoint"]
+
+
+@dataclass(frozen=True)
+class KafkaEndpoint:
+    """A Kafka cluster: the client configuration every producer, consumer and admin client begins with."""
+
+    bootstrap_servers: str
+    client_config: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class WarehouseEndpoint:
+    """A Snowflake account or the embedded warehouse.
+
+    `connect_args` are keyword arguments of `snowflake.connector.connect`; database and warehouse are not among them,
+    because both must be reachable before the deployment has made either.
+    """
+
+    account: str
+    database: str
+    warehouse: str
+    role: str | None
+    connect_args: Mapping[str, Any] = field(repr=False)
+
+
+def kafka_endpoint(settings: Settings) -> KafkaEndpoint:
+    """The configured cluster, or the embedded broker, started if it does not run.
+
+    Raises:
+        ServiceError: the embedded broker cannot be started.
+    """
+    servers = settings.kafka_bootstrap_servers or supervisor(settings).ensure("kafka")["bootstrap_servers"]
+    return KafkaEndpoint(servers, {**settings.kafka_extra, "bootstrap.servers": servers})
+
+
+def warehouse_endpoint(settings: Settings) -> WarehouseEndpoint:
+    """The configured account, or the embedded warehouse, started if it does not run.
+
+    Raises:
+        ServiceError: the embedded warehouse cannot be started.
+    """
+    args = _account(settings) if settings.snowflake_account else _embedded(settings)
+    if settings.snowflake_role:
+        args["role"] = settings.snowflake_role
+    return WarehouseEndpoint(
+        account=args["account"],
+        database=settings.snowflake_database,
+        warehouse=settings.snowflake_warehouse,
+        role=settings.snowflake_role,
+        connect_args=args,
+    )
+
+
+def supervisor(settings: Settings) -> Supervisor:
+    """The embedded services of this home folder."""
+    return Supervisor(settings.home)
+
+
+def _embedded(settings: Settings) -> dict[str, Any]:
+    state = supervisor(settings).ensure("snowflake")
+    return {key: state[key] for key in ("account", "user", "password", "host", "port", "protocol")}
+
+
+def _account(settings: Settings) -> dict[str, Any]:
+    """Key pair first, then a programmatic access token, then a password.
+
+    Source: docs.snowflake.com/en/developer-guide/python-connector/python-connector-connect
+    """
+    args: dict[str, Any] = {"account": settings.snowflake_account, "user": settings.snowflake_user}
+    if settings.snowflake_private_key_path:
+        args["private_key_file"] = str(settings.snowflake_private_key_path)
+        if settings.snowflake_private_key_passphrase:
+            args["private_key_file_pwd"] = settings.snowflake_private_key_passphrase.get_secret_value()
+    elif settings.snowflake_token:
+        args["authenticator"] = "PROGRAMMATIC_ACCESS_TOKEN"
+        args["token"] = settings.snowflake_token.get_secret_value()
+    elif settings.snowflake_password:
+        args["password"] = settings.snowflake_password.get_secret_value()
+    for key in ("host", "port", "protocol"):
+        value = getattr(settings, f"snowflake_{key}")
+        if value is not None:
+            args[key] = value
+    return args
