@@ -1,0 +1,264 @@
+"""What the loader reads with: partitions from given offsets, in bounded batches of Arrow columns.
+
+No consumer group: the offsets are the warehouse's, so `assign` is used and nothing is committed here.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, TopicPartition
+
+from dropship_dagster.stream.client import ADMIN_TIMEOUT_SECONDS, ClientConfig, consumer_config
+from dropship_dagster.stream.errors import OffsetOutOfRangeError, StreamError
+
+FETCHED = pa.schema(
+    [
+        pa.field("topic", pa.string(), nullable=False),
+        pa.field("partition", pa.int32(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("timestamp", pa.timestamp("ms")),
+        pa.field("key", pa.binary()),
+        pa.field("value", pa.binary()),
+        pa.field("headers", pa.string()),
+    ]
+)
+"""A message a row. timestamp: UTC, NULL when the message has none. headers: JSON, an array of [name, value] pairs with
+values as text, base64 where they are not UTF-8; NULL for none."""
+
+_CHUNK = 1_000  # larger calls cost three times the processor time a message
+_POLL_SECONDS = 0.1
+_PASSING = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TIMED_OUT})
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A partition and the offset to read from."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class FetchedBatch:
+    """Messages of several partitions, by FETCHED; the offsets of a partition rise.
+
+    next_offsets: for every assigned partition, the offset after the last message read or skipped by the broker.
+    bytes: of keys and values. at_end: every partition was read to the end it was asked for, or to its end.
+    """
+
+    rows: pa.Table
+    next_offsets: Mapping[tuple[str, int], int]
+    bytes: int
+    at_end: bool
+
+
+class PartitionReader:
+    """Reads assigned partitions. Use it in a `with`; it keeps its position from one batch to the next."""
+
+    def __init__(
+        self, client_config: ClientConfig, assignments: Sequence[Assignment], *, group: str = "dropship"
+    ) -> None:
+        """`group` names the consumer in the broker's tools; it is never joined.
+
+        Raises:
+            StreamError: the settings are not accepted.
+        """
+        self._position = {(entry.topic, entry.partition): entry.offset for entry in assignments}
+        self._ended: set[tuple[str, int]] = set()
+        self._paused: set[tuple[str, int]] = set()
+        self._last_heard = time.monotonic()
+        self._headers: dict[tuple[tuple[str, bytes | None], ...], str] = {}
+        try:
+            self._consumer = Consumer(consumer_config(client_config, group))
+            self._consumer.assign([TopicPartition(e.topic, e.partition, e.offset) for e in assignments])
+        except KafkaException as error:
+            raise StreamError(f"The consumer's settings are not accepted: {error.args[0].str()}.") from error
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long the broker has said nothing, neither a message nor the end of a partition."""
+        return time.monotonic() - self._last_heard
+
+    def fetch(
+        self,
+        *,
+        max_messages: int,
+        max_seconds: float,
+        max_bytes: int = 256 << 20,
+        until: Mapping[tuple[str, int], int] | None = None,
+    ) -> FetchedBatch:
+        """Collect messages until one of the limits is reached or every partition has ended.
+
+        Args:
+            max_messages: at most this many (the last call of the client may bring a few more, never lost).
+            max_seconds: at most about this long.
+            max_bytes: about this many bytes of keys and values.
+            until: by (topic, partition) the offset to stop before; without it, partitions are read to their end.
+
+        Raises:
+            OffsetOutOfRangeError: the broker does not hold an assigned offset.
+            StreamError: a topic is gone, or the client cannot go on.
+        """
+        collected = _Columns(self._headers)
+        until = until or {}
+        deadline = time.monotonic() + max_seconds
+        self._resume(until)
+        while len(collected) < max_messages and collected.bytes < max_bytes:
+            left = deadline - time.monotonic()
+            if left <= 0 or self._finished(until):
+                break
+            wanted = min(_CHUNK, max_messages - len(collected))
+            messages = self._consumer.consume(wanted, min(left, _POLL_SECONDS))
+            if messages:
+                self._take(messages, collected, until)
+        return FetchedBatch(collected.table(), dict(self._position), collected.bytes, self._finished(until))
+
+    def watch(self) -> None:
+        """Forget that partitions had ended, to wait for new messages."""
+        self._ended.clear()
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._consumer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _finished(self, until: Mapping[tuple[str, int], int]) -> bool:
+        for place, position in self._position.items():
+            end = until.get(place)
+            if place not in self._ended and (end is None or position < end):
+                return False
+        return True
+
+    def _take(self, messages: list[Any], collected: _Columns, until: Mapping[tuple[str, int], int]) -> None:
+        position = self._position
+        for message in messages:
+            place = (message.topic(), message.partition())
+            error = message.error()
+            if error is not None:
+                self._handle(error, message, place)
+                continue
+            offset = message.offset()
+            end = until.get(place)
+            if end is not None and offset >= end:
+                self._stop_at(place, end)
+                continue
+            if offset < position[place]:
+                continue  # fetched before the partition was set back to its end
+            collected.add(place, offset, message)
+            position[place] = offset + 1
+            self._ended.discard(place)
+        self._last_heard = time.monotonic()
+
+    def _stop_at(self, place: tuple[str, int], end: int) -> None:
+        """Enough of this partition: what was fetched beyond is not taken and comes again."""
+        if place not in self._ended:
+            self._position[place] = max(self._position[place], end)
+            self._ended.add(place)
+            self._consumer.seek(TopicPartition(*place, end))
+            self._consumer.pause([TopicPartition(*place)])
+            self._paused.add(place)
+
+    def _resume(self, until: Mapping[tuple[str, int], int]) -> None:
+        """Go on with partitions that an earlier batch was not to read further."""
+        for place in list(self._paused):
+            end = until.get(place)
+            if end is None or self._position[place] < end:
+                self._consumer.resume([TopicPartition(*place)])
+                self._paused.discard(place)
+                self._ended.discard(place)
+
+    def _handle(self, error: KafkaError, message: Any, place: tuple[str, int]) -> None:
+        code = error.code()
+        if code == KafkaError._PARTITION_EOF:
+            # Offsets may have holes (transaction markers, compaction): the end is where the broker says it is.
+            self._position[place] = max(self._position[place], message.offset())
+            self._ended.add(place)
+            self._last_heard = time.monotonic()
+        elif code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=ADMIN_TIMEOUT_SECONDS)
+            raise OffsetOutOfRangeError(place[0], place[1], self._position[place], low, high)
+        elif code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC):
+            raise StreamError(f"Topic {place[0]}, partition {place[1]}, does not exist any more on the broker.")
+        elif code in _PASSING:
+            return  # librdkafka connects again by itself; silent_seconds tells how long it has been trying
+        else:
+            raise StreamError(f"Topic {place[0]}, partition {place[1]}: {error.str()}.")
+
+
+class _Columns:
+    """Messages as lists, the fastest way from the client into Arrow."""
+
+    def __init__(self, headers: dict[tuple[tuple[str, bytes | None], ...], str]) -> None:
+        self._topics: list[str] = []
+        self._partitions: list[int] = []
+        self._offsets: list[int] = []
+        self._times: list[int | None] = []
+        self._keys: list[bytes | None] = []
+        self._values: list[bytes | None] = []
+        self._headers: list[str | None] = []
+        self._known_headers = headers
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def add(self, place: tuple[str, int], offset: int, message: Any) -> None:
+        key, value = message.key(), message.value()
+        kind, moment = message.timestamp()
+        self._topics.append(place[0])
+        self._partitions.append(place[1])
+        self._offsets.append(offset)
+        self._times.append(None if kind == TIMESTAMP_NOT_AVAILABLE else moment)
+        self._keys.append(key)
+        self._values.append(value)
+        self._headers.append(self._header_text(message.headers()))
+        self.bytes += (len(key) if key else 0) + (len(value) if value else 0)
+
+    def table(self) -> pa.Table:
+        columns = [
+            self._topics,
+            self._partitions,
+            self._offsets,
+            self._times,
+            self._keys,
+            self._values,
+            self._headers,
+        ]
+        arrays = [pa.array(values, field.type) for values, field in zip(columns, FETCHED, strict=True)]
+        return pa.table(arrays, schema=FETCHED)
+
+    def _header_text(self, headers: list[tuple[str, bytes | None]] | None) -> str | None:
+        if not headers:
+            return None
+        key = tuple(headers)
+        text = self._known_headers.get(key)
+        if text is None:
+            text = json.dumps([[name, _readable(value)] for name, value in headers], ensure_ascii=False)
+            if len(self._known_headers) < 1_000:
+                self._known_headers[key] = text
+        return text
+
+
+def _readable(value: bytes | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(value).decode()

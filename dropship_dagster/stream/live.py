@@ -1,0 +1,236 @@
+"""The continuous stream: the shop goes on selling where its history ends."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dropship_dagster.shop.config import ShopConfig
+from dropship_dagster.shop.generate import Shop
+from dropship_dagster.shop.manifest import read_manifest
+from dropship_dagster.stream import livestate
+from dropship_dagster.stream.client import ClientConfig
+from dropship_dagster.stream.errors import StreamError
+from dropship_dagster.stream.livestate import Saved
+from dropship_dagster.stream.pacing import Clock
+from dropship_dagster.stream.report import ProduceReport
+from dropship_dagster.stream.sender import Sender
+from dropship_dagster.stream.simulation import Interval, Pace, Simulation, State
+from dropship_dagster.stream.source import ahead
+
+Progress = Callable[[str, int, int | None], None]
+
+_INTERVALS_A_SAVE = 10
+_MAX_RATE = 1_000_000
+_ROUNDING = 1e-9
+
+
+def live(
+    client_config: ClientConfig,
+    seed_dir: Path,
+    *,
+    rate: float,
+    state: Path,
+    duration: float | None = None,
+    seed: int | None = None,
+    start: dt.datetime | None = None,
+    daily_curve: bool = False,
+    life_cycle_speed: float | None = None,
+    stop: threading.Event | None = None,
+    progress: Progress | None = None,
+    rejected_messages: Path | None = None,
+    topic_names: Mapping[str, str] | None = None,
+) -> ProduceReport:
+    """Send new orders, the steps of open ones, and products whose stock changed, at a rate, until told to stop.
+
+    The stream's clock begins where the folder's history ends and goes as fast as ours, so the same folder, seed, rate
+    and options give the same bytes. A later run goes on where this one ended, also after a kill.
+
+    Args:
+        client_config: librdkafka settings, bootstrap.servers inside.
+        seed_dir: a generated folder: its manifest says how to go on.
+        rate: events a second over all topics, kept by schedule.
+        state: the file in which the shop's state outlives the process.
+        duration: seconds; None goes on until `stop` is set.
+        seed: for the orders of the stream; the folder's own when None.
+        start: moves the clock forward to this moment (with a zone); None leaves it where it is.
+        daily_curve: spreads the rate over the hours of the day as the shop's customers do.
+        life_cycle_speed: how many times as fast orders live; None takes the parameter file's.
+        stop: when set, the run drains and ends.
+        progress: called with a word, the events so far, and how many there will be, if that is known.
+        rejected_messages: a JSON-lines file for refused messages.
+        topic_names: other names than products and orders_events.
+
+    Raises:
+        ShopError, StreamError: the folder or the state cannot be used, or the client cannot go on.
+    """
+    if not 0 < rate <= _MAX_RATE or (duration is not None and duration < 0):
+        raise StreamError(f"A rate of {rate:g} for {duration} s cannot be: give more than 0, up to {_MAX_RATE:,}.")
+    stop = stop or threading.Event()
+    config = _config_of(seed_dir)
+    simulation = Simulation(Shop(config, order_seed=seed))
+    pace = Pace(rate, daily_curve, life_cycle_speed or config.parameters.stream.life_cycle_speed)
+    identity = _identity(config, seed)
+    with livestate.only_producer(state):
+        saved = livestate.load(state, identity)
+        if saved is None:
+            first = simulation.first_state(pace.life_cycle_speed)
+            saved = Saved(identity, first, pace, slots_done=0, begun=0)
+        sender = Sender(client_config, origin="stream", stop=stop, rejects=rejected_messages, topic_names=topic_names)
+        run = _Run(simulation, sender, stop, state, saved, progress)
+        try:
+            run.go(pace, duration, start)
+        finally:
+            began = run.clock.elapsed
+            sender.close()
+            flush_seconds = run.clock.elapsed - began
+        if not any(counts.failed for counts in sender.counts.values()):
+            run.save_ended()
+    return ProduceReport(
+        topics=sender.counts,
+        seconds=run.seconds,
+        flush_seconds=flush_seconds,
+        requested_rate=rate,
+        achieved_rate=run.done / run.seconds if run.seconds else 0.0,
+        resent=run.resent,
+        stopped=stop.is_set(),
+        errors=sender.errors,
+    )
+
+
+def _config_of(seed_dir: Path) -> ShopConfig:
+    manifest = read_manifest(seed_dir)
+    if manifest is None:
+        raise StreamError(f"{seed_dir} has no manifest.json: the stream goes on from a folder of `dropship generate`.")
+    return ShopConfig.model_validate(manifest.config)
+
+
+def _identity(config: ShopConfig, seed: int | None) -> str:
+    values = {"config": config.model_dump(mode="json", by_alias=True), "seed": config.seed if seed is None else seed}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """Slots first to until - 1 of an interval, the state before it, and the second of the run when they begin."""
+
+    before: State
+    interval: Interval
+    first: int
+    until: int
+    begin: float
+
+
+class _Run:
+    """One process's share of the stream."""
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        sender: Sender,
+        stop: threading.Event,
+        path: Path,
+        saved: Saved,
+        progress: Progress | None,
+    ) -> None:
+        self.clock = Clock(sender.serve)
+        self.seconds = 0.0
+        self.done = 0
+        self.resent = 0
+        self._simulation = simulation
+        self._sender = sender
+        self._stop = stop
+        self._path = path
+        self._saved = saved
+        self._progress = progress
+        self._state = saved.state
+        self._pace = saved.pace
+        self._slots_done = saved.slots_done
+
+    def go(self, pace: Pace, duration: float | None, start: dt.datetime | None) -> None:
+        """Finish what an earlier run began at its own pace, then send at ours."""
+        moved = start is not None and _microseconds(start) > self._state.clock_us
+        if pace != self._saved.pace or moved:
+            self._finish_earlier()
+        if start is not None:
+            self._state = replace(self._state, clock_us=max(self._state.clock_us, _microseconds(start)))
+        self._pace = pace
+        self.clock = Clock(self._sender.serve)
+        self._send_intervals(duration)
+
+    def save_ended(self) -> None:
+        """Everything that was sent is acknowledged: remember exactly where that was."""
+        self._save(begun=1 if self._slots_done else 0)
+
+    def _finish_earlier(self) -> None:
+        """Send what was begun at once, at the pace it was begun with: its order ids must not mean other orders."""
+        for _ in range(self._saved.begun):
+            interval = self._simulation.next_interval(self._state, self._pace)
+            self._send(interval, self._slots_done, interval.slots)
+            self.resent += interval.slots - self._slots_done
+            self._state, self._slots_done = interval.state, 0
+
+    def _send_intervals(self, duration: float | None) -> None:
+        since_save = _INTERVALS_A_SAVE
+        for planned in ahead(self._plan(duration), self._stop):
+            self._state = planned.before
+            if since_save >= _INTERVALS_A_SAVE and self._sender.drain():
+                self._save(begun=_INTERVALS_A_SAVE)
+                since_save = 0
+            since_save += 1
+            self._send_paced(planned)
+            if self._slots_done == planned.interval.slots:
+                self._state, self._slots_done = planned.interval.state, 0
+
+    def _plan(self, duration: float | None) -> Iterator[_Planned]:
+        """The intervals of this run, up to its duration, each with the moment at which it begins."""
+        state, first, begin = self._state, self._slots_done, 0.0
+        while duration is None or begin < duration - _ROUNDING:
+            interval = self._simulation.next_interval(state, self._pace)
+            until = interval.slots
+            if duration is not None:
+                until = min(until, first + max(1, round((duration - begin) * interval.rate)))
+            yield _Planned(state, interval, first, until, begin)
+            begin += (until - first) / interval.rate
+            state, first = interval.state, 0
+
+    def _send_paced(self, planned: _Planned) -> None:
+        """Send the slots when they are due, the first of them when the interval begins, and wait for its end."""
+        interval, slot = planned.interval, planned.first
+        while slot < planned.until and not self._stop.is_set():
+            since = self.clock.elapsed - planned.begin
+            until = min(planned.first + math.floor(since * interval.rate) + 1, planned.until)
+            if until > slot:
+                self._send(interval, slot, until)
+                self.done += until - slot
+                slot = self._slots_done = until
+                self.seconds = max(self.clock.elapsed, planned.begin + (slot - planned.first) / interval.rate)
+                if self._progress:
+                    self._progress("events", self.done, None)
+            self.clock.wait_until(planned.begin + (slot - planned.first) / interval.rate, self._stop.is_set)
+        if not self._stop.is_set():
+            self.seconds = self.clock.elapsed
+
+    def _send(self, interval: Interval, first: int, until: int) -> None:
+        for messages, slots in (
+            (interval.products, interval.product_slots),
+            (interval.orders, interval.order_slots),
+        ):
+            low, high = slots.searchsorted([first, until])
+            if high > low:
+                self._sender.send(messages, int(low), int(high))
+
+    def _save(self, *, begun: int) -> None:
+        livestate.save(self._path, Saved(self._saved.identity, self._state, self._pace, self._slots_done, begun))
+
+
+def _microseconds(moment: dt.datetime) -> int:
+    if moment.tzinfo is None:
+        raise StreamError(f"The start {moment} has no zone: give it one, such as {moment.isoformat()}Z.")
+    return int(moment.timestamp() * 1000) * 1000

@@ -1,0 +1,113 @@
+"""The live producer's memory on disk: the shop's state, the pace it was left at, and how much of it has been sent.
+
+The file is replaced in one step. It is written before the messages that follow it are sent, so after a kill the same
+messages are made and sent again, with the same event ids, and no order id is ever used for two orders.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from dropship_dagster.files import replace_durably
+from dropship_dagster.shop.lifecycle import Events
+from dropship_dagster.stream.errors import StreamError
+from dropship_dagster.stream.simulation import Pace, State
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What the file holds.
+
+    identity: the shop and seed it belongs to. slots_done: slots of the interval after `state` that are acknowledged.
+    begun: intervals after `state` of which slots may have been sent: only the one that is half done when the producer
+    ended by itself, all up to the next save when it was killed.
+    """
+
+    identity: str
+    state: State
+    pace: Pace
+    slots_done: int
+    begun: int
+
+
+def load(path: Path, identity: str) -> Saved | None:
+    """What the last run left; None when there was none.
+
+    Raises:
+        StreamError: the file cannot be understood, or belongs to another shop.
+    """
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+            head = json.loads(bytes(arrays["head"]))
+            waiting = Events(**{field.name: arrays[f"waiting_{field.name}"] for field in fields(Events)})
+            state = State(
+                head["clock_us"], head["next_row"], waiting, arrays["stock"], arrays["version"], arrays["announced"]
+            )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise StreamError(
+            f"The stream's state {path} cannot be read ({error}). Remove it only together with the topics: "
+            "without it, the order ids begin again."
+        ) from error
+    if head["format"] != _FORMAT:
+        raise StreamError(f"The stream's state {path} has format {head['format']}, this version reads {_FORMAT}.")
+    if head["identity"] != identity:
+        raise StreamError(
+            f"The stream's state {path} belongs to another shop or seed: name another state file, "
+            "or use the folder and seed it was made with."
+        )
+    return Saved(identity, state, Pace(**head["pace"]), head["slots_done"], head["begun"])
+
+
+def save(path: Path, saved: Saved) -> None:
+    """Write the file, durably."""
+    state = saved.state
+    head = {
+        "format": _FORMAT,
+        "identity": saved.identity,
+        "clock_us": state.clock_us,
+        "next_row": state.next_row,
+        "pace": asdict(saved.pace),
+        "slots_done": saved.slots_done,
+        "begun": saved.begun,
+    }
+    arrays = {f"waiting_{field.name}": getattr(state.waiting, field.name) for field in fields(Events)}
+    arrays |= {"stock": state.stock, "version": state.version, "announced": state.announced}
+    arrays["head"] = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
+    data = io.BytesIO()
+    np.savez(data, allow_pickle=False, **arrays)
+    replace_durably(path, data.getvalue())
+
+
+@contextmanager
+def only_producer(path: Path) -> Iterator[None]:
+    """Hold the state for this process.
+
+    Raises:
+        StreamError: another live producer uses it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StreamError(
+                f"Another live producer uses the state {path}: wait for it, or name another state file."
+            ) from None
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,199 @@
+"""The shop going on after its history: a state, and the next messages as a pure function of it.
+
+Time is cut into intervals of about a second, each with a number of slots. A slot carries one event: the step of an
+order that has been due longest, a product whose stock has changed, or else a new order. So the rate is exact, and
+the same state, seed and pace give the same bytes, on any machine and after any kill.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from dropship_dagster.shop.catalogue import suppliers_table
+from dropship_dagster.shop.contract import ORDER_EVENTS, ORDER_LINES, ORDERS, PRODUCTS, SUPPLIERS
+from dropship_dagster.shop.draws import Ints
+from dropship_dagster.shop.generate import Shop
+from dropship_dagster.shop.lifecycle import PLACED, Events
+from dropship_dagster.shop.orders import Block
+from dropship_dagster.shop.text import HOUR_MS
+from dropship_dagster.stream.events import Messages, order_bodies, order_event_messages, product_messages
+
+_SECOND_US = 1_000_000
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Events a second on average, whether the hours of the day differ, and how fast orders live."""
+
+    rate: float
+    daily_curve: bool
+    life_cycle_speed: float
+
+
+@dataclass(frozen=True)
+class State:
+    """The shop at a moment. `waiting` are the steps that are to come, by the moment they are due (epoch ms).
+
+    `announced` are products (indices) whose stock has changed and is still to be told.
+    """
+
+    clock_us: int
+    next_row: int
+    waiting: Events
+    stock: Ints
+    version: Ints
+    announced: Ints
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The messages of an interval and the slot of each; `rate` slots a second, `slots` in all, `state` afterwards."""
+
+    orders: Messages
+    order_slots: Ints
+    products: Messages
+    product_slots: Ints
+    slots: int
+    rate: float
+    state: State
+
+
+class Simulation:
+    """Makes intervals for one shop."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
+        self._parameters = shop.config.parameters
+        self._suppliers = suppliers_table(self._parameters).cast(SUPPLIERS.schema)
+        self._products = shop.catalogue.table().cast(PRODUCTS.schema)
+
+    def first_state(self, life_cycle_speed: float) -> State:
+        """The shop where its history ends: open orders go on, at the stream's speed."""
+        shop, end = self._shop, self._parameters.period.end_ms
+        waiting = shop.open_events()
+        due = end + ((waiting.time_ms - end) / life_cycle_speed).astype(np.int64)
+        return State(
+            clock_us=end * 1000,
+            next_row=shop.config.orders,
+            waiting=replace(waiting, time_ms=due),
+            stock=shop.catalogue.stock.copy(),
+            version=np.ones(shop.catalogue.count, dtype=np.int64),
+            announced=np.empty(0, dtype=np.int64),
+        )
+
+    def next_interval(self, state: State, pace: Pace) -> Interval:
+        """What happens in about the next second."""
+        rate = self._rate(state.clock_us, pace)
+        slots = max(1, round(rate))
+        slot_us = state.clock_us + (np.arange(slots) * (_SECOND_US / rate)).astype(np.int64)
+        slot_ms: Ints = slot_us // 1000
+
+        told = state.announced[:slots]
+        used = len(told)
+        steps, step_slots = _due_steps(state.waiting, slot_ms, used)
+        free = np.ones(slots, dtype=bool)
+        free[:used] = False
+        free[step_slots] = False
+        order_slots = np.flatnonzero(free)
+
+        rows: Ints = np.arange(state.next_row, state.next_row + len(order_slots), dtype=np.int64)
+        waiting = state.waiting.take(np.arange(len(steps), len(state.waiting)))
+        new_stock, changed, block = state.stock, np.empty(0, dtype=np.int64), None
+        placed = Events.none()
+        if len(rows):
+            block = self._shop.orders.block(rows, slot_ms[order_slots])
+            placed, later = self._lives(block, pace.life_cycle_speed)
+            waiting = _by_due(Events.concatenate([waiting, later]))
+            new_stock, changed = self._sell(state.stock, block)
+
+        happened = Events.concatenate([replace(steps, time_ms=slot_ms[step_slots]), placed])
+        slots_of = np.concatenate([step_slots, order_slots])
+        order = np.argsort(slots_of, kind="stable")
+        version = state.version.copy()
+        version[told] += 1
+        after = State(
+            clock_us=state.clock_us + round(slots * _SECOND_US / rate),
+            next_row=state.next_row + len(rows),
+            waiting=waiting,
+            stock=new_stock,
+            version=version,
+            announced=_without_repeats(np.concatenate([state.announced[used:], changed])),
+        )
+        return Interval(
+            orders=self._order_messages(happened.take(order), block),
+            order_slots=slots_of[order],
+            products=self._product_messages(told, state.stock, version, slot_ms),
+            product_slots=np.arange(used, dtype=np.int64),
+            slots=slots,
+            rate=rate,
+            state=after,
+        )
+
+    def _rate(self, clock_us: int, pace: Pace) -> float:
+        if not pace.daily_curve:
+            return pace.rate
+        hours = self._parameters.demand.hours
+        hour = clock_us // 1000 // HOUR_MS % 24
+        return max(pace.rate * hours[hour] * len(hours) / sum(hours), pace.rate / 100)
+
+    def _lives(self, block: Block, speed: float) -> tuple[Events, Events]:
+        """The placements, and the steps that follow, due after the real distance divided by the speed."""
+        events = self._shop.life_cycle.events(block)
+        placed_ms = block.placed_ms[events.order - block.row[0]]
+        due = placed_ms + ((events.time_ms - placed_ms) / speed).astype(np.int64)
+        events = replace(events, time_ms=due)
+        is_placed = events.type == PLACED
+        compressed = block.placed_ms + ((block.promised_ms - block.placed_ms) / speed).astype(np.int64)
+        block.promised_ms[:] = compressed
+        return events.take(is_placed), events.take(~is_placed)
+
+    def _sell(self, stock: Ints, block: Block) -> tuple[Ints, Ints]:
+        """The stock after the sales and the supplies they cause, and the products to announce."""
+        rules = self._parameters.products
+        sold = np.bincount(block.line_product, weights=block.line_quantity, minlength=len(stock)).astype(np.int64)
+        left = stock - sold
+        short = left < rules.restock_below
+        supplies = np.where(short, -((left - rules.restock_below) // rules.restock_by), 0)
+        left = left + supplies * rules.restock_by
+        changed = (left // rules.announce_step != stock // rules.announce_step) | short
+        return left, np.flatnonzero(changed)
+
+    def _order_messages(self, events: Events, block: Block | None) -> Messages:
+        orders = self._shop.orders
+        table = self._shop.life_cycle.table(events).cast(ORDER_EVENTS.schema)
+        if block is None:
+            return order_event_messages(table, pa.array([], pa.string()), events.order)
+        counts = np.diff(np.append(block.first_line, len(block.line_order)))
+        told = order_bodies(
+            orders.orders_table(block).cast(ORDERS.schema), orders.lines_table(block).cast(ORDER_LINES.schema), counts
+        )
+        return order_event_messages(table, told, events.order - block.row[0])
+
+    def _product_messages(self, told: Ints, stock: Ints, version: Ints, slot_ms: Ints) -> Messages:
+        rows = self._products.take(pa.array(told))
+        rows = rows.set_column(PRODUCTS.names.index("stock"), "stock", pa.array(stock[told]))
+        rows = rows.set_column(PRODUCTS.names.index("version"), "version", pa.array(version[told]))
+        return product_messages(rows, self._suppliers, times_ms=slot_ms[: len(told)])
+
+
+def _due_steps(waiting: Events, slot_ms: Ints, first_free: int) -> tuple[Events, Ints]:
+    """The steps that get a slot, the one due longest first, and the slots: none before it is due, one each."""
+    due = int(np.searchsorted(waiting.time_ms, slot_ms[-1], side="right"))
+    count = np.arange(due)
+    earliest = np.maximum(np.searchsorted(slot_ms, waiting.time_ms[:due], side="left"), first_free)
+    slots = count + np.maximum.accumulate(earliest - count) if due else count
+    fitting = int(np.searchsorted(slots, len(slot_ms), side="left"))
+    return waiting.take(np.arange(fitting)), slots[:fitting].astype(np.int64)
+
+
+def _by_due(events: Events) -> Events:
+    return events.take(np.lexsort((events.version, events.order, events.time_ms)))
+
+
+def _without_repeats(indices: Ints) -> Ints:
+    """Each index once, where it came first."""
+    _, first = np.unique(indices, return_index=True)
+    return indices[np.sort(first)]

@@ -1,0 +1,138 @@
+"""Reading partitions from given offsets, in bounded batches, losing and repeating nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from dropship_dagster.stream import (
+    ORDERS_EVENTS,
+    Assignment,
+    OffsetOutOfRangeError,
+    PartitionReader,
+    partitions,
+)
+from dropship_dagster_tests.stream.conftest import Topics
+
+
+def filled(topics: Topics, count: int, partition: int = 0) -> str:
+    """Messages `0`, `1`, ... in a partition of the orders topic."""
+    topic = topics.names[ORDERS_EVENTS]
+    producer = Producer(topics.client)
+    for number in range(count):
+        producer.produce(topic, str(number).encode(), partition=partition, timestamp=1_700_000_000_000 + number)
+    assert producer.flush(30) == 0
+    return topic
+
+
+def test_batches_are_bounded_and_follow_each_other(topics: Topics) -> None:
+    topic = filled(topics, 5_000)
+    values: list[bytes] = []
+    with PartitionReader(topics.client, [Assignment(topic, 0, 0)]) as reader:
+        while True:
+            batch = reader.fetch(max_messages=1_234, max_seconds=20)
+            assert batch.rows.num_rows <= 1_234
+            values += batch.rows["value"].to_pylist()
+            assert batch.next_offsets == {(topic, 0): len(values)}
+            if batch.at_end:
+                break
+    assert values == [str(number).encode() for number in range(5_000)]
+
+
+def test_a_batch_is_bounded_by_bytes(topics: Topics) -> None:
+    topic = topics.names[ORDERS_EVENTS]
+    producer = Producer(topics.client)
+    for _ in range(100):
+        producer.produce(topic, b"x" * 100_000, partition=0)
+    producer.flush(30)
+    with PartitionReader(topics.client, [Assignment(topic, 0, 0)]) as reader:
+        batch = reader.fetch(max_messages=10_000, max_seconds=20, max_bytes=1_000_000)
+        assert batch.bytes >= 1_000_000
+        assert batch.next_offsets[topic, 0] == batch.rows.num_rows
+
+
+def test_reading_begins_at_the_offset_and_stops_before_the_end_that_was_asked_for(topics: Topics) -> None:
+    topic = filled(topics, 1_000)
+    place = (topic, 0)
+    with PartitionReader(topics.client, [Assignment(topic, 0, 100)]) as reader:
+        first = reader.fetch(max_messages=10_000, max_seconds=20, until={place: 250})
+        assert first.at_end
+        assert first.rows["offset"].to_pylist() == list(range(100, 250))
+        rest = reader.fetch(max_messages=10_000, max_seconds=20)
+        assert rest.rows["offset"].to_pylist() == list(range(250, 1_000))
+        assert rest.next_offsets == {place: 1_000}
+
+
+def test_several_partitions_are_read_together(topics: Topics) -> None:
+    topic = ""
+    for partition in range(3):
+        topic = filled(topics, 200, partition)
+    places = [Assignment(topic, partition, 10 * partition) for partition in range(3)]
+    with PartitionReader(topics.client, places) as reader:
+        batch = reader.fetch(max_messages=10_000, max_seconds=20)
+    assert batch.at_end
+    for partition in range(3):
+        rows = [row["offset"] for row in batch.rows.to_pylist() if row["partition"] == partition]
+        assert rows == list(range(10 * partition, 200))
+
+
+def test_an_empty_partition_is_at_its_end_at_once(topics: Topics) -> None:
+    topic = topics.names[ORDERS_EVENTS]
+    with PartitionReader(topics.client, [Assignment(topic, 0, 0)]) as reader:
+        batch = reader.fetch(max_messages=10, max_seconds=20)
+    assert batch.at_end
+    assert batch.rows.num_rows == 0
+    assert batch.next_offsets == {(topic, 0): 0}
+
+
+def test_nothing_assigned_is_nothing_read(topics: Topics) -> None:
+    with PartitionReader(topics.client, []) as reader:
+        assert reader.fetch(max_messages=10, max_seconds=20).at_end
+
+
+def test_new_messages_are_waited_for_when_watching(topics: Topics) -> None:
+    topic = filled(topics, 10)
+    with PartitionReader(topics.client, [Assignment(topic, 0, 0)]) as reader:
+        assert reader.fetch(max_messages=100, max_seconds=20).at_end
+        filled(topics, 5)
+        reader.watch()
+        more = reader.fetch(max_messages=5, max_seconds=20)
+    assert more.rows["offset"].to_pylist() == [10, 11, 12, 13, 14]
+
+
+@pytest.mark.parametrize(("wanted", "said"), [(50, "offset 50 is asked for"), (5, "5 to 9 are lost")])
+def test_an_offset_the_broker_does_not_hold_is_an_error_with_its_bounds(topics: Topics, wanted: int, said: str) -> None:
+    topic = filled(topics, 20)
+    admin = AdminClient(topics.client)
+    for future in admin.delete_records([TopicPartition(topic, 0, 10)]).values():
+        future.result(timeout=20)
+    with (
+        PartitionReader(topics.client, [Assignment(topic, 0, wanted)]) as reader,
+        pytest.raises(OffsetOutOfRangeError, match=said) as caught,
+    ):
+        reader.fetch(max_messages=100, max_seconds=20)
+    assert (caught.value.low, caught.value.high, caught.value.wanted) == (10, 20, wanted)
+
+
+def test_keys_values_and_headers_come_as_they_are(topics: Topics) -> None:
+    topic = topics.names[ORDERS_EVENTS]
+    producer = Producer(topics.client)
+    producer.produce(topic, None, key=b"\xff", partition=0)
+    producer.produce(topic, b"", partition=0, headers=[("a", "é".encode()), ("a", b"\xff\x00"), ("n", None)])
+    producer.flush(30)
+    with PartitionReader(topics.client, [Assignment(topic, 0, 0)]) as reader:
+        tombstone, empty = reader.fetch(max_messages=2, max_seconds=20).rows.to_pylist()
+    assert (tombstone["key"], tombstone["value"], tombstone["headers"]) == (b"\xff", None, None)
+    assert empty["key"] is None
+    assert json.loads(empty["headers"]) == [["a", "é"], ["a", "/wA="], ["n", None]]
+
+
+def test_watermarks_and_ids_are_those_of_the_broker(new_topics: Callable[[], Topics]) -> None:
+    topics = new_topics()
+    topic = filled(topics, 7, partition=2)
+    state = partitions(topics.client, [topic])[topic]
+    assert [(part.partition, part.low, part.high) for part in state.partitions] == [(0, 0, 0), (1, 0, 0), (2, 0, 7)]
