@@ -1,0 +1,463 @@
+"""The loader: Kafka into RAW, exactly once, in bounded batches or for as long as it is let.
+
+One engine for both: fetch up to a number of messages, bytes or seconds, encode, commit. While a batch is committed the
+next one is fetched, and never more than that: with the warehouse slow or away, the loader holds two batches and the
+consumer's bounded queue, whatever the backlog.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from snowflake.connector import SnowflakeConnection
+from snowflake.connector import errors as snowflake_errors
+
+from dropship_dagster.endpoints import WarehouseEndpoint
+from dropship_dagster.stream import Assignment, OffsetOutOfRangeError, PartitionReader, partitions
+from dropship_dagster.stream.client import ClientConfig
+from dropship_dagster.warehouse.batch import EncodedBatch, LoadedTopic, encode
+from dropship_dagster.warehouse.commit import Committed, commit_batch
+from dropship_dagster.warehouse.connection import close_quietly, open_connection, with_retries
+from dropship_dagster.warehouse.errors import DataLostError, KafkaUnreachableError, LoadError
+from dropship_dagster.warehouse.offsets import accept_gap, read_positions, register
+from dropship_dagster.warehouse.refresher import Refresher
+from dropship_dagster.warehouse.reports import Report
+from dropship_dagster.warehouse.stage import remove_abandoned
+from dropship_dagster.warehouse.topics import GROUP, LagReporter, TopicWatch
+
+logger = logging.getLogger(__name__)
+
+BATCH_EVENTS = 100_000
+BATCH_BYTES = 16 << 20
+FLUSH_SECONDS = 1.0
+GATHER_SECONDS = 5.0
+# Longer than the five minutes after which Snowflake rolls back the idle transaction of a client that died
+# (docs.snowflake.com/en/sql-reference/transactions).
+PATIENCE_SECONDS = 600.0
+SILENCE_SECONDS = 10.0
+
+_REQUEST_SECONDS = 120
+# What the consumer fetches ahead; with it and two batches the whole loader stays below 400 MB.
+_FETCH_AHEAD = {"queued.max.messages.kbytes": "16384"}
+
+Place = tuple[str, int]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How far and how to load.
+
+    Attributes:
+        max_events: stop after this many messages.
+        max_seconds: stop after this long.
+        follow: go on after the end of the topics, until stopped.
+        batch_events, batch_bytes, flush_seconds: a batch is committed at the first of these; the seconds count when
+            following, a bounded run rather fills its batches.
+        share: (index, count): of several consumers, this one takes the partitions p with p % count == index.
+        refresh: when following, run the task graph after each load instead of waiting for its schedule.
+        accept_gaps: load on behind messages that Kafka has lost, and record the loss in OPS.KAFKA_GAPS.
+        patience_seconds: how long to wait for a warehouse or broker that is away; without end when following.
+    """
+
+    max_events: int | None = None
+    max_seconds: float | None = None
+    follow: bool = False
+    batch_events: int = BATCH_EVENTS
+    batch_bytes: int = BATCH_BYTES
+    flush_seconds: float = FLUSH_SECONDS
+    share: tuple[int, int] = (0, 1)
+    refresh: bool = False
+    accept_gaps: bool = False
+    patience_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        index, count = self.share
+        if not 0 <= index < count:
+            raise LoadError(f"A share is index/count with index from 0 to before count, not {index}/{count}.")
+
+    @property
+    def patience(self) -> float:
+        """`patience_seconds` with its default."""
+        if self.patience_seconds is not None:
+            return self.patience_seconds
+        return math.inf if self.follow else PATIENCE_SECONDS
+
+
+@dataclass(frozen=True)
+class TopicLoad:
+    """What was loaded of a topic in a run."""
+
+    topic: str
+    topic_id: str
+    table: str
+    events: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class LoadReport(Report):
+    """What a run loaded.
+
+    Attributes:
+        run_id: OPS.LOADS.RUN_ID.
+        events, bytes, batches: committed.
+        seconds, events_per_second: from the first fetch to the last commit.
+        ended: "caught up", "max events", "max seconds" or "stopped".
+        topics: by topic.
+        gaps: offsets that were recorded as lost.
+    """
+
+    run_id: str
+    events: int
+    bytes: int
+    batches: int
+    seconds: float
+    events_per_second: float
+    ended: str
+    topics: tuple[TopicLoad, ...]
+    gaps: int = 0
+
+
+@dataclass(frozen=True)
+class LoadProgress:
+    """After each commit: messages committed in this run, and of how many known at its start (None when following)."""
+
+    events: int
+    expected: int | None
+    seconds: float
+
+
+@dataclass
+class _Plan:
+    """Where each of this consumer's partitions stands, and in a bounded run where it ends."""
+
+    topics: list[LoadedTopic]
+    positions: dict[Place, int]
+    ends: dict[Place, int]
+
+    def expected(self, topic: str) -> dict[int, int]:
+        return {number: at for (name, number), at in self.positions.items() if name == topic}
+
+
+@dataclass
+class _Totals:
+    batches: int = 0
+    gaps: int = 0
+    by_topic: dict[LoadedTopic, tuple[int, int]] = field(default_factory=dict)
+
+    def add(self, batch: EncodedBatch) -> None:
+        events, size = self.by_topic.get(batch.topic, (0, 0))
+        self.by_topic[batch.topic] = (events + batch.rows, size + batch.size)
+        self.batches += 1
+
+    @property
+    def events(self) -> int:
+        return sum(events for events, _ in self.by_topic.values())
+
+
+class _TopicsChangedError(Exception):
+    """A topic was made again or got partitions: plan anew."""
+
+
+def load(
+    endpoint: WarehouseEndpoint,
+    client_config: ClientConfig,
+    tables: Mapping[str, str],
+    options: LoadOptions | None = None,
+    *,
+    run_id: str | None = None,
+    stop: threading.Event | None = None,
+    progress: Callable[[LoadProgress], None] | None = None,
+    on_state: Callable[[str], None] | None = None,
+) -> LoadReport:
+    """Load topics into RAW. Any number may run, be killed and run again: every message is loaded once.
+
+    Without `follow`, loads what the topics held when it began.
+
+    Args:
+        endpoint: the deployed warehouse.
+        client_config: librdkafka settings.
+        tables: RAW table by topic (`raw_tables`).
+        options: how far and how.
+        run_id: OPS.LOADS.RUN_ID and the session's query tag; made up without one.
+        stop: when set, what has been fetched is committed and the run ends.
+        progress: told after each commit.
+        on_state: told in words when the loader waits for the warehouse or for Kafka, and when it goes on ("loading").
+
+    Raises:
+        DataLostError: Kafka no longer has messages that were not loaded.
+        OffsetsMovedError: another consumer loads the same partitions; nothing of this one's last batch is loaded.
+        NotDeployedError, CredentialsRefusedError, WarehouseUnavailableError, StreamError: it cannot begin or go on.
+    """
+    loader = _Loader(endpoint, client_config, tables, options or LoadOptions(), run_id or str(uuid.uuid4()))
+    return loader.run(stop or threading.Event(), progress, on_state)
+
+
+class _Loader:
+    def __init__(
+        self,
+        endpoint: WarehouseEndpoint,
+        client_config: ClientConfig,
+        tables: Mapping[str, str],
+        options: LoadOptions,
+        run_id: str,
+    ) -> None:
+        self._endpoint, self._client_config, self._tables = endpoint, client_config, tables
+        self._options, self._run_id = options, run_id
+        self._watch = TopicWatch(client_config)
+        self._lag = LagReporter(client_config)
+        self._connection: SnowflakeConnection | None = None
+        self._loaded: dict[Place, int] = {}
+        self._totals = _Totals()
+        self._stop = threading.Event()
+        self._progress: Callable[[LoadProgress], None] | None = None
+        self._on_state: Callable[[str], None] | None = None
+        self._state = "loading"
+        self._began = time.monotonic()
+        self._expected: int | None = None
+        self._taken = 0
+        self._refresher: Refresher | None = None
+
+    def run(
+        self,
+        stop: threading.Event,
+        progress: Callable[[LoadProgress], None] | None,
+        on_state: Callable[[str], None] | None,
+    ) -> LoadReport:
+        self._stop, self._progress, self._on_state = stop, progress, on_state
+        if self._options.follow and self._options.refresh:
+            self._refresher = Refresher(self._endpoint, lambda why: self._enter(f"the refresh failed: {why}"))
+        try:
+            ended = self._run()
+        finally:
+            if self._refresher:
+                self._refresher.close()
+            self._close_connection()
+            self._lag.close()
+        return self._report(ended)
+
+    def _run(self) -> str:
+        self._retrying(lambda: remove_abandoned(self._session()))
+        while True:
+            plan = self._retrying(self._plan)
+            if self._expected is None and not self._options.follow:
+                self._expected = sum(plan.ends[place] - at for place, at in plan.positions.items())
+            try:
+                return self._read(plan)
+            except (_TopicsChangedError, OffsetOutOfRangeError) as change:
+                # Planning anew reads the warehouse's offsets again, and says what was lost.
+                logger.info("Planning anew: %s", change)
+
+    # -- planning ---------------------------------------------------------------------------------------------------
+
+    def _plan(self) -> _Plan:
+        """Where to read from: the warehouse's offsets, with rows made for partitions that have none."""
+        connection = self._session()
+        index, count = self._options.share
+        plan = _Plan([], {}, {})
+        for name, offsets in partitions(self._client_config, self._tables).items():
+            topic = LoadedTopic(name, str(offsets.topic_id), self._tables[name])
+            mine = {state.partition: state for state in offsets.partitions if state.partition % count == index}
+            known = {position.partition: position for position in read_positions(connection, topic.topic_id)}
+            new = {number: state.low for number, state in mine.items() if number not in known}
+            register(connection, name, topic.topic_id, new, self._run_id)
+            after = {**new, **{number: known[number].next_offset for number in mine if number in known}}
+            for number, state in mine.items():
+                after[number] = self._check_held(topic, number, after[number], state.low, state.high)
+                plan.positions[name, number] = after[number]
+                plan.ends[name, number] = state.high
+            plan.topics.append(topic)
+        return plan
+
+    def _check_held(self, topic: LoadedTopic, partition: int, after: int, low: int, high: int) -> int:
+        """The offset to go on from, once the broker is known to hold it."""
+        if after > high:
+            raise DataLostError(
+                f"Partition {partition} of topic {topic.name} is loaded to offset {after}, but the broker ends at "
+                f"{high}: it lost messages that RAW still has, and would give their offsets to new ones. Replay what "
+                "is missing into a new topic (delete this one and let it be made again)."
+            )
+        if after >= low:
+            return after
+        if not self._options.accept_gaps:
+            raise DataLostError(
+                f"Partition {partition} of topic {topic.name}: offsets {after} to {low - 1} ({low - after} messages) "
+                "were not loaded and the broker no longer has them. Restore the topic, or accept the gap and load on "
+                f"from offset {low}: dropship consume --accept-gaps"
+            )
+        accept_gap(self._session(), topic.name, topic.topic_id, partition, after, low, self._run_id)
+        self._totals.gaps += low - after
+        return low
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def _read(self, plan: _Plan) -> str:
+        assignments = [Assignment(topic, number, at) for (topic, number), at in plan.positions.items()]
+        with (
+            PartitionReader({**_FETCH_AHEAD, **self._client_config}, assignments, group=GROUP) as reader,
+            ThreadPoolExecutor(1, "commit") as committer,
+        ):
+            pending: Future[None] | None = None
+            while True:
+                ended, batches = self._next(plan, reader)
+                if pending:
+                    self._settle(pending)
+                pending = committer.submit(self._commit_all, plan, batches) if batches else None
+                if ended:
+                    if pending:
+                        self._settle(pending)
+                    return ended
+
+    def _settle(self, pending: Future[None]) -> None:
+        """Wait for a commit, and say so when it takes long."""
+        began = time.monotonic()
+        while not pending.done():
+            wait_for([pending], timeout=SILENCE_SECONDS)
+            if not pending.done():
+                self._enter(f"waiting: the warehouse has not answered for {time.monotonic() - began:.0f} s")
+        pending.result()
+
+    def _next(self, plan: _Plan, reader: PartitionReader) -> tuple[str | None, list[EncodedBatch]]:
+        """Fetch and encode; why it was the last time, if it was."""
+        options, began = self._options, time.monotonic()
+        events_left = math.inf if options.max_events is None else options.max_events - self._taken
+        seconds_left = math.inf if options.max_seconds is None else options.max_seconds - (began - self._began)
+        if self._stop.is_set():
+            return "stopped", []
+        if events_left <= 0:
+            return "max events", []
+        if seconds_left <= 0:
+            return "max seconds", []
+        if options.follow:
+            reader.watch()
+        fetched = reader.fetch(
+            max_messages=int(min(options.batch_events, events_left)),
+            max_seconds=min(options.flush_seconds if options.follow else GATHER_SECONDS, seconds_left),
+            max_bytes=options.batch_bytes,
+            until=None if options.follow else plan.ends,
+        )
+        self._note_silence(reader.silent_seconds)
+        seconds = time.monotonic() - began
+        encoded = [encode(fetched, topic, plan.expected(topic.name), seconds) for topic in plan.topics]
+        plan.positions.update(fetched.next_offsets)
+        self._taken += fetched.rows.num_rows
+        caught_up = fetched.at_end and not options.follow
+        return "caught up" if caught_up else None, [batch for batch in encoded if batch]
+
+    def _note_silence(self, seconds: float) -> None:
+        if seconds < SILENCE_SECONDS:
+            return
+        try:
+            self._watch.identities(self._tables)
+        except KafkaUnreachableError as error:
+            self._enter(f"stalled: Kafka has not answered for {seconds:.0f} s")
+            if seconds > self._options.patience:
+                raise KafkaUnreachableError(f"Kafka has not answered for {seconds:.0f} s: {error}") from error
+        else:
+            self._enter("loading")
+
+    # -- committing (the committer's thread) ------------------------------------------------------------------------
+
+    def _commit_all(self, plan: _Plan, batches: Sequence[EncodedBatch]) -> None:
+        for batch in batches:
+            self._note(self._retrying(partial(self._commit, plan, batch)))
+
+    def _commit(self, plan: _Plan, batch: EncodedBatch) -> Committed:
+        self._check_identity(plan)
+        return commit_batch(self._session(), batch, self._run_id)
+
+    def _check_identity(self, plan: _Plan) -> None:
+        """After the fetch and before the commit: messages of a topic made again must not get the old one's id."""
+        now = self._watch.identities(self._tables)
+        index, count = self._options.share
+        for topic in plan.topics:
+            identity = now.get(topic.name)
+            if identity is None or identity.topic_id != topic.topic_id:
+                raise _TopicsChangedError(f"topic {topic.name} was deleted or made again")
+            if {number for number in identity.partitions if number % count == index} - set(plan.expected(topic.name)):
+                raise _TopicsChangedError(f"topic {topic.name} has new partitions")
+
+    def _note(self, committed: Committed) -> None:
+        batch = committed.batch
+        self._totals.add(batch)
+        self._loaded.update({(batch.topic.name, covered.partition): covered.end for covered in batch.ranges})
+        self._lag.report(self._loaded)
+        if self._refresher:
+            self._refresher.notify()
+        self._enter("loading")
+        logger.info(
+            "Loaded %d messages of %s (put %.2f s, transaction %.2f s)",
+            batch.rows,
+            batch.topic.name,
+            committed.put_seconds,
+            committed.copy_seconds,
+        )
+        if self._progress:
+            self._progress(LoadProgress(self._totals.events, self._expected, time.monotonic() - self._began))
+
+    # -- the warehouse ----------------------------------------------------------------------------------------------
+
+    def _session(self) -> SnowflakeConnection:
+        if self._connection is None:
+            self._connection = open_connection(
+                self._endpoint,
+                query_tag=f"dropship consume {self._run_id}",
+                network_timeout=_REQUEST_SECONDS,
+                keep_alive=self._options.follow,
+            )
+        return self._connection
+
+    def _close_connection(self) -> None:
+        if self._connection is not None:
+            close_quietly(self._connection)
+            self._connection = None
+
+    def _retrying(self, action: Callable[[], Result]) -> Result:
+        def attempt() -> Result:
+            try:
+                return action()
+            except (snowflake_errors.Error, OSError):
+                # Its transaction is rolled back by the server; what it was doing is settled under the next one's lock.
+                self._close_connection()
+                raise
+
+        def waiting(reason: str, seconds: float) -> None:
+            self._enter(f"waiting: {reason} (next attempt in {seconds:.0f} s)")
+
+        return with_retries(attempt, patience_seconds=self._options.patience, stop=self._stop, on_wait=waiting)
+
+    def _enter(self, state: str) -> None:
+        if state != self._state:
+            self._state = state
+            if self._on_state:
+                self._on_state(state)
+
+    def _report(self, ended: str) -> LoadReport:
+        seconds = time.monotonic() - self._began
+        totals = self._totals
+        topics = tuple(
+            TopicLoad(topic.name, topic.topic_id, topic.table, events, size)
+            for topic, (events, size) in sorted(totals.by_topic.items(), key=lambda item: item[0].name)
+        )
+        return LoadReport(
+            run_id=self._run_id,
+            events=totals.events,
+            bytes=sum(topic.bytes for topic in topics),
+            batches=totals.batches,
+            seconds=round(seconds, 3),
+            events_per_second=round(totals.events / seconds, 1) if seconds else 0.0,
+            ended=ended,
+            topics=topics,
+            gaps=totals.gaps,
+        )

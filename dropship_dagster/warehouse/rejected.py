@@ -1,0 +1,174 @@
+"""Rejected messages: listed, shown, corrected, sent through the rules once more."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dropship_dagster.endpoints import WarehouseEndpoint
+from dropship_dagster.warehouse.connection import connect
+from dropship_dagster.warehouse.errors import WarehouseError
+from dropship_dagster.warehouse.offsets import transaction
+from dropship_dagster.warehouse.reports import Report
+
+_COLUMNS = (
+    "SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, REJECT_REASON, ATTEMPT, REJECTED_AT, KEY, VALUE, "
+    "PAYLOAD::VARCHAR"
+)
+_MOVED = (
+    "SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP, BATCH_ID, "
+    "INGESTED_AT"
+)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which rejected messages; what is left out does not narrow.
+
+    Attributes:
+        source: RAW table: CUSTOMERS, PRODUCTS or ORDERS_EVENTS.
+        topic: name of the topic.
+        partition, offset: the message.
+        reason: text the reason contains, in any case.
+    """
+
+    source: str | None = None
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    reason: str | None = None
+
+    def where(self) -> tuple[str, tuple[Any, ...]]:
+        """A WHERE clause and what is bound to it."""
+        conditions = {
+            "SOURCE = ?": self.source.upper() if self.source else None,
+            "TOPIC = ?": self.topic,
+            "KAFKA_PARTITION = ?": self.partition,
+            "KAFKA_OFFSET = ?": self.offset,
+            "CONTAINS(LOWER(REJECT_REASON), ?)": self.reason.lower() if self.reason else None,
+        }
+        used = {condition: value for condition, value in conditions.items() if value is not None}
+        return " AND ".join(["1 = 1", *used]), tuple(used.values())
+
+
+@dataclass(frozen=True)
+class RejectedMessage(Report):
+    """A rejected message. `key` and `value` are text with what is not UTF-8 replaced, None where there is none."""
+
+    source: str
+    topic: str
+    topic_id: str
+    partition: int
+    offset: int
+    reason: str
+    attempt: int
+    rejected_at: dt.datetime
+    key: str | None
+    value: str | None
+    payload: Any
+
+
+@dataclass(frozen=True)
+class RetryReport(Report):
+    """How many messages go through the rules again with the next refresh."""
+
+    retry_id: str
+    retried: int
+
+
+def list_rejected(
+    endpoint: WarehouseEndpoint, selection: Selection | None = None, *, limit: int = 100
+) -> list[RejectedMessage]:
+    """Rejected messages, newest first.
+
+    Args:
+        endpoint: the deployed warehouse.
+        selection: which; all without one.
+        limit: at most this many.
+    """
+    where, bound = (selection or Selection()).where()
+    with connect(endpoint, query_tag="dropship rejected list") as connection:
+        rows = connection.cursor().execute(
+            f"SELECT {_COLUMNS} FROM STAGING.REJECTED_EVENTS WHERE {where} "
+            f"ORDER BY REJECTED_AT DESC, TOPIC, KAFKA_PARTITION, KAFKA_OFFSET LIMIT {int(limit)}",
+            bound,
+        )
+        return [_message(row) for row in rows.fetchall()]
+
+
+def show_rejected(endpoint: WarehouseEndpoint, topic: str, partition: int, offset: int) -> RejectedMessage:
+    """One rejected message.
+
+    Raises:
+        WarehouseError: there is none at that place.
+    """
+    found = list_rejected(endpoint, Selection(topic=topic, partition=partition, offset=offset), limit=1)
+    if not found:
+        raise WarehouseError(
+            f"No message of topic {topic}, partition {partition}, offset {offset} is rejected; "
+            "`dropship rejected list` shows those that are."
+        )
+    return found[0]
+
+
+def correct(
+    endpoint: WarehouseEndpoint, topic: str, partition: int, offset: int, payload: Mapping[str, Any]
+) -> RejectedMessage:
+    """Give a rejected message another payload for its next retry. RAW keeps the message as it came.
+
+    Raises:
+        WarehouseError: there is none at that place.
+    """
+    with connect(endpoint, query_tag="dropship rejected correct") as connection:
+        cursor = connection.cursor()
+        cursor.execute(
+            "UPDATE STAGING.REJECTED_EVENTS SET PAYLOAD = PARSE_JSON(?) "
+            "WHERE TOPIC = ? AND KAFKA_PARTITION = ? AND KAFKA_OFFSET = ?",
+            (json.dumps(payload), topic, partition, offset),
+        )
+    return show_rejected(endpoint, topic, partition, offset)
+
+
+def retry_rejected(endpoint: WarehouseEndpoint, selection: Selection | None = None) -> RetryReport:
+    """Send rejected messages through the rules again, with the next refresh. Each lands once, accepted or rejected.
+
+    One transaction takes them out of REJECTED_EVENTS and hands them to the staging tasks: nothing is lost or doubled
+    wherever it is killed. Messages are marked first, so one that is rejected meanwhile is not swept along.
+    """
+    where, bound = (selection or Selection()).where()
+    retry_id = str(uuid.uuid4())
+    with connect(endpoint, query_tag="dropship rejected retry") as connection, transaction(connection) as cursor:
+        cursor.execute(f"UPDATE STAGING.REJECTED_EVENTS SET RETRY_ID = ? WHERE {where}", (retry_id, *bound))
+        retried = int(cursor.rowcount or 0)
+        cursor.execute(
+            f"INSERT INTO STAGING.RETRIED_EVENTS (RETRY_ID, {_MOVED}, ATTEMPT, RETRIED_AT) "
+            f"SELECT RETRY_ID, {_MOVED}, ATTEMPT + 1, SYSDATE() FROM STAGING.REJECTED_EVENTS WHERE RETRY_ID = ?",
+            (retry_id,),
+        )
+        cursor.execute("DELETE FROM STAGING.REJECTED_EVENTS WHERE RETRY_ID = ?", (retry_id,))
+    return RetryReport(retry_id, retried)
+
+
+def _message(row: tuple[Any, ...]) -> RejectedMessage:
+    source, topic, topic_id, partition, offset, reason, attempt, rejected_at, key, value, payload = row
+    return RejectedMessage(
+        source=source,
+        topic=topic,
+        topic_id=topic_id,
+        partition=int(partition),
+        offset=int(offset),
+        reason=reason,
+        attempt=int(attempt),
+        rejected_at=rejected_at,
+        key=_text(key),
+        value=_text(value),
+        payload=json.loads(payload) if payload is not None else None,
+    )
+
+
+def _text(value: bytes | bytearray | None) -> str | None:
+    return None if value is None else bytes(value).decode("utf-8", errors="replace")

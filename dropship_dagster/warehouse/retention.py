@@ -1,0 +1,61 @@
+"""Letting go of old messages in RAW. STAGING and PROD keep what they made of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from snowflake.connector.cursor import SnowflakeCursor
+
+from dropship_dagster.endpoints import WarehouseEndpoint
+from dropship_dagster.warehouse.connection import connect
+from dropship_dagster.warehouse.offsets import read_positions, transaction
+from dropship_dagster.warehouse.reports import Report
+from dropship_dagster.warehouse.topics import RAW_TABLES
+
+
+@dataclass(frozen=True)
+class RetentionReport(Report):
+    """Messages deleted from RAW, by table."""
+
+    older_than: dt.datetime
+    deleted: dict[str, int]
+
+
+def delete_old_messages(endpoint: WarehouseEndpoint, *, days: int) -> RetentionReport:
+    """Delete the messages of RAW that were loaded longer ago, and move the partitions' first offsets behind them.
+
+    A partition loses a run of offsets from its beginning and no others, so what stays can still be verified. Streams
+    on RAW are append-only: they give messages that wait for a refresh even when they are deleted.
+    """
+    older_than = dt.datetime.now(dt.UTC).replace(tzinfo=None) - dt.timedelta(days=days)
+    deleted = dict.fromkeys(RAW_TABLES, 0)
+    with connect(endpoint, query_tag="dropship retention") as connection:
+        positions = read_positions(connection)
+        for table in RAW_TABLES:
+            with transaction(connection) as cursor:
+                for position in positions:
+                    deleted[table] += _trim(cursor, table, position.topic_id, position.partition, older_than)
+    return RetentionReport(older_than, deleted)
+
+
+def _trim(cursor: SnowflakeCursor, table: str, topic_id: str, partition: int, older_than: dt.datetime) -> int:
+    place = (topic_id, partition)
+    last_old = cursor.execute(
+        f"SELECT MAX(KAFKA_OFFSET) FROM RAW.{table} WHERE TOPIC_ID = ? AND KAFKA_PARTITION = ? AND INGESTED_AT < ?",
+        (*place, older_than.isoformat(sep=" ", timespec="milliseconds")),
+    ).fetchone()[0]
+    if last_old is None:
+        return 0
+    first_kept = int(last_old) + 1
+    cursor.execute(
+        "UPDATE OPS.KAFKA_OFFSETS SET FIRST_OFFSET = ? WHERE TOPIC_ID = ? AND KAFKA_PARTITION = ?", (first_kept, *place)
+    )
+    cursor.execute(
+        "DELETE FROM OPS.KAFKA_GAPS WHERE TOPIC_ID = ? AND KAFKA_PARTITION = ? AND FROM_OFFSET < ?",
+        (*place, first_kept),
+    )
+    cursor.execute(
+        f"DELETE FROM RAW.{table} WHERE TOPIC_ID = ? AND KAFKA_PARTITION = ? AND KAFKA_OFFSET < ?", (*place, first_kept)
+    )
+    return int(cursor.rowcount or 0)

@@ -1,0 +1,1 @@
+"""Tests of the warehouse, against the embedded broker and the embedded warehouse."""

@@ -1,0 +1,130 @@
+"""Deployment: idempotent, resumable, versioned."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dropship_dagster.endpoints import WarehouseEndpoint
+from dropship_dagster.warehouse import DeploymentError, NotDeployedError, connect, counts, deploy, is_deployed, refresh
+from dropship_dagster.warehouse.scripts import SQL_DIR, read_scripts
+
+FILES = tuple(script.name for script in read_scripts())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of sql/ that a test may change."""
+    return Path(shutil.copytree(SQL_DIR, tmp_path / "sql"))
+
+
+def inventory(endpoint: WarehouseEndpoint) -> list[tuple[object, ...]]:
+    """Every table and column, and when each file was deployed."""
+    with connect(endpoint) as connection:
+        cursor = connection.cursor()
+        columns = cursor.execute(
+            "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, IS_NULLABLE FROM INFORMATION_SCHEMA.COLUMNS "
+            "WHERE TABLE_SCHEMA IN ('RAW', 'STAGING', 'PROD', 'OPS') ORDER BY 1, 2, 3"
+        ).fetchall()
+        return (
+            columns
+            + cursor.execute("SELECT FILE, CHECKSUM, APPLIED_AT FROM OPS.SCHEMA_MIGRATIONS ORDER BY 1").fetchall()
+        )
+
+
+def test_a_second_deployment_changes_nothing(database: WarehouseEndpoint) -> None:
+    before = inventory(database)
+    report = deploy(database)
+    assert report.applied == ()
+    assert report.unchanged == FILES
+    assert inventory(database) == before
+    with connect(database) as connection:
+        assert is_deployed(connection, database.database)
+
+
+def test_a_changed_view_is_deployed_again_and_nothing_else(own_database: WarehouseEndpoint, folder: Path) -> None:
+    views = folder / "05_reporting_views.sql"
+    views.write_text(views.read_text() + "\nCREATE OR REPLACE VIEW PROD.V_EXTRA COMMENT = 'x' AS SELECT 1 AS ONE;\n")
+    assert deploy(own_database, folder=folder).applied == ("05_reporting_views.sql",)
+    with connect(own_database) as connection:
+        assert connection.cursor().execute("SELECT ONE FROM PROD.V_EXTRA").fetchall() == [(1,)]
+
+
+def test_a_changed_graph_keeps_the_place_of_its_streams(own_database: WarehouseEndpoint, folder: Path) -> None:
+    with connect(own_database) as connection:
+        connection.cursor().execute(
+            "INSERT INTO RAW.CUSTOMERS (TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, BATCH_ID, INGESTED_AT) "
+            "SELECT 't', 'i', 0, 0, 'b', SYSDATE()"
+        )
+        tasks = folder / "03_streams_tasks.sql"
+        tasks.write_text(tasks.read_text().replace("'1 MINUTE'", "'2 MINUTE'"))
+        assert deploy(own_database, folder=folder).applied == ("03_streams_tasks.sql",)
+        refresh(own_database)
+        assert connection.cursor().execute("SELECT COUNT(*) FROM STAGING.REJECTED_EVENTS").fetchone() == (1,)
+
+
+def test_a_changed_table_file_is_refused_with_a_way_out(own_database: WarehouseEndpoint, folder: Path) -> None:
+    tables = folder / "02_tables.sql"
+    tables.write_text(tables.read_text() + "\n-- a change\n")
+    with pytest.raises(DeploymentError, match=r"02_tables.sql was changed.*06_change.sql.*--accept-changed 02"):
+        deploy(own_database, folder=folder)
+    assert deploy(own_database, folder=folder, accept_changed=["02_tables.sql"]).applied == ()
+    assert deploy(own_database, folder=folder).unchanged == FILES
+
+
+def test_an_older_deployment_is_migrated_by_a_new_file(own_database: WarehouseEndpoint, folder: Path) -> None:
+    (folder / "06_gift.sql").write_text(
+        "-- deploy: once\nALTER TABLE PROD.CUSTOMERS ADD COLUMN IF NOT EXISTS GIFTS NUMBER(10, 0);\n"
+    )
+    assert deploy(own_database, folder=folder).applied == ("06_gift.sql",)
+    assert deploy(own_database, folder=folder).applied == ()
+    with connect(own_database) as connection:
+        assert connection.cursor().execute("SELECT GIFTS FROM PROD.CUSTOMERS").fetchall() == []
+
+
+def test_a_deployment_that_failed_half_way_is_finished_by_the_next(
+    empty_database: Callable[[], WarehouseEndpoint], folder: Path
+) -> None:
+    endpoint, tables = empty_database(), folder / "02_tables.sql"
+    whole = tables.read_text()
+    tables.write_text(
+        whole.replace("CREATE TABLE IF NOT EXISTS PROD.ORDERS (", "CREATE TABLE IF NOT EXISTS PROD.ORDERS ((", 1)
+    )
+    with pytest.raises(DeploymentError, match=r"sql/02_tables.sql, statement \d+ .*PROD.ORDERS"):
+        deploy(endpoint, folder=folder)
+    with connect(endpoint) as connection:
+        assert connection.cursor().execute("SELECT COUNT(*) FROM STAGING.ORDER_EVENTS").fetchone() == (0,)
+    tables.write_text(whole)
+    assert deploy(endpoint, folder=folder).applied == FILES[1:]
+
+
+def test_two_first_deployments_at_once_both_work(empty_database: Callable[[], WarehouseEndpoint]) -> None:
+    endpoint, failures = empty_database(), []
+
+    def run() -> None:
+        try:
+            deploy(endpoint)
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert deploy(endpoint).applied == ()
+    with connect(endpoint) as connection:
+        assert connection.cursor().execute("SELECT COUNT(*) FROM OPS.LOCKS").fetchone() == (1,)
+
+
+def test_a_database_that_is_not_deployed_is_named(empty_database: Callable[[], WarehouseEndpoint]) -> None:
+    endpoint = empty_database()
+    with pytest.raises(NotDeployedError, match="dropship deploy"):
+        counts(endpoint)
+    with pytest.raises(NotDeployedError, match="dropship deploy"):
+        refresh(endpoint)

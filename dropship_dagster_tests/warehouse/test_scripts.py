@@ -1,0 +1,114 @@
+"""The files of sql/: every statement parses, every object is explained, every name is safe."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+from dropship_dagster.endpoints import WarehouseEndpoint
+from dropship_dagster.warehouse.errors import DeploymentError
+from dropship_dagster.warehouse.scripts import SQL_DIR, read_scripts, variables_of
+
+ENDPOINT = WarehouseEndpoint("account", "SHOP", "SHOP_WH", None, {})
+STATEMENTS = [
+    pytest.param(statement, id=f"{script.name}-{number}")
+    for script in read_scripts()
+    for number, statement in enumerate(script.statements(variables_of(ENDPOINT)), start=1)
+]
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_every_statement_is_snowflake_sql(statement: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR, logger="sqlglot")
+    body = statement
+    if statement.startswith("CREATE OR REPLACE TASK"):
+        body = re.split(r"\nAS\b", statement, maxsplit=1)[1].strip()
+    if body.startswith("INSERT FIRST"):
+        body = body[body.index("\nWITH") :]
+    parsed = sqlglot.parse(body, read="snowflake")
+    assert len(parsed) == 1
+    assert not re.search(r"<%|%>", statement)
+
+
+def test_files_deployed_once_come_before_those_deployed_on_change() -> None:
+    assert [(script.name[:2], script.when) for script in read_scripts()] == [
+        ("01", "once"),
+        ("02", "once"),
+        ("03", "on change"),
+        ("04", "on change"),
+        ("05", "on change"),
+    ]
+
+
+def test_every_table_and_view_says_what_it_is() -> None:
+    made = [
+        statement
+        for script in read_scripts()
+        for statement in script.statements(variables_of(ENDPOINT))
+        if re.match(r"CREATE (OR REPLACE |TRANSIENT )?(TABLE|VIEW|STREAM|TASK|STAGE|SCHEMA|ROLE|DATABASE)", statement)
+    ]
+    assert len(made) > 60
+    for statement in made:
+        assert re.search(r"COMMENT\s*=\s*'[^']+'", statement), statement.splitlines()[0]
+
+
+def test_every_table_declares_its_key() -> None:
+    tables = 0
+    for script in read_scripts():
+        for statement in script.statements(variables_of(ENDPOINT)):
+            if not re.match(r"CREATE (TRANSIENT )?TABLE", statement):
+                continue
+            tables += 1
+            assert sqlglot.parse_one(statement, read="snowflake").find(exp.PrimaryKey), statement.splitlines()[0]
+    assert tables == 22
+
+
+@pytest.mark.parametrize("field", ["database", "warehouse", "role"])
+@pytest.mark.parametrize("name", ['X"; DROP DATABASE Y; --', "1X", "", "x", "A B", "É"])
+def test_a_name_that_is_no_identifier_never_reaches_the_sql(field: str, name: str) -> None:
+    endpoint = dataclasses.replace(ENDPOINT, **{field: name})
+    if field == "role" and not name:
+        assert variables_of(endpoint)["admin_role"] == "ACCOUNTADMIN"
+        return
+    with pytest.raises(DeploymentError, match="cannot be the"):
+        variables_of(endpoint)
+
+
+def test_an_unknown_variable_names_the_file_and_the_known_ones(tmp_path: Path) -> None:
+    (tmp_path / "01_x.sql").write_text("-- deploy: once\nSELECT '<% nobody %>';")
+    with pytest.raises(DeploymentError, match=r"01_x.sql uses <% nobody %>.*admin_role, database, warehouse"):
+        read_scripts(tmp_path)[0].statements(variables_of(ENDPOINT))
+
+
+def test_a_file_that_does_not_say_when_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "01_x.sql").write_text("SELECT 1;")
+    with pytest.raises(DeploymentError, match=r"01_x\.sql must begin with"):
+        read_scripts(tmp_path)
+
+
+def test_a_folder_without_files_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DeploymentError, match=re.escape(str(tmp_path))):
+        read_scripts(tmp_path)
+
+
+def test_the_shell_script_passes_every_file_and_name_to_the_snowflake_cli(tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    (tmp_path / "snow").write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >> {calls}\n')
+    (tmp_path / "snow").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SNOWFLAKE_ROLE": "deployer"}
+    subprocess.run([SQL_DIR / "run_all.sh", "-d", "shop"], check=True, env=environment, capture_output=True)
+    lines = calls.read_text().splitlines()
+    assert [re.search(r"(\d\d_\w+\.sql)", line)[1] for line in lines] == sorted(
+        script.name for script in read_scripts()
+    )
+    assert all("-D database=SHOP -D warehouse=DROPSHIP_WH -D admin_role=DEPLOYER" in line for line in lines)
+    refused = subprocess.run([SQL_DIR / "run_all.sh", "-d", "a b"], env=environment, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "a b cannot be the database" in refused.stderr

@@ -1,0 +1,56 @@
+#!/bin/sh
+# Deploys the SQL files with the Snowflake CLI, for accounts that `dropship deploy` does not reach.
+#
+#   sql/run_all.sh [-c CONNECTION] [-d DATABASE] [-w WAREHOUSE] [-r ADMIN_ROLE]
+#
+# The defaults are SNOWFLAKE_DATABASE (DROPSHIP), SNOWFLAKE_WAREHOUSE (DROPSHIP_WH), SNOWFLAKE_ROLE (ACCOUNTADMIN) and the
+# CLI's default connection. Every file can be run twice.
+set -eu
+
+connection=
+database=${SNOWFLAKE_DATABASE:-DROPSHIP}
+warehouse=${SNOWFLAKE_WAREHOUSE:-DROPSHIP_WH}
+admin_role=${SNOWFLAKE_ROLE:-ACCOUNTADMIN}
+
+usage() {
+  sed -n '2,7s/^# \{0,1\}//p' "$0"
+  exit "$1"
+}
+
+while getopts c:d:w:r:h option; do
+  case $option in
+    c) connection=$OPTARG ;;
+    d) database=$OPTARG ;;
+    w) warehouse=$OPTARG ;;
+    r) admin_role=$OPTARG ;;
+    h) usage 0 ;;
+    *) usage 2 >&2 ;;
+  esac
+done
+
+identifier() {
+  name=$(printf '%s' "$2" | tr '[:lower:]' '[:upper:]')
+  case $name in
+    '' | [0-9]* | *[!A-Z0-9_\$]*)
+      echo "$2 cannot be the $1: use letters, digits, _ and \$, not beginning with a digit." >&2
+      exit 2
+      ;;
+  esac
+  printf '%s' "$name"
+}
+
+database=$(identifier database "$database")
+warehouse=$(identifier warehouse "$warehouse")
+admin_role=$(identifier "admin role" "$admin_role")
+
+if ! command -v snow > /dev/null; then
+  echo "The Snowflake CLI is missing: pip install snowflake-cli, or use dropship deploy, which needs only this project." >&2
+  exit 3
+fi
+
+folder=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+for file in "$folder"/[0-9][0-9]_*.sql; do
+  echo "$(basename "$file")"
+  snow sql ${connection:+--connection "$connection"} --filename "$file" \
+    -D "database=$database" -D "warehouse=$warehouse" -D "admin_role=$admin_role"
+done
