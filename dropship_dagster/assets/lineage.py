@@ -1,0 +1,113 @@
+"""Column lineage of PROD: from which columns of which tables each column is made (sql/03_streams_tasks.sql).
+
+Most columns keep their name on the way; only the others are listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import dagster as dg
+
+from dropship_dagster.assets import names
+
+_CUSTOMER, _PRODUCT, _ORDER = "staging/customer_events", "staging/product_events", "staging/order_events"
+
+_MAIN_SOURCE = {
+    "customers": _CUSTOMER,
+    "customers_history": _CUSTOMER,
+    "suppliers": _PRODUCT,
+    "products": _PRODUCT,
+    "products_history": _PRODUCT,
+    "orders": _ORDER,
+    "order_lines": _ORDER,
+    "order_status_history": _ORDER,
+}
+"""The table a table of PROD reads, and that a column of the same name comes from."""
+
+_Source = tuple[str | None, str]
+"""Table and column; no table means the main source."""
+_Sources = Mapping[str, list[_Source]]
+"""The sources of a column, by its name."""
+
+_VERSIONED: _Sources = {
+    "IS_DELETED": [(None, "EVENT_TYPE"), (None, "VERSION")],
+    "RECORD_VERSION": [(None, "VERSION"), (None, "EVENT_TYPE")],
+    "DELETED_VERSION": [(None, "VERSION"), (None, "EVENT_TYPE")],
+}
+_HISTORY: _Sources = {
+    "IS_DELETED": [(None, "EVENT_TYPE")],
+    "VALID_FROM": [(None, "EVENT_TIME")],
+    "VALID_TO": [(None, "EVENT_TIME"), (None, "VERSION")],
+    "IS_CURRENT": [(None, "VERSION")],
+}
+_MONEY: list[_Source] = [(None, "TOTAL"), (None, "REFUNDED_AMOUNT"), (None, "EVENT_TYPE"), (None, "VERSION")]
+_STEPS = ("PLACED", "PAID", "SHIPPED", "DELIVERED", "CANCELLED", "RETURNED")
+
+_OTHERS: Mapping[str, _Sources] = {
+    "customers": _VERSIONED,
+    "customers_history": _HISTORY,
+    "suppliers": {
+        "NAME": [(None, "SUPPLIER_NAME")],
+        "COUNTRY": [(None, "SUPPLIER_COUNTRY")],
+        "SEEN_IN": [(None, "EVENT_TIME"), (None, "VERSION"), (None, "PRODUCT_ID")],
+    },
+    "products": _VERSIONED,
+    "products_history": _HISTORY,
+    "orders": {
+        "STATUS": [(None, "EVENT_TYPE"), (None, "VERSION")],
+        "REVENUE": _MONEY,
+        "COST": [(None, "LINES_COST"), (None, "EVENT_TYPE"), (None, "VERSION")],
+        "MARGIN": [*_MONEY, (None, "LINES_COST")],
+        **{f"{step}_AT": [(None, "EVENT_TIME"), (None, "EVENT_TYPE")] for step in _STEPS},
+        **{f"{step}_VERSION": [(None, "VERSION"), (None, "EVENT_TYPE")] for step in _STEPS},
+    },
+    "order_lines": {
+        "ORDERED_AT": [(None, "EVENT_TIME")],
+        **{
+            column: [(None, "PAYLOAD")]
+            for column in ("LINE_NO", "PRODUCT_ID", "SIZE", "QUANTITY", "UNIT_PRICE", "UNIT_COST", "AMOUNT")
+        },
+    },
+    "order_status_history": {},
+    "daily_sales": {
+        "SALES_DATE": [("prod/orders", "PLACED_AT")],
+        "COUNTRY": [("prod/orders", "COUNTRY")],
+        "CATEGORY": [("prod/products", "CATEGORY")],
+        "CHANNEL": [("prod/orders", "CHANNEL")],
+        "ORDERS": [("prod/orders", "ORDER_ID")],
+        "UNITS": [("prod/order_lines", "QUANTITY")],
+        "REVENUE": [("prod/orders", "REVENUE"), ("prod/order_lines", "AMOUNT")],
+        "COST": [
+            ("prod/order_lines", "QUANTITY"),
+            ("prod/order_lines", "UNIT_COST"),
+            ("prod/orders", "STATUS"),
+            ("prod/orders", "SHIPPED_VERSION"),
+        ],
+        "MARGIN": [("prod/orders", "REVENUE"), ("prod/order_lines", "UNIT_COST")],
+    },
+}
+
+
+def lineage(table: names.Table, columns: Iterable[str], schemas: Mapping[str, dg.TableSchema]) -> dg.TableColumnLineage:
+    """The lineage of a table of PROD.
+
+    Args:
+        table: the table.
+        columns: its columns, as the warehouse spells them.
+        schemas: the columns of every table, by SCHEMA.TABLE, to tell which columns of the same name exist.
+    """
+    main = _MAIN_SOURCE.get(table.name)
+    named = _columns_of(main, schemas) if main else set()
+    others = _OTHERS[table.name]
+    deps: dict[str, list[dg.TableColumnDep]] = {}
+    for column in columns:
+        same = [(main, column)] if column in named else []
+        deps[column] = [
+            dg.TableColumnDep(names.key(source or main or ""), name) for source, name in others.get(column, same)
+        ]
+    return dg.TableColumnLineage(deps)
+
+
+def _columns_of(asset: str, schemas: Mapping[str, dg.TableSchema]) -> set[str]:
+    return {column.name for column in schemas[names.table(names.key(asset)).sql_name].columns}

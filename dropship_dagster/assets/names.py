@@ -1,0 +1,127 @@
+"""The platform's assets by name: groups, keys and what stands on what. The one place that lists the tables.
+
+Keys follow the warehouse: ["prod", "orders"] is <database>.PROD.ORDERS. A test compares the list with what sql/
+deploys.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import dagster as dg
+
+from dropship_dagster.settings import Settings, SettingsError
+
+SEEDS = "seeds"
+TOPICS = "topics"
+RAW = "raw"
+STAGING = "staging"
+PROD = "prod"
+REPORTS = "reports"
+
+FRESH = dg.FreshnessPolicy.time_window(warn_window=dt.timedelta(hours=24), fail_window=dt.timedelta(hours=48))
+"""The tables of the warehouse are written at least once a day, by the schedule or by live traffic."""
+
+REPORT_KEY = dg.AssetKey([REPORTS, "validation"])
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the warehouse: its asset, and the assets that its rows come from."""
+
+    schema: str
+    name: str
+    description: str
+    upstream: tuple[dg.AssetKey, ...]
+
+    @property
+    def key(self) -> dg.AssetKey:
+        """The asset's key: schema and table in lower case."""
+        return dg.AssetKey([self.schema, self.name])
+
+    @property
+    def sql_name(self) -> str:
+        """SCHEMA.TABLE, as the warehouse spells it."""
+        return f"{self.schema}.{self.name}".upper()
+
+
+def key(name: str) -> dg.AssetKey:
+    """The key of `group/name`."""
+    return dg.AssetKey(name.split("/"))
+
+
+def _table(name: str, description: str, *upstream: str) -> Table:
+    schema, table = name.split("/")
+    return Table(schema, table, description, tuple(key(each) for each in upstream))
+
+
+RAW_TABLES = (
+    _table("raw/customers", "Messages of the customers topic, as they came.", "topics/customers"),
+    _table("raw/products", "Messages of the products topic, as they came.", "topics/products"),
+    _table("raw/orders_events", "Messages of the order events topic, as they came.", "topics/orders_events"),
+)
+
+STAGING_TABLES = (
+    _table("staging/customer_events", "Accepted customer events, typed.", "raw/customers"),
+    _table("staging/product_events", "Accepted product events, typed, each with its supplier.", "raw/products"),
+    _table("staging/order_events", "Accepted order events, typed.", "raw/orders_events"),
+    _table(
+        "staging/rejected_events",
+        "Messages that broke a rule, with the reason; `dropship rejected retry` sends them through again.",
+        "raw/customers",
+        "raw/products",
+        "raw/orders_events",
+    ),
+)
+
+PROD_TABLES = (
+    _table("prod/customers", "Customers, newest version.", "staging/customer_events"),
+    _table("prod/customers_history", "Every version of every customer.", "staging/customer_events"),
+    _table("prod/suppliers", "Suppliers, newest seen.", "staging/product_events"),
+    _table("prod/products", "Products, newest version.", "staging/product_events"),
+    _table("prod/products_history", "Every version of every product.", "staging/product_events"),
+    _table("prod/orders", "Orders: newest state, all its times, money.", "staging/order_events"),
+    _table("prod/order_lines", "Lines of the orders.", "staging/order_events"),
+    _table("prod/order_status_history", "Steps in the life of the orders.", "staging/order_events"),
+    _table(
+        "prod/daily_sales",
+        "Sales by day, country, category and channel; only touched days are computed again.",
+        "prod/orders",
+        "prod/order_lines",
+        "prod/products",
+        "prod/products_history",
+    ),
+)
+
+WAREHOUSE_TABLES = RAW_TABLES + STAGING_TABLES + PROD_TABLES
+
+
+def table(asset: dg.AssetKey) -> Table:
+    """The table of an asset; KeyError when it is none."""
+    return {each.key: each for each in WAREHOUSE_TABLES}[asset]
+
+
+def database() -> str:
+    """The database's name for descriptions; settings that cannot be read fail the run later, not the code location."""
+    try:
+        return Settings.load().snowflake_database
+    except SettingsError:
+        return str(Settings.model_fields["snowflake_database"].default)
+
+
+def table_specs(tables: tuple[Table, ...], owner: str) -> Iterator[dg.AssetSpec]:
+    """The specs of a schema's tables."""
+    prefix = database()
+    for each in tables:
+        yield dg.AssetSpec(
+            each.key,
+            deps=each.upstream,
+            description=each.description,
+            group_name=each.schema,
+            kinds={"snowflake", "table"},
+            owners=[owner],
+            freshness_policy=FRESH,
+            metadata={"dagster/table_name": f"{prefix}.{each.sql_name}"},
+        )

@@ -1,0 +1,34 @@
+"""Rows at each station of the way, for the report."""
+
+from __future__ import annotations
+
+from dropship_dagster import stream
+from dropship_dagster.assets import names
+from dropship_dagster.assets.reports import Stations
+from dropship_dagster.endpoints import KafkaEndpoint, WarehouseEndpoint
+from dropship_dagster.settings import Settings
+from dropship_dagster.shop import read_manifest
+
+
+def stations(settings: Settings, kafka: KafkaEndpoint, warehouse: WarehouseEndpoint) -> Stations:
+    """Count seeds (from their manifest), topics (messages the broker holds) and every table of the warehouse.
+
+    Raises:
+        StreamError, WarehouseError: a station cannot be asked.
+    """
+    from dropship_dagster.warehouse import counts
+
+    manifest = read_manifest(settings.data_dir)
+    files = manifest.files if manifest else {}
+    offsets = stream.partitions(kafka.client_config, settings.topics)
+    found: dict[str, dict[str, int]] = {
+        names.SEEDS: {name.removesuffix(".csv"): facts.rows for name, facts in files.items() if name.endswith(".csv")},
+        names.TOPICS: {
+            role: sum(each.high - each.low for each in offsets[name].partitions)
+            for role, name in stream.topic_names(settings).items()
+        },
+    }
+    for table, rows in counts(warehouse).items():
+        schema, name = table.lower().split(".")
+        found.setdefault(schema, {})[name] = rows
+    return found

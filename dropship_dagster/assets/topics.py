@@ -1,0 +1,120 @@
+"""topics/*: the CSV files as events in Kafka. One step sends all of them: customers and products before any order."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from dropship_dagster import stream
+from dropship_dagster.assets import metadata, names
+from dropship_dagster.assets.seeds import fingerprint
+from dropship_dagster.resources import KafkaResource, user_errors
+from dropship_dagster.settings import Settings
+
+POOL = "kafka"
+FINGERPRINT = "seeds"
+"""Metadata: which files were replayed; see `dropship_dagster.assets.seeds.fingerprint`."""
+
+_UPSTREAM = {
+    stream.CUSTOMERS: ("seeds/customers",),
+    stream.PRODUCTS: ("seeds/products", "seeds/suppliers"),
+    stream.ORDERS_EVENTS: ("seeds/orders", "seeds/order_lines", "seeds/order_events"),
+}
+_DESCRIPTIONS = {
+    stream.CUSTOMERS: "Customers: the full record with its version, keyed by customer.",
+    stream.PRODUCTS: "Products: the full record with its supplier inside, keyed by product.",
+    stream.ORDERS_EVENTS: "What happened to the orders, keyed by order.",
+}
+
+
+class ReplayConfig(dg.Config):
+    """How fast to send."""
+
+    rate: float = Field(0.0, ge=0, description="Messages a second, kept by schedule; 0 for no limit.")
+    speed: float | None = Field(
+        None, gt=0, description="Time-lapse: order events keep their distances in time, this many times as fast."
+    )
+    resume: bool = Field(
+        False, description="Go on where a replay of this very folder was killed, instead of sending all of it."
+    )
+
+
+def topic_key(topic: str) -> dg.AssetKey:
+    """The key of a topic's asset; by its role, whatever name the settings give it."""
+    return dg.AssetKey([names.TOPICS, topic])
+
+
+def _specs() -> Iterator[dg.AssetSpec]:
+    for topic, upstream in _UPSTREAM.items():
+        yield dg.AssetSpec(
+            topic_key(topic),
+            deps=[names.key(each) for each in upstream],
+            description=_DESCRIPTIONS[topic],
+            group_name=names.TOPICS,
+            kinds={"kafka"},
+            owners=["team:platform"],
+        )
+
+
+@dg.multi_asset(name=names.TOPICS, specs=list(_specs()), pool=POOL)
+def topics(config: ReplayConfig, kafka: KafkaResource) -> Iterator[dg.MaterializeResult[None]]:
+    """Create the topics and replay the CSV files. Sending a file twice has one effect: event ids are the same."""
+    client = kafka.client_config()
+    with user_errors():
+        settings = Settings.load()
+        states = {state.name: state for state in stream.ensure_topics(client, stream.topic_specs(settings))}
+        rejects = settings.home / "rejects"
+        files = fingerprint(settings.data_dir)
+        report = stream.replay(
+            client,
+            settings.data_dir,
+            rate=config.rate,
+            speed=config.speed,
+            resume=settings.home / "replay.checkpoint" if config.resume else None,
+            rejected_rows=rejects / "rows.csv",
+            rejected_messages=rejects / "messages.jsonl",
+            topic_names=stream.topic_names(settings),
+        )
+        offsets = stream.partitions(client, settings.topics)
+    if report.failed:
+        raise dg.Failure(
+            f"{report.failed:,} of {report.sent:,} messages were not acknowledged ({'; '.join(report.errors)}): "
+            "see that the broker is well, then replay again, which has no second effect."
+        )
+    for role, name in stream.topic_names(settings).items():
+        yield dg.MaterializeResult(
+            asset_key=topic_key(role), metadata=_metadata(report, states[name], offsets[name], rejects, files)
+        )
+
+
+def _metadata(
+    report: stream.ProduceReport,
+    state: stream.TopicState,
+    offsets: stream.TopicOffsets,
+    rejects: Path,
+    seeds: str | None,
+) -> dict[str, Any]:
+    counts = report.topics.get(state.name, stream.TopicCounts())
+    values: dict[str, Any] = {
+        metadata.ROW_COUNT: sum(each.high - each.low for each in offsets.partitions),
+        "topic": state.name,
+        "topic_id": str(state.topic_id),
+        "partitions": state.partitions,
+        "end_offsets": dg.MetadataValue.json({str(each.partition): each.high for each in offsets.partitions}),
+        "sent": counts.sent,
+        "acknowledged": counts.acknowledged,
+        "refused": counts.refused,
+        "bytes": counts.bytes,
+        "seconds": metadata.seconds(report.seconds),
+        "achieved_rate": metadata.per_second(report.sent, report.seconds),
+        "requested_rate": report.requested_rate,
+        "rejected_rows": report.rejected_rows,
+        FINGERPRINT: seeds or "",
+    }
+    if report.rejected_rows or report.refused:
+        values["rejects"] = dg.MetadataValue.path(rejects)
+    if state.differs:
+        values["differs"] = "; ".join(state.differs)
+    return values

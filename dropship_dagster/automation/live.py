@@ -1,0 +1,84 @@
+"""stream_orders: new orders and what becomes of them, for a bounded time; and the sensor that makes it go on."""
+
+import dagster as dg
+from pydantic import Field
+
+from dropship_dagster import stream
+from dropship_dagster.assets import metadata
+from dropship_dagster.assets.topics import POOL, topic_key
+from dropship_dagster.automation.hooks import report_failure
+from dropship_dagster.automation.sensors.active import active_run, skip
+from dropship_dagster.resources import KafkaResource, user_errors
+from dropship_dagster.settings import Settings
+
+
+class LiveConfig(dg.Config):
+    """How lively the shop is."""
+
+    rate: float = Field(5.0, gt=0, description="Events a second over all topics, kept by schedule.")
+    duration: float = Field(60.0, gt=0, le=3600, description="Seconds; a run is bounded, the next one goes on.")
+    seed: int | None = Field(None, ge=0, description="For the orders of the stream; by default that of the files.")
+    daily_curve: bool = Field(False, description="Spread the rate over the hours of the day as customers do.")
+    life_cycle_speed: float | None = Field(
+        None, gt=0, description="How many times as fast orders live; by default the parameter file's."
+    )
+
+
+@dg.op(pool=POOL, out=dg.Out(dg.Nothing), description="Send new orders, steps of open ones, and changed stock.")
+def send_live_orders(context: dg.OpExecutionContext, config: LiveConfig, kafka: KafkaResource) -> None:
+    """Go on with the shop where the last run ended, for the time that is configured."""
+    client = kafka.client_config()
+    with user_errors():
+        settings = Settings.load()
+        stream.ensure_topics(client, stream.topic_specs(settings))
+        report = stream.live(
+            client,
+            settings.data_dir,
+            state=settings.home / "live.state",
+            rejected_messages=settings.home / "rejects" / "messages.jsonl",
+            topic_names=stream.topic_names(settings),
+            **config.model_dump(include=set(LiveConfig.model_fields)),
+        )
+    for role, name in stream.topic_names(settings).items():
+        counts = report.topics.get(name)
+        if counts and counts.sent:
+            context.log_event(
+                dg.AssetMaterialization(
+                    topic_key(role),
+                    description="New traffic of the shop.",
+                    metadata={
+                        "topic": name,
+                        "sent": counts.sent,
+                        "acknowledged": counts.acknowledged,
+                        "seconds": metadata.seconds(report.seconds),
+                        "achieved_rate": report.achieved_rate,
+                        "requested_rate": report.requested_rate,
+                    },
+                )
+            )
+    if report.failed:
+        raise dg.Failure(f"{report.failed:,} of {report.sent:,} messages were not acknowledged.")
+
+
+@dg.job(
+    description="New orders and the life of open ones, for a bounded time.",
+    hooks={report_failure},
+    executor_def=dg.in_process_executor,
+)
+def stream_orders() -> None:
+    """One step."""
+    send_live_orders()
+
+
+@dg.sensor(
+    job=stream_orders,
+    minimum_interval_seconds=15,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    description="Keeps the shop alive: a run of stream_orders after the other. Off until you switch it on.",
+)
+def live_traffic(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    """Ask for the next run when none is on its way."""
+    if active_run(context.instance, [stream_orders.name]):
+        return skip("A run of stream_orders is on its way.")
+    number = int(context.cursor or 0) + 1
+    return dg.SensorResult([dg.RunRequest(run_key=f"live-{number}")], cursor=str(number))

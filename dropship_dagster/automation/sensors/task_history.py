@@ -1,0 +1,94 @@
+"""Runs of the task graph that the warehouse's own schedule made -> materializations of the tables they wrote.
+
+What Dagster itself starts is reported by the step that waits for it; so every run of the graph is told once.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from dropship_dagster.assets import metadata, names
+from dropship_dagster.automation.sensors.active import skip
+from dropship_dagster.resources import WarehouseResource, user_errors
+from dropship_dagster.settings import Settings
+
+_LOOK_BACK = dt.timedelta(days=1)
+
+_HISTORY = """
+SELECT GRAPH_RUN_GROUP_ID, NAME, SCHEDULED_FROM, QUERY_ID, QUERY_START_TIME, COMPLETED_TIME
+FROM TABLE(INFORMATION_SCHEMA.TASK_HISTORY(
+  SCHEDULED_TIME_RANGE_START => TO_TIMESTAMP_LTZ(?),
+  RESULT_LIMIT => 10000
+))
+WHERE DATABASE_NAME = ? AND SCHEMA_NAME = 'OPS' AND STATE = 'SUCCEEDED'
+"""
+
+
+@dg.sensor(
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Reports the tables that the warehouse's schedule refreshed, as Dagster's own runs do.",
+)
+def scheduled_refreshes(context: dg.SensorEvaluationContext, warehouse: WarehouseResource) -> dg.SensorResult:
+    """Report tasks of scheduled runs that ended since the last tick; the cursor is the latest end seen."""
+    from dropship_dagster import warehouse as wh
+
+    now = dt.datetime.now(dt.UTC)
+    since = dt.datetime.fromisoformat(context.cursor) if context.cursor else now - _LOOK_BACK
+    with user_errors():
+        endpoint = warehouse.endpoint()
+        with wh.connect(endpoint, query_tag="dropship sensor scheduled_refreshes") as connection:
+            if not wh.is_deployed(connection, Settings.load().snowflake_database):
+                return skip("The warehouse is not deployed yet.")
+            begin = (since - _LOOK_BACK if context.cursor else since).isoformat()
+            rows = connection.cursor().execute(_HISTORY, (begin, endpoint.database)).fetchall()
+            tasks = ended_by_schedule(rows, since)
+            counts = wh.counts(endpoint) if tasks else {}
+    if not tasks:
+        return skip("No scheduled refresh since the last look.")
+    events = [_materialization(table, runs, counts) for table, runs in _by_table(tasks, wh.TABLE_OF_TASK)]
+    latest = max(task["completed"] for task in tasks)
+    return dg.SensorResult(asset_events=events, cursor=latest.isoformat())
+
+
+def ended_by_schedule(rows: Iterable[Sequence[Any]], since: dt.datetime) -> list[dict[str, Any]]:
+    """The tasks that ended after `since` in runs whose root was not started by EXECUTE TASK."""
+    entries = [
+        {"group": row[0], "name": row[1], "from": row[2], "query": row[3], "started": row[4], "completed": row[5]}
+        for row in rows
+        if row[5] is not None
+    ]
+    by_hand = {entry["group"] for entry in entries if entry["from"] == "EXECUTE_TASK"}
+    return [entry for entry in entries if entry["group"] not in by_hand and entry["completed"] > since]
+
+
+def _by_table(
+    tasks: Iterable[dict[str, Any]], table_of_task: Mapping[str, str]
+) -> Iterable[tuple[names.Table, list[dict[str, Any]]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for task in tasks:
+        if task["name"] in table_of_task:
+            found.setdefault(table_of_task[task["name"]], []).append(task)
+    for table in names.WAREHOUSE_TABLES:
+        if table.sql_name in found:
+            yield table, found[table.sql_name]
+
+
+def _materialization(
+    table: names.Table, runs: list[dict[str, Any]], counts: Mapping[str, int]
+) -> dg.AssetMaterialization:
+    last = max(runs, key=lambda run: run["completed"])
+    return dg.AssetMaterialization(
+        asset_key=table.key,
+        description="Refreshed by the warehouse's own schedule.",
+        metadata={
+            metadata.ROW_COUNT: counts[table.sql_name],
+            "task": last["name"],
+            "graph_run": str(last["group"]),
+            "query_id": last["query"] or "",
+            "task_seconds": metadata.seconds((last["completed"] - last["started"]).total_seconds()),
+            "runs": len(runs),
+        },
+    )

@@ -1,0 +1,130 @@
+"""Rules between the rows of the CSV files, and DuckDB over the files to ask them with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+
+from dropship_dagster.assets.seeds import SEED_TABLES, seed_key
+from dropship_dagster.checks.rules import Rule
+from dropship_dagster.errors import DropshipError
+from dropship_dagster.shop.contract import Kind, table
+
+_MEMORY = "1GB"
+
+_SQL_TYPES = {
+    Kind.TEXT: "VARCHAR",
+    Kind.INTEGER: "BIGINT",
+    Kind.MONEY: "DECIMAL(12, 2)",
+    Kind.RATE: "DECIMAL(12, 4)",
+    Kind.SHARE: "DECIMAL(5, 3)",
+    Kind.TIME: "TIMESTAMPTZ",
+}
+
+
+class CsvFiles:
+    """The CSV files of a folder as views of an in-memory DuckDB; rows that cannot be read are left out.
+
+    DuckDB spills to disk, so that ten million orders need no more memory than ten thousand.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._connection = duckdb.connect(config={"memory_limit": _MEMORY})
+
+    def __enter__(self) -> Self:
+        for name in SEED_TABLES:
+            path = self.folder / f"{name}.csv"
+            if not path.is_file():
+                raise DropshipError(f"{path} does not exist: run `dropship generate`, or set DROPSHIP_DATA_DIR.")
+            columns = {column.name: _SQL_TYPES[column.kind] for column in table(name).columns}
+            self._connection.read_csv(
+                str(path), columns=columns, header=True, ignore_errors=True, null_padding=False
+            ).create_view(name)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def rows(self, name: str) -> int:
+        """Readable rows of a file."""
+        return int(self.query(f"SELECT COUNT(*) FROM {table(name).name}")[1][0][0])
+
+    def query(self, sql: str) -> tuple[list[str], Sequence[tuple[Any, ...]]]:
+        """Run a SELECT over the files: the columns' names and the rows."""
+        cursor = self._connection.execute(sql)
+        return [column[0] for column in cursor.description or ()], cursor.fetchall()
+
+
+def _unique(name: str) -> Rule:
+    columns = ", ".join(table(name).key)
+    return Rule(
+        seed_key(name),
+        "key_is_unique",
+        f"No two rows have the same {columns}.",
+        f"SELECT {columns}, COUNT(*) AS rows FROM {name} GROUP BY {columns} HAVING COUNT(*) > 1",
+    )
+
+
+def _exists(name: str, column: str, parent: str) -> Rule:
+    return Rule(
+        seed_key(name),
+        f"{column}_exists",
+        f"Each {column} is in {parent}.csv.",
+        f"SELECT DISTINCT {column} FROM {name} ANTI JOIN {parent} USING ({column})",
+    )
+
+
+RULES = (
+    *(_unique(name) for name in SEED_TABLES),
+    _exists("products", "supplier_id", "suppliers"),
+    _exists("orders", "customer_id", "customers"),
+    _exists("order_lines", "order_id", "orders"),
+    _exists("order_lines", "product_id", "products"),
+    _exists("order_events", "order_id", "orders"),
+    Rule(
+        seed_key("orders"),
+        "total_adds_up",
+        "total = sum of quantity x unit_price - discount + shipping_fee, exactly.",
+        """
+        SELECT order_id, total, SUM(quantity * unit_price) - discount + shipping_fee AS expected
+        FROM orders JOIN order_lines USING (order_id)
+        GROUP BY order_id, total, discount, shipping_fee
+        HAVING total <> SUM(quantity * unit_price) - discount + shipping_fee
+        """,
+    ),
+    Rule(
+        seed_key("orders"),
+        "has_lines",
+        "Each order has a line.",
+        "SELECT order_id FROM orders ANTI JOIN order_lines USING (order_id)",
+    ),
+    Rule(
+        seed_key("order_events"),
+        "versions_are_whole",
+        "The events of an order are numbered 1, 2, 3 ... and begin with order_placed.",
+        """
+        SELECT order_id, COUNT(*) AS events, MIN(version) AS first, MAX(version) AS last
+        FROM order_events
+        GROUP BY order_id
+        HAVING MIN(version) <> 1 OR MAX(version) <> COUNT(DISTINCT version)
+          OR ANY_VALUE(event_type) FILTER (version = 1) <> 'order_placed'
+        """,
+    ),
+    Rule(
+        seed_key("order_events"),
+        "placed_with_the_order",
+        "order_placed happens when the order says it was placed.",
+        """
+        SELECT order_id, ordered_at::VARCHAR AS ordered_at, event_time::VARCHAR AS event_time
+        FROM orders JOIN order_events USING (order_id)
+        WHERE version = 1 AND event_time <> ordered_at
+        """,
+    ),
+)

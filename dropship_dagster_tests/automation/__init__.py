@@ -1,0 +1,1 @@
+"""Tests of dropship_dagster.automation."""

@@ -1,0 +1,226 @@
+"""Sensors ask for the right runs, and for none that is not needed; on the real services."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from dropship_dagster import warehouse
+from dropship_dagster.assets.names import key
+from dropship_dagster.automation.live import live_traffic
+from dropship_dagster.automation.sensors.backlog import MAX_ATTEMPTS, RANGE_TAG, topic_backlog
+from dropship_dagster.automation.sensors.failures import failed_runs
+from dropship_dagster.automation.sensors.seeds import seed_files
+from dropship_dagster.automation.sensors.task_history import scheduled_refreshes
+from dropship_dagster.definitions import defs, run_job
+from dropship_dagster.endpoints import warehouse_endpoint
+from dropship_dagster.resources import KafkaResource, WarehouseResource
+from dropship_dagster.resources.alerts import AlertResource
+from dropship_dagster.settings import Settings
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """An instance that remembers runs while the test runs."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def tick(
+    sensor: dg.SensorDefinition, instance: dg.DagsterInstance, cursor: str | None = None, **resources: object
+) -> dg.SensorResult:
+    """What the sensor decides."""
+    with dg.build_sensor_context(instance=instance, cursor=cursor, resources=resources) as context:
+        result = sensor(context)
+    assert isinstance(result, dg.SensorResult)
+    return result
+
+
+def look(instance: dg.DagsterInstance) -> dg.SensorResult:
+    return tick(topic_backlog, instance, kafka=KafkaResource(), warehouse=WarehouseResource())
+
+
+def test_new_files_are_replayed_once(own_folders: Path, instance: dg.DagsterInstance) -> None:
+    assert "does not hold" in str(tick(seed_files, instance).skip_reason)
+    small = {"ops": {"seeds": {"config": {"customers": 10, "products": 5, "orders": 10}}}}
+    assert run_job("generate_seeds", run_config=small).success
+    first = tick(seed_files, instance)
+    assert first.run_requests
+    assert not tick(seed_files, instance, first.cursor).run_requests
+
+
+def test_changed_files_are_replayed_again_and_so_are_files_that_come_back(
+    own_folders: Path, instance: dg.DagsterInstance
+) -> None:
+    cursors = []
+    cursor = None
+    for seed in (1, 2, 1):
+        config = {"ops": {"seeds": {"config": {"customers": 10, "products": 5, "orders": 10, "seed": seed}}}}
+        assert run_job("generate_seeds", run_config=config).success
+        result = tick(seed_files, instance, cursor)
+        assert result.run_requests, seed
+        cursor = result.cursor
+        cursors.append(cursor)
+    assert cursors[0] == cursors[2] != cursors[1]
+
+
+def test_a_backlog_asks_for_one_load_of_exactly_these_messages(
+    platform: Settings, instance: dg.DagsterInstance
+) -> None:
+    assert "do not exist" in str(look(instance).skip_reason)
+    assert run_job("generate_seeds", instance=instance).success
+    assert run_job("replay_seeds", instance=instance).success
+    assert "replayed last" in str(tick(seed_files, instance).skip_reason), "a run replayed them, whoever asked for it"
+    (request,) = look(instance).run_requests or ()
+    (again,) = look(instance).run_requests or ()
+    assert request.run_key == again.run_key, "two ticks before the run begins ask for one run"
+    assert int(request.tags["dropship/messages"]) > 100
+
+    # A failed run for the same messages: the next one is another attempt, and after some somebody has to look.
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        (request,) = look(instance).run_requests or ()
+        assert str(request.run_key).endswith(f"-{attempt}")
+        instance.add_run(dg.DagsterRun("load_topics", tags=request.tags, status=dg.DagsterRunStatus.FAILURE))
+    assert "see the last" in str(look(instance).skip_reason)
+
+    assert run_job("load_topics", instance=instance, tags={RANGE_TAG: "by hand"}).success
+    assert "Everything is loaded" in str(look(instance).skip_reason)
+
+
+def test_no_load_is_asked_for_while_one_is_on_its_way(own_folders: Path, instance: dg.DagsterInstance) -> None:
+    instance.add_run(dg.DagsterRun("load_topics", status=dg.DagsterRunStatus.STARTED))
+    assert "on its way" in str(look(instance).skip_reason)
+
+
+def test_live_traffic_is_off_until_somebody_wants_it_and_never_doubled(
+    own_folders: Path, instance: dg.DagsterInstance
+) -> None:
+    assert live_traffic.default_status == dg.DefaultSensorStatus.STOPPED
+    first = tick(live_traffic, instance)
+    assert first.run_requests
+    instance.add_run(dg.DagsterRun("stream_orders", status=dg.DagsterRunStatus.STARTED))
+    assert not tick(live_traffic, instance, first.cursor).run_requests
+
+
+def load_live_orders(instance: dg.DagsterInstance) -> None:
+    """From nothing to RAW, with live orders behind those of the files."""
+    live = {"ops": {"send_live_orders": {"config": {"rate": 50.0, "duration": 2.0}}}}
+    for job, config in (("generate_seeds", {}), ("replay_seeds", {}), ("stream_orders", live), ("load_topics", {})):
+        report = run_job(job, instance=instance, run_config=config)
+        assert report.success, (job, report.failed_steps, report.failed_checks)
+
+
+def reported(instance: dg.DagsterInstance) -> dict[dg.AssetKey, dg.AssetMaterialization]:
+    """What the sensor tells of the schedule's refreshes."""
+    events = tick(scheduled_refreshes, instance, warehouse=WarehouseResource()).asset_events
+    return {event.asset_key: event for event in events if isinstance(event, dg.AssetMaterialization)}
+
+
+def test_a_refresh_that_dagster_started_is_not_told_a_second_time(
+    platform: Settings, instance: dg.DagsterInstance
+) -> None:
+    load_live_orders(instance)
+    report = run_job("refresh_prod", instance=instance)
+    assert report.success, (report.failed_steps, report.failed_checks)
+    event = instance.get_latest_materialization_event(key("prod/orders"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    ours = event.asset_materialization.metadata["graph_run"].value
+    told = tick(scheduled_refreshes, instance, warehouse=WarehouseResource()).asset_events
+    assert ours not in {each.metadata["graph_run"].value for each in told}
+
+
+@pytest.mark.slow
+def test_a_refresh_that_the_schedule_made_is_told_for_every_table_and_once(
+    platform: Settings, instance: dg.DagsterInstance
+) -> None:
+    load_live_orders(instance)
+    deadline = time.monotonic() + 150
+    told: list[tuple[object, dg.AssetKey]] = []
+    cursor = None
+    while key("prod/daily_sales") not in {asset for _, asset in told}:  # its task is the last of the graph
+        assert time.monotonic() < deadline, "the warehouse's schedule is a minute"
+        time.sleep(2)
+        result = tick(scheduled_refreshes, instance, cursor, warehouse=WarehouseResource())
+        told += [(each.metadata["graph_run"].value, each.asset_key) for each in result.asset_events]
+        cursor = result.cursor or cursor
+    assert len(told) == len(set(told))
+    assert {asset for _, asset in told} == {
+        key(each.lower().replace(".", "/")) for each in warehouse.TABLE_OF_TASK.values()
+    }
+
+
+class _Hook(BaseHTTPRequestHandler):
+    """A webhook that remembers what it was told."""
+
+    told: list[dict[str, str]] = []  # noqa: RUF012 - one list for the server of one test
+
+    def do_POST(self) -> None:
+        self.told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_failed_run_is_told_to_the_webhook_with_reason_and_address(
+    own_folders: Path, instance: dg.DagsterInstance
+) -> None:
+    hook = type("Hook", (_Hook,), {"told": []})
+    with HTTPServer(("127.0.0.1", 0), hook) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        bad = {"ops": {"seeds": {"config": {"orders": 10**12}}}}
+        job = defs.resolve_job_def("generate_seeds")
+        result = job.execute_in_process(instance=instance, run_config=bad, raise_on_error=False)
+        assert not result.success
+        alerts = AlertResource(webhook=f"http://127.0.0.1:{server.server_port}/secret-path", ui="http://127.0.0.1:3000")
+        context = dg.build_run_status_sensor_context(
+            sensor_name="failed_runs",
+            dagster_instance=instance,
+            dagster_run=result.dagster_run,
+            dagster_event=result.get_run_failure_event(),
+            resources={"alerts": alerts},
+        ).for_run_failure()
+        failed_runs(context)
+        server.shutdown()
+    (told,) = hook.told  # type: ignore[attr-defined]
+    assert "generate_seeds failed" in told["text"]
+    assert "orders" in told["text"]
+    assert f"http://127.0.0.1:3000/runs/{result.run_id}" in told["text"]
+
+
+def test_a_webhook_that_does_not_answer_is_named_without_its_secret() -> None:
+    alerts = AlertResource(webhook="http://127.0.0.1:1/secret-path")
+    with pytest.raises(Exception, match=r"at 127\.0\.0\.1 did not take") as caught:
+        alerts.send("hello")
+    assert "secret-path" not in str(caught.value)
+
+
+def test_an_alert_never_goes_over_the_network_in_the_clear() -> None:
+    with pytest.raises(Exception, match="https"):
+        AlertResource(webhook="http://example.com/hook").send("hello")
+
+
+def test_retention_deletes_old_messages_and_old_reports_and_keeps_the_newest(
+    platform: Settings, instance: dg.DagsterInstance
+) -> None:
+    warehouse.deploy(warehouse_endpoint(platform))
+    runs = platform.reports_dir / "runs"
+    runs.mkdir(parents=True)
+    old, new = runs / "old.json", runs / "new.json"
+    for path in (old, new):
+        path.write_text("{}")
+    os.utime(old, (0, 0))
+    report = run_job("retention", instance=instance)
+    assert report.success, report.failed_steps
+    assert not old.exists()
+    assert new.exists()

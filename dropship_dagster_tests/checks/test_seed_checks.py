@@ -1,0 +1,123 @@
+"""The checks of the CSV files find what is wrong with them, and block the way when it is much."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from dropship_dagster.assets.seeds import seed_key, seeds
+from dropship_dagster.checks.seeds import seed_checks
+
+_CONFIG = {"ops": {"seeds": {"config": {"customers": 30, "products": 10, "orders": 60}}}}
+
+
+@dg.asset(key=["topics", "orders_events"], deps=[seed_key("orders"), seed_key("order_lines")])
+def downstream() -> None:
+    """Stands for the producer."""
+
+
+@pytest.fixture
+def folder(own_folders: Path) -> Path:
+    """A small shop's files."""
+    assert dg.materialize([seeds], run_config=_CONFIG).success
+    return own_folders / "data"
+
+
+def check(
+    *, with_downstream: bool = False
+) -> tuple[dg.ExecuteInProcessResult, dict[tuple[str, str], dg.AssetCheckEvaluation]]:
+    """Run the checks on the files as they lie there."""
+    defs = dg.Definitions(
+        assets=[dg.AssetSpec(seed_key(name)) for name in ("customers", "suppliers", "products", "order_events")]
+        + [dg.AssetSpec(seed_key(name)) for name in ("orders", "order_lines")]
+        + [downstream],
+        asset_checks=[seed_checks],
+    )
+    selection = dg.AssetSelection.all_asset_checks()
+    if with_downstream:
+        selection |= dg.AssetSelection.assets(downstream)
+    job = dg.define_asset_job("check", selection, executor_def=dg.in_process_executor)
+    resolved = dg.Definitions(assets=defs.assets, asset_checks=[seed_checks], jobs=[job]).resolve_job_def("check")
+    result = resolved.execute_in_process(raise_on_error=False)
+    evaluations = result.get_asset_check_evaluations()
+    return result, {(each.asset_key.path[-1], each.check_name): each for each in evaluations}
+
+
+def failed(evaluations: dict[tuple[str, str], dg.AssetCheckEvaluation]) -> set[tuple[str, str]]:
+    return {name for name, each in evaluations.items() if not each.passed}
+
+
+def change(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_generated_files_pass_every_check(folder: Path) -> None:
+    result, evaluations = check(with_downstream=True)
+    assert result.success
+    assert len(evaluations) == len(seed_checks.check_specs_by_output_name)
+    assert not failed(evaluations)
+
+
+def test_a_file_changed_after_it_was_generated_blocks_the_producer(folder: Path) -> None:
+    with (folder / "orders.csv").open("a", encoding="utf-8") as file:
+        file.write("\n")
+    result, evaluations = check(with_downstream=True)
+    assert not result.success
+    assert ("orders", "is_whole") in failed(evaluations)
+    assert not result.asset_materializations_for_node("topics__orders_events")
+
+
+def test_a_wrong_total_is_found_with_the_order_as_a_sample(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+    lines = (folder / "orders.csv").read_text(encoding="utf-8").splitlines()
+    cells = lines[1].split(",")
+    position = lines[0].split(",").index("total")
+    cells[position] = "0.01"
+    (folder / "orders.csv").write_text("\n".join([lines[0], ",".join(cells), *lines[2:], ""]), encoding="utf-8")
+    result, evaluations = check()
+    found = evaluations["orders", "total_adds_up"]
+    assert failed(evaluations) == {("orders", "total_adds_up")}
+    assert found.metadata["violations"].value == 1
+    assert found.metadata["samples"].records[0].data["order_id"] == cells[0]
+    assert found.severity == dg.AssetCheckSeverity.WARN  # one row of sixty: dealt with further down
+    assert result.success
+
+
+def test_rows_against_the_contract_warn_while_they_are_few(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+    change(folder / "order_events.csv", "order_placed", "order_plaiced")
+    result, evaluations = check()
+    assert ("order_events", "meets_the_contract") in failed(evaluations)
+    assert "line 2" in str(evaluations["order_events", "meets_the_contract"].metadata["first"].value)
+    assert result.success
+
+
+def test_many_orders_without_a_customer_block(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+    rows = (folder / "customers.csv").read_text(encoding="utf-8").splitlines()
+    (folder / "customers.csv").write_text("\n".join([*rows[:5], ""]), encoding="utf-8")
+    result, evaluations = check(with_downstream=True)
+    assert not result.success
+    assert evaluations["orders", "customer_id_exists"].severity == dg.AssetCheckSeverity.ERROR
+
+
+def test_a_missing_file_is_named(folder: Path) -> None:
+    (folder / "products.csv").unlink()
+    result, evaluations = check()
+    assert not result.success
+    assert "products.csv does not exist" in str(evaluations["products", "is_whole"].description)
+
+
+def test_planted_faults_are_scored_against_their_truth(own_folders: Path) -> None:
+    config = {"ops": {"seeds": {"config": {"customers": 100, "products": 50, "orders": 400, "dirty": 0.02}}}}
+    assert dg.materialize([seeds], run_config=config).success
+    _, evaluations = check()
+    board = evaluations["orders", "planted_faults_are_found"]
+    assert board.passed, board.description
+    assert board.metadata["faults"].value > 10
+    assert set(board.metadata["recall"].value.values()) == {1.0}
+    assert not evaluations["orders", "meets_the_contract"].passed

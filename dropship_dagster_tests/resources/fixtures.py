@@ -1,0 +1,46 @@
+"""Fixtures for tests of what Dagster runs: the settings of the tests, told by the environment as for any process."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from dropship_dagster.settings import Settings
+
+
+@pytest.fixture
+def own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Home, data and reports of this test alone; starts no service by itself."""
+    for name in ("home", "data", "reports"):
+        monkeypatch.setenv({"home": "DROPSHIP_HOME"}.get(name, f"DROPSHIP_{name.upper()}_DIR"), str(tmp_path / name))
+    return tmp_path
+
+
+def environment_of(settings: Settings, folder: Path, suffix: str) -> dict[str, str]:
+    """The session's services, with data, reports, topics and a database of their own, and a small shop."""
+    return {
+        "DROPSHIP_HOME": str(settings.home),
+        "DROPSHIP_DATA_DIR": str(folder / "data"),
+        "DROPSHIP_REPORTS_DIR": str(folder / "reports"),
+        "DROPSHIP_TOPIC_CUSTOMERS": f"customers_{suffix}",
+        "DROPSHIP_TOPIC_PRODUCTS": f"products_{suffix}",
+        "DROPSHIP_TOPIC_ORDERS_EVENTS": f"orders_events_{suffix}",
+        "DROPSHIP_TOPIC_PARTITIONS": "2",
+        "SNOWFLAKE_DATABASE": f"DAGSTER_{suffix}",
+        "DROPSHIP_CUSTOMERS": "50",
+        "DROPSHIP_PRODUCTS": "20",
+        "DROPSHIP_ORDERS": "100",
+    }
+
+
+@pytest.fixture
+def platform(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path, request: pytest.FixtureRequest
+) -> Settings:
+    """The session's services with everything else of this test alone, told by the environment."""
+    suffix = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:8].upper()
+    for name, value in environment_of(settings, tmp_path, suffix).items():
+        monkeypatch.setenv(name, value)
+    return Settings.load()
