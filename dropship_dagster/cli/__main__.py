@@ -1,0 +1,3 @@
+from dropship_dagster.cli import main
+
+main()

@@ -1,0 +1,35 @@
+"""The command tree."""
+
+from __future__ import annotations
+
+import typer
+
+from dropship_dagster.cli import demo, doctor, generate, jobs, produce, rejected, services, up, warehouse
+
+app = typer.Typer(
+    name="dropship",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="A streaming data platform for a drop-shipping clothing shop.",
+)
+app.command()(doctor.doctor)
+app.command()(demo.demo)
+app.command()(generate.generate)
+app.command()(warehouse.deploy)
+app.command()(warehouse.consume)
+app.command()(warehouse.refresh)
+app.command()(jobs.validate)
+app.command()(warehouse.verify)
+app.command()(warehouse.sql)
+app.command()(up.up)
+app.command()(up.down)
+app.command()(up.monitor)
+app.add_typer(produce.app, name="produce")
+app.add_typer(rejected.app, name="rejected")
+app.add_typer(services.app, name="services")
+
+
+def run() -> None:
+    """Entry point of `dropship` and `python -m dropship_dagster.cli`."""
+    app(prog_name="dropship")

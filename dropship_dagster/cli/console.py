@@ -1,0 +1,104 @@
+"""How the commands speak: rich text for people on a terminal, JSON for scripts, sentences for mistakes."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from dropship_dagster.errors import DropshipError
+from dropship_dagster.settings import PROJECT_ROOT, Settings
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+EXIT_FAILED = 1
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output and nothing else."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def settings() -> Settings:
+    """The settings, or a sentence and the end."""
+    with sentences():
+        return Settings.load()
+
+
+@contextmanager
+def sentences(home: Path | None = None) -> Iterator[None]:
+    """Turn what a user can mend into one sentence on stderr and exit code 1.
+
+    Anything else is a defect of the platform: its traceback goes to a log file that the sentence names.
+    """
+    try:
+        yield
+    except (typer.Exit, typer.Abort, SystemExit, KeyboardInterrupt):
+        raise
+    except Exception as error:  # noqa: BLE001 - the border to the user
+        sentence = _known(error)
+        if sentence is None:
+            log = _log_traceback(error, home)
+            sentence = f"Unexpected {type(error).__name__}: {_one_line(error)}\nThe details are in {log}."
+        err.print(f"[bold red]Error:[/] {_plain(sentence)}")
+        raise typer.Exit(EXIT_FAILED) from None
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A function that is told what is done, how much of it, and how much there is; quiet when nobody looks."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def report(what: str, done: int, total: int | None) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield report
+
+
+def _known(error: Exception) -> str | None:
+    """The sentence of an error whose class says that its message is meant for the user."""
+    from dropship_dagster.endpoints import ServiceError
+
+    if isinstance(error, DropshipError | ServiceError):
+        return str(error)
+    module = type(error).__module__
+    if module.startswith("snowflake.connector"):
+        return f"The warehouse answered: {_one_line(error)}"
+    if module.startswith(("confluent_kafka", "cimpl")):
+        return f"Kafka answered: {_one_line(error)}"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.strerror}: {error.filename}. Is it there, and may you write it?"
+    return None
+
+
+def _one_line(error: Exception) -> str:
+    """The message on one line: Snowflake's say what happened in the first and to which thing in the second."""
+    return " ".join(str(error).split()) or "no message"
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def _log_traceback(error: Exception, home: Path | None) -> Path:
+    folder = (home or PROJECT_ROOT / ".dropship") / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "errors.log"
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')}\n")
+        file.writelines(traceback.format_exception(error))
+    return log

@@ -1,0 +1,193 @@
+"""`dropship up` and `dropship down`: everything live under one supervisor."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dropship_dagster.cli.console import out, sentences, settings
+from dropship_dagster.cli.instance import prepare
+from dropship_dagster.cli.processes import ProcessGroup, Program, answers, check_free
+from dropship_dagster.cli.signals import stop_on_signals
+from dropship_dagster.endpoints import kafka_endpoint, supervisor, warehouse_endpoint
+from dropship_dagster.errors import DropshipError
+from dropship_dagster.settings import PROJECT_ROOT, Settings
+
+_LOCK = "up.lock"
+_CODE_SERVER_PORTS = range(4266, 4299)
+
+
+def up() -> None:
+    """Run the platform: embedded services, Dagster's UI and daemon, and the dashboard. Ctrl-C stops all of it.
+
+    Example: DROPSHIP_DAGSTER_PORT=3001 dropship up
+    """
+    config = settings()
+    with sentences(config.home), _only_one(config) as first:
+        if first:
+            _run(config)
+        else:
+            out.print(f"The platform already runs (pid {running_pid(config)}).")
+            _print_addresses(config)
+
+
+def down() -> None:
+    """Stop what `dropship up` started and the embedded services; their data stays.
+
+    Example: dropship down
+    """
+    config = settings()
+    with sentences(config.home):
+        pid = running_pid(config)
+        if pid:
+            os.kill(pid, signal.SIGTERM)
+            deadline = time.monotonic() + 30
+            while running_pid(config) == pid:
+                if time.monotonic() > deadline:
+                    raise DropshipError(f"The platform (pid {pid}) does not end; see {config.home / 'logs'}.")
+                time.sleep(0.1)
+        stopped = _stop_services(config)
+        out.print("Stopped." if pid or stopped else "Nothing ran.")
+
+
+def running_pid(config: Settings) -> int | None:
+    """The process that runs the platform of this home folder, if any."""
+    try:
+        with (config.home / _LOCK).open("r+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(lock.read() or 0)
+    except FileNotFoundError:
+        return None
+    return None
+
+
+def monitor() -> None:
+    """Run the dashboard alone, on what the warehouse holds.
+
+    Example: DROPSHIP_DASHBOARD_PORT=8502 dropship monitor
+    """
+    config = settings()
+    with sentences(config.home):
+        check_free(config.dashboard_port, "DROPSHIP_DASHBOARD_PORT")
+        out.print(f"Dashboard  http://127.0.0.1:{config.dashboard_port}   (Ctrl-C stops it)")
+        os.chdir(PROJECT_ROOT)
+        os.execv(sys.executable, _dashboard(config))  # noqa: S606 - it takes this process's place and its signals
+
+
+def _run(config: Settings) -> None:
+    check_free(config.dagster_port, "DROPSHIP_DAGSTER_PORT")
+    check_free(config.dashboard_port, "DROPSHIP_DASHBOARD_PORT")
+    with stop_on_signals() as stop:
+        _run_until(config, stop)
+
+
+def _run_until(config: Settings, stop: threading.Event) -> None:
+    out.print("Starting the services ...")
+    kafka_endpoint(config)
+    warehouse_endpoint(config)
+    prepare(config)
+    group = ProcessGroup(_programs(config), os.environ, PROJECT_ROOT)
+    try:
+        code_server, *others = group.programs
+        group.start(code_server)
+        group.wait_ready(code_server, stop.is_set)
+        for program in others:
+            group.start(program)
+        for program in others:
+            group.wait_ready(program, stop.is_set)
+        if not stop.is_set():
+            _print_addresses(config)
+            out.print("Ctrl-C stops all of it.")
+        _watch(config, group, stop)
+    finally:
+        out.print("Stopping ...")
+        group.stop()
+        _stop_services(config)
+        out.print("Stopped.")
+
+
+def _watch(config: Settings, group: ProcessGroup, stop: threading.Event) -> None:
+    """Until the end: start again whatever ended by itself, embedded services included."""
+    while not stop.wait(1.0):
+        for program in group.revive():
+            out.print(f"{program.name} ended and was started again; its log is {program.log}")
+        kafka_endpoint(config)
+        warehouse_endpoint(config)
+
+
+def _programs(config: Settings) -> list[Program]:
+    logs = config.home / "logs"
+    workspace, code_port = _workspace(config)
+    code_server = ("--location-name", "dropship", "-h", "127.0.0.1", "-p", str(code_port))
+    ui_port, dashboard_port = config.dagster_port, config.dashboard_port
+    return [
+        Program(
+            "Dagster's code server",
+            _python("dagster", "code-server", "start", "-m", "dropship_dagster.definitions", *code_server),
+            logs / "code-server.log",
+            lambda: answers(code_port),
+        ),
+        Program(
+            "Dagster's UI",
+            _python("dagster_webserver", "-h", "127.0.0.1", "-p", str(ui_port), "-w", str(workspace)),
+            logs / "webserver.log",
+            lambda: answers(ui_port),
+        ),
+        Program("Dagster's daemon", _python("dagster._daemon", "run", "-w", str(workspace)), logs / "daemon.log"),
+        Program("The dashboard", _dashboard(config), logs / "dashboard.log", lambda: answers(dashboard_port)),
+    ]
+
+
+def _workspace(config: Settings) -> tuple[Path, int]:
+    """A workspace file that names the code server, so that UI and daemon share one process with the code."""
+    port = next((port for port in _CODE_SERVER_PORTS if not answers(port)), _CODE_SERVER_PORTS.start)
+    server = {"host": "127.0.0.1", "port": port, "location_name": "dropship"}
+    path = config.home / "workspace.yaml"
+    path.write_text(json.dumps({"load_from": [{"grpc_server": server}]}) + "\n")  # JSON is YAML
+    return path, port
+
+
+def _dashboard(config: Settings) -> list[str]:
+    app = PROJECT_ROOT / "streamlit_monitor" / "server.py"
+    server = ("--server.address", "127.0.0.1", "--server.port", str(config.dashboard_port), "--server.headless", "true")
+    return _python("streamlit", "run", str(app), *server, "--browser.gatherUsageStats", "false")
+
+
+def _python(module: str, *arguments: str) -> list[str]:
+    """A module run by this environment's Python: console scripts break in a path with spaces."""
+    return [sys.executable, "-m", module, *arguments]
+
+
+def _print_addresses(config: Settings) -> None:
+    out.print(f"  Dagster    http://127.0.0.1:{config.dagster_port}")
+    out.print(f"  Dashboard  http://127.0.0.1:{config.dashboard_port}")
+    out.print(f"  Logs       {config.home / 'logs'}")
+
+
+def _stop_services(config: Settings) -> bool:
+    return any([supervisor(config).stop("kafka"), supervisor(config).stop("snowflake")])
+
+
+@contextmanager
+def _only_one(config: Settings) -> Iterator[bool]:
+    config.home.mkdir(parents=True, exist_ok=True)
+    with (config.home / _LOCK).open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield True

@@ -1,0 +1,169 @@
+"""The commands that talk to the warehouse: deploy, consume, refresh, verify, sql."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from dropship_dagster.cli.console import EXIT_FAILED, err, out, print_json, progress_bar, sentences, settings
+from dropship_dagster.cli.produce import prepare_topics
+from dropship_dagster.cli.signals import stop_on_signals
+from dropship_dagster.endpoints import kafka_endpoint, warehouse_endpoint
+
+
+def deploy(
+    accept_changed: Annotated[
+        list[str] | None, typer.Option(help="A changed file whose change is in the database already: record it.")
+    ] = None,
+) -> None:
+    """Create or migrate the database, roles, tables, streams, tasks and views. Twice changes nothing.
+
+    Example: dropship deploy
+    """
+    from dropship_dagster import warehouse
+
+    config = settings()
+    with sentences(config.home):
+        report = warehouse.deploy(
+            warehouse_endpoint(config),
+            accept_changed=accept_changed or (),
+            progress=lambda name: err.print(f"  {name}"),
+        )
+        ran = ", ".join(report.applied) or "nothing to do"
+        out.print(f"Database {report.database}: {ran}.")
+
+
+def consume(
+    max_events: Annotated[int | None, typer.Option(min=1, help="Stop after so many events.")] = None,
+    max_seconds: Annotated[float | None, typer.Option(min=0, help="Stop after so many seconds.")] = None,
+    follow: Annotated[bool, typer.Option(help="Go on until stopped; an event is in RAW within seconds.")] = False,
+    share: Annotated[str, typer.Option(help="index/count: of several consumers, the partitions of this one.")] = "0/1",
+    refresh: Annotated[bool, typer.Option(help="With --follow: run the task graph after each load.")] = True,
+    accept_gaps: Annotated[bool, typer.Option(help="Load on behind lost messages, and record them.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Load what the topics hold into RAW, each message once. Ctrl-C commits what was fetched and ends with 0.
+
+    Example: dropship consume --follow
+    """
+    from dropship_dagster import warehouse
+
+    config = settings()
+    with sentences(config.home), stop_on_signals() as stop, progress_bar() as progress:
+        index, _, count = share.partition("/")
+        if not (index.isdecimal() and count.isdecimal()):
+            raise typer.BadParameter(f"{share!r} is not index/count, like 0/3", param_hint="--share")
+        options = warehouse.LoadOptions(
+            max_events=max_events,
+            max_seconds=max_seconds,
+            follow=follow,
+            share=(int(index), int(count)),
+            refresh=follow and refresh,
+            accept_gaps=accept_gaps,
+        )
+        kafka = prepare_topics(config)
+        endpoint = warehouse_endpoint(config)
+        warehouse.deploy(endpoint)
+        report = warehouse.load(
+            endpoint,
+            kafka.client_config,
+            warehouse.raw_tables(config),
+            options,
+            stop=stop,
+            progress=lambda now: progress("events", now.events, now.expected),
+            on_state=lambda state: err.print(f"  {state}"),
+        )
+    if as_json:
+        print_json(report.to_dict())
+        return
+    out.print(
+        f"Loaded {report.events:,} events in {report.batches} batches, {report.seconds:.1f} s: "
+        f"{report.events_per_second:,.0f} events/s ({report.ended})."
+    )
+
+
+def refresh(
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for the whole graph.")] = 600,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Run the task graph now, RAW -> STAGING -> PROD, and wait for it.
+
+    Example: dropship refresh --timeout 120
+    """
+    from dropship_dagster import warehouse
+
+    config = settings()
+    with sentences(config.home), stop_on_signals() as stop:
+        report = warehouse.refresh(warehouse_endpoint(config), timeout=timeout, stop=stop)
+    if as_json:
+        print_json(report.to_dict())
+        return
+    table = Table("task", "state", "rows", "seconds")
+    for task in report.tasks:
+        rows = "" if task.rows is None else f"{task.rows:,}"
+        table.add_row(task.task, task.state, rows, "" if task.seconds is None else f"{task.seconds:.2f}")
+    out.print(table)
+
+
+def verify(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Decide whether every acknowledged event is in RAW once, typed or rejected once, and PROD right. Exit 1 if not.
+
+    Example: dropship verify --json
+    """
+    from dropship_dagster import warehouse
+
+    config = settings()
+    with sentences(config.home):
+        kafka = kafka_endpoint(config)
+        report = warehouse.verify(warehouse_endpoint(config), client_config=kafka.client_config, topics=config.topics)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        for topic, verdict in report.topics.items():
+            out.print(
+                f"{topic:<15} {verdict.raw_rows:,} rows in RAW, {verdict.duplicates} twice, {verdict.gaps} missing, "
+                f"{verdict.lag} still in Kafka"
+            )
+        staging = report.staging
+        out.print(
+            f"{'STAGING':<15} {staging.accepted:,} accepted, {staging.rejected:,} rejected, "
+            f"{staging.missing} missing, {staging.doubled} twice"
+        )
+        for name, table in report.prod.items():
+            out.print(f"{'PROD':<15} {name:<22} {table.rows:,} rows, {table.differences} differences")
+        for problem in report.problems:
+            out.print(f"[red]{problem}[/]")
+        out.print("[green]Every event is there once, and PROD is right.[/]" if report.ok else "[red]Not right.[/]")
+    if not report.ok:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def sql(
+    statement: Annotated[str, typer.Argument(help="One SQL statement, in the project's database.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print rows as JSON objects.")] = False,
+) -> None:
+    """Run a statement on the warehouse and print what it returns.
+
+    Example: dropship sql "SELECT STATUS, COUNT(*) AS ORDERS FROM PROD.ORDERS GROUP BY STATUS"
+    """
+    from dropship_dagster import warehouse
+
+    config = settings()
+    with (
+        sentences(config.home),
+        warehouse.connect(warehouse_endpoint(config), query_tag="dropship sql") as connection,
+    ):
+        cursor = connection.cursor().execute(statement)
+        names = [column.name for column in cursor.description]
+        rows = [tuple(row) for row in cursor.fetchall()]
+    if as_json:
+        print_json([dict(zip(names, row, strict=True)) for row in rows])
+        return
+    table = Table(*names)
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    out.print(table)
