@@ -1,0 +1,52 @@
+"""The platform, the dashboard on it, and a browser, each once for all tests that need it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dropship_dagster.endpoints import KafkaEndpoint, WarehouseEndpoint
+from dropship_dagster.settings import Settings
+from dropship_dagster_tests.dashboard.browser import CHROMIUM, Chromium, chromium_running
+from dropship_dagster_tests.dashboard.platform import (
+    Platform,
+    dashboard,
+    platform_in,
+    rename_best_product,
+    run_pipeline,
+    write_report,
+)
+
+
+@pytest.fixture(scope="session")
+def platform(
+    settings: Settings, kafka: KafkaEndpoint, warehouse: WarehouseEndpoint, tmp_path_factory: pytest.TempPathFactory
+) -> Platform:
+    """A small shop in PROD, made by the real pipeline."""
+    made = platform_in(settings.home, tmp_path_factory.mktemp("dashboard"))
+    run_pipeline(made)
+    rename_best_product(made)
+    write_report(made)
+    return made
+
+
+@pytest.fixture(scope="session")
+def address(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the dashboard of that shop is."""
+    with dashboard(platform, tmp_path_factory.mktemp("server") / "dashboard.log", "server.py") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    """Debian's Chromium; a machine of the CI without one is an error, another skips."""
+    if not Path(CHROMIUM).exists():
+        message = f"{CHROMIUM} is missing: apt-get install chromium"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    with chromium_running() as running:
+        yield running

@@ -1,0 +1,84 @@
+"""Drawing a page, and drawing it again every few seconds while it is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import streamlit as st
+
+from dropship_dagster.settings import Settings
+from streamlit_monitor import controls, states
+from streamlit_monitor.period import Period
+from streamlit_monitor.store import Pulse, Store
+from streamlit_monitor.warehouse import NotDeployedError, Warehouse, WarehouseDownError
+
+LIVE_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class View:
+    """What a page draws from."""
+
+    store: Store
+    pulse: Pulse
+    period: Period
+
+
+def live(draw: Callable[[View], None]) -> None:
+    """Draw a page about the orders, or what stands in its place while there are none, and keep it up to date."""
+
+    def draw_period(store: Store) -> None:
+        pulse = store.pulse()
+        if pulse.newest is None:
+            states.empty()
+        else:
+            draw(View(store, pulse, controls.chosen_period(pulse)))
+
+    watch(draw_period)
+
+
+def watch(draw: Callable[[Store], None]) -> None:
+    """Draw a page, or what stands in its place while the warehouse has nothing to say, and keep it up to date."""
+
+    @st.fragment(run_every=LIVE_SECONDS)  # type: ignore[untyped-decorator] # Streamlit is not followed
+    def body() -> None:
+        warehouse, store = _shared()
+        banner = st.container()
+        try:
+            draw(store)
+        except NotDeployedError:
+            states.empty()
+        except WarehouseDownError as error:
+            states.never(str(error))
+        if store.trouble:
+            with banner:
+                retry = states.down(store.trouble)
+            if retry:
+                warehouse.allow_start()
+                store.retry()
+                st.rerun(scope="fragment")
+
+    body()
+
+
+def again(draw: Callable[[], None]) -> None:
+    """Draw a page that needs no warehouse, and keep it up to date."""
+    st.fragment(draw, run_every=LIVE_SECONDS)()
+
+
+def settings() -> Settings:
+    """The configuration."""
+    found: Settings = _settings()
+    return found
+
+
+@st.cache_resource(show_spinner=False)  # type: ignore[untyped-decorator]
+def _settings() -> Settings:
+    return Settings.load()
+
+
+@st.cache_resource(show_spinner=False)  # type: ignore[untyped-decorator]
+def _shared() -> tuple[Warehouse, Store]:
+    warehouse = Warehouse(settings())
+    return warehouse, Store(warehouse.query)

@@ -1,0 +1,100 @@
+"""The span of time every page shows, and the span it is compared with.
+
+All times are UTC and naive, like the warehouse's TIMESTAMP_NTZ columns. A span is half open: start <= t < end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+Preset = Literal["today", "7d", "28d", "90d", "year", "custom"]
+Comparison = Literal["previous", "year", "none"]
+
+PRESETS: tuple[Preset, ...] = ("today", "7d", "28d", "90d", "year", "custom")
+COMPARISONS: tuple[Comparison, ...] = ("previous", "year", "none")
+DEFAULT_PRESET: Preset = "28d"
+
+# The year is 52 whole weeks, so that it and the one before hold the same weekdays and no week is cut.
+_DAYS: dict[Preset, int] = {"today": 1, "7d": 7, "28d": 28, "90d": 90, "year": 364}
+_YEAR = timedelta(days=364)
+_HOUR = 3600
+
+
+@dataclass(frozen=True)
+class Span:
+    """From `start` (a midnight) to before `end`."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def days(self) -> int:
+        """Days begun."""
+        return -(-(self.end - self.start) // timedelta(days=1))
+
+    @property
+    def step(self) -> int:
+        """Width in seconds of a point in a chart: at most 124 points, until a span exceeds nine years."""
+        if self.days <= 2:
+            return _HOUR
+        if self.days <= 124:
+            return 24 * _HOUR
+        return (7 if self.days <= 868 else 28) * 24 * _HOUR
+
+    @property
+    def points(self) -> list[datetime]:
+        """The start of every point in a chart."""
+        count = -(-(self.end - self.start) // timedelta(seconds=self.step))
+        return [self.start + timedelta(seconds=index * self.step) for index in range(count)]
+
+    @property
+    def last_day(self) -> date:
+        """The last day in it."""
+        return (self.end - timedelta(microseconds=1)).date()
+
+
+@dataclass(frozen=True)
+class Period:
+    """What a page shows."""
+
+    current: Span
+    previous: Span | None
+    """What it is compared with. It stops at the hour the data does, so that a day in progress is compared fairly."""
+
+
+def period(
+    anchor: datetime,
+    preset: Preset = DEFAULT_PRESET,
+    comparison: Comparison = "previous",
+    custom: tuple[date, date] | None = None,
+) -> Period:
+    """The period that ends with the day of `anchor`, the time of the newest order.
+
+    The newest order and not the clock decides what "today" is: a replay of last year's file shows last year's end.
+
+    Args:
+        custom: first and last day, both inside, for the preset "custom"; None (not chosen yet) shows the default.
+    """
+    if preset == "custom" and custom:
+        first, last = min(custom), max(custom)
+        current = Span(_midnight(first), _midnight(last) + timedelta(days=1))
+    else:
+        days = _DAYS.get(preset, _DAYS[DEFAULT_PRESET])
+        end = _midnight(anchor.date()) + timedelta(days=1)
+        current = Span(end - timedelta(days=days), end)
+    if comparison == "none":
+        return Period(current, None)
+    shift = _YEAR if comparison == "year" else current.end - current.start
+    return Period(current, Span(current.start - shift, _known_end(current, anchor) - shift))
+
+
+def _known_end(current: Span, anchor: datetime) -> datetime:
+    """Where the data of a span ends, up to the next whole hour."""
+    next_hour = anchor.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    return min(current.end, next_hour) if next_hour > current.start else current.end
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day)  # noqa: DTZ001 - naive UTC, as in the warehouse

@@ -1,0 +1,161 @@
+"""Who buys: new and returning customers, cohorts, segments. Names leave the warehouse masked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pandas as pd
+
+from streamlit_monitor.period import Span
+from streamlit_monitor.queries.points import every_point, point
+from streamlit_monitor.queries.sales import bounds
+from streamlit_monitor.store import Store
+
+_FIRST = """
+  SELECT CUSTOMER_ID, MIN(PLACED_AT) AS FIRST_AT
+  FROM PROD.ORDERS
+  WHERE PLACED_AT IS NOT NULL
+  GROUP BY 1
+"""
+
+_KPIS = f"""
+WITH first AS ({_FIRST}), bought AS (
+  SELECT CUSTOMER_ID, COUNT(*) AS ORDERS, SUM(REVENUE) AS REVENUE
+  FROM PROD.ORDERS
+  WHERE PLACED_AT >= :start AND PLACED_AT < :end
+  GROUP BY 1
+)
+SELECT
+  COUNT(*) AS customers,
+  COALESCE(SUM(IFF(f.FIRST_AT >= :start, 1, 0)), 0) AS new_customers,
+  COALESCE(SUM(IFF(b.ORDERS > 1, 1, 0)), 0) AS repeaters,
+  COALESCE(SUM(b.REVENUE), 0) AS revenue
+FROM bought b
+JOIN first f ON f.CUSTOMER_ID = b.CUSTOMER_ID
+"""
+
+_TREND = f"""
+WITH first AS ({_FIRST})
+SELECT
+  {point("o.PLACED_AT")} AS point,
+  COUNT(DISTINCT o.CUSTOMER_ID) AS customers,
+  COUNT(DISTINCT IFF(f.FIRST_AT >= :start AND o.PLACED_AT = f.FIRST_AT, o.CUSTOMER_ID, NULL)) AS new_customers
+FROM PROD.ORDERS o
+JOIN first f ON f.CUSTOMER_ID = o.CUSTOMER_ID
+WHERE o.PLACED_AT >= :start AND o.PLACED_AT < :end
+GROUP BY 1
+ORDER BY 1
+"""
+
+_COHORTS = f"""
+WITH first AS ({_FIRST})
+SELECT
+  DATE_TRUNC('month', f.FIRST_AT) AS cohort,
+  DATEDIFF('month', f.FIRST_AT, o.PLACED_AT) AS age,
+  COUNT(DISTINCT o.CUSTOMER_ID) AS customers
+FROM first f
+JOIN PROD.ORDERS o ON o.CUSTOMER_ID = f.CUSTOMER_ID
+WHERE f.FIRST_AT >= :oldest AND f.FIRST_AT < :end AND o.PLACED_AT < :end
+GROUP BY 1, 2
+ORDER BY 1, 2
+"""
+
+# Recency, frequency and money as of the end of the span. The limits are those of docs/dashboard.md.
+_SEGMENTS = """
+WITH bought AS (
+  SELECT
+    CUSTOMER_ID,
+    DATEDIFF('day', MAX(PLACED_AT), CAST(:end AS TIMESTAMP_NTZ)) AS RECENCY,
+    COUNT(*) AS FREQUENCY,
+    SUM(REVENUE) AS MONEY
+  FROM PROD.ORDERS
+  WHERE PLACED_AT < :end AND STATUS <> 'CANCELLED'
+  GROUP BY 1
+)
+SELECT
+  CASE
+    WHEN RECENCY <= 90 AND FREQUENCY >= 5 THEN 'champions'
+    WHEN RECENCY <= 180 AND FREQUENCY >= 3 THEN 'loyal'
+    WHEN RECENCY <= 90 AND FREQUENCY = 1 THEN 'new'
+    WHEN RECENCY <= 180 THEN 'promising'
+    WHEN RECENCY <= 365 AND FREQUENCY >= 3 THEN 'at_risk'
+    WHEN RECENCY <= 365 THEN 'sleeping'
+    ELSE 'lost'
+  END AS name,
+  COUNT(*) AS customers,
+  SUM(MONEY) AS revenue,
+  AVG(FREQUENCY) AS frequency,
+  AVG(RECENCY) AS recency
+FROM bought
+GROUP BY 1
+ORDER BY revenue DESC, name
+"""
+
+# The column is one of two names of this module, never a value from outside.
+_BY = """
+SELECT COALESCE(c.{column}, '?') AS name, COUNT(DISTINCT o.CUSTOMER_ID) AS customers, SUM(o.REVENUE) AS revenue
+FROM PROD.ORDERS o
+LEFT JOIN PROD.CUSTOMERS c ON c.CUSTOMER_ID = o.CUSTOMER_ID
+WHERE o.PLACED_AT >= :start AND o.PLACED_AT < :end
+GROUP BY 1
+ORDER BY revenue DESC, name
+LIMIT 10
+"""
+
+_BEST = """
+SELECT
+  b.CUSTOMER_ID,
+  LEFT(c.NAME, 1) || REPEAT('•', 5) AS name,
+  c.COUNTRY,
+  c.SEGMENT,
+  b.ORDERS,
+  b.REVENUE,
+  b.LAST_AT
+FROM (
+  SELECT CUSTOMER_ID, COUNT(*) AS ORDERS, SUM(REVENUE) AS REVENUE, MAX(PLACED_AT) AS LAST_AT
+  FROM PROD.ORDERS
+  WHERE PLACED_AT >= :start AND PLACED_AT < :end
+  GROUP BY 1
+) b
+LEFT JOIN PROD.CUSTOMERS c ON c.CUSTOMER_ID = b.CUSTOMER_ID
+ORDER BY b.REVENUE DESC, b.CUSTOMER_ID
+LIMIT :limit
+"""
+
+
+def kpis(store: Store, span: Span) -> dict[str, float]:
+    """customers who ordered, new_customers (first order ever), repeaters (more than one order), revenue."""
+    row = store.ask(_KPIS, **bounds(span)).iloc[0]
+    return {str(name): float(row[name]) for name in row.index}
+
+
+def trend(store: Store, span: Span) -> pd.DataFrame:
+    """A row a point of the span: at, customers, new_customers, returning."""
+    found = every_point(store.ask(_TREND, step=span.step, **bounds(span)), span)
+    found["returning"] = found["customers"] - found["new_customers"]
+    return found
+
+
+def cohorts(store: Store, oldest: datetime, end: datetime) -> pd.DataFrame:
+    """cohort (month of the first order), age (months since), customers who ordered then."""
+    return store.ask(_COHORTS, oldest=oldest, end=end)
+
+
+def segments(store: Store, span: Span) -> pd.DataFrame:
+    """name, customers, revenue, frequency (orders), recency (days), as of the end of the span."""
+    return store.ask(_SEGMENTS, end=span.end)
+
+
+def by_country(store: Store, span: Span) -> pd.DataFrame:
+    """name (ISO 3166-1 alpha-2), customers, revenue; most revenue first."""
+    return store.ask(_BY.format(column="COUNTRY"), **bounds(span))
+
+
+def by_acquisition(store: Store, span: Span) -> pd.DataFrame:
+    """name (how they found the shop), customers, revenue; most revenue first."""
+    return store.ask(_BY.format(column="ACQUISITION_CHANNEL"), **bounds(span))
+
+
+def best(store: Store, span: Span, limit: int) -> pd.DataFrame:
+    """customer_id, name (masked), country, segment, orders, revenue, last_at; most revenue first."""
+    return store.ask(_BEST, limit=limit, **bounds(span))

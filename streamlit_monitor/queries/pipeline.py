@@ -1,0 +1,85 @@
+"""How the data flows: rows at each station, loads, offsets, rejected messages, tasks.
+
+Reads the views PROD.V_PIPELINE_* and V_REJECTED_*, which show what the reader's role may not see itself.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pandas as pd
+
+from streamlit_monitor.store import Store
+
+_STATIONS = "SELECT STATION, TABLE_NAME, ROWS_THERE AS row_count FROM PROD.V_PIPELINE_STATIONS ORDER BY POSITION"
+
+_LOADS = """
+SELECT LOADED_AT, TOPIC, TABLE_NAME, ROWS_LOADED, BYTES,
+  FETCH_SECONDS + ENCODE_SECONDS + PUT_SECONDS + COPY_SECONDS AS seconds, RUN_ID
+FROM PROD.V_PIPELINE_LOADS
+ORDER BY LOADED_AT DESC, BATCH_ID
+LIMIT :limit
+"""
+
+_OFFSETS = """
+SELECT TOPIC, COUNT(*) AS partitions, SUM(NEXT_OFFSET - FIRST_OFFSET) AS loaded, MAX(UPDATED_AT) AS updated_at
+FROM PROD.V_PIPELINE_OFFSETS
+GROUP BY 1
+ORDER BY 1
+"""
+
+_REASONS = """
+SELECT SOURCE, REJECT_REASON, MESSAGES, LAST_AT
+FROM PROD.V_REJECTED_REASONS
+ORDER BY MESSAGES DESC, SOURCE, REJECT_REASON
+LIMIT :limit
+"""
+
+# From the commit of a message's batch in RAW to the last change of its order in PROD. The clock of the shop's events is
+# not ours (a history is replayed, a stream goes on where it ends), so nothing before RAW can be timed by them.
+_LATENCY = """
+SELECT COUNT(*) AS orders, MEDIAN(SECONDS) AS median, PERCENTILE_CONT(0.95) WITHIN GROUP (ORDER BY SECONDS) AS p95
+FROM (
+  SELECT DATEDIFF('millisecond', t.LOADED_AT, o.UPDATED_AT) / 1000 AS SECONDS
+  FROM PROD.V_ORDER_TRACE t
+  JOIN PROD.ORDERS o ON o.ORDER_ID = t.ORDER_ID AND o.VERSION = t.VERSION
+  WHERE t.LOADED_AT >= :since AND o.UPDATED_AT >= t.LOADED_AT
+)
+"""
+
+_TASKS = """
+SELECT NAME, STATE, SCHEDULED_TIME, QUERY_START_TIME, COMPLETED_TIME, ERROR_MESSAGE
+FROM TABLE(INFORMATION_SCHEMA.TASK_HISTORY(RESULT_LIMIT => 200))
+WHERE SCHEMA_NAME = 'OPS' AND STATE <> 'SCHEDULED'
+QUALIFY ROW_NUMBER() OVER (PARTITION BY NAME ORDER BY SCHEDULED_TIME DESC, QUERY_START_TIME DESC) = 1
+"""
+
+
+def stations(store: Store) -> pd.DataFrame:
+    """station, table_name, row_count, in the order of the way of the data."""
+    return store.look(_STATIONS)
+
+
+def loads(store: Store, limit: int) -> pd.DataFrame:
+    """loaded_at, topic, table_name, rows_loaded, bytes, seconds, run_id; the newest first."""
+    return store.look(_LOADS, limit=limit)
+
+
+def offsets(store: Store) -> pd.DataFrame:
+    """topic, partitions, loaded (messages), updated_at."""
+    return store.look(_OFFSETS)
+
+
+def reject_reasons(store: Store, limit: int) -> pd.DataFrame:
+    """source, reject_reason, messages, last_at; most messages first."""
+    return store.look(_REASONS, limit=limit)
+
+
+def latency(store: Store, since: datetime) -> pd.Series:
+    """orders, median, p95: seconds from RAW to PROD of the orders' newest events that were loaded since then."""
+    return store.look(_LATENCY, since=since).iloc[0]
+
+
+def tasks(store: Store) -> pd.DataFrame:
+    """The last run of each task: name, state, scheduled_time, query_start_time, completed_time, error_message."""
+    return store.look(_TASKS)

@@ -1,0 +1,29 @@
+"""The little that the theme in .streamlit/config.toml cannot say."""
+
+from pathlib import Path
+
+ICON = Path(__file__).parent / "assets" / "icon.svg"
+
+STYLES = """
+<style>
+  .stMainBlockContainer { max-width: 84rem; padding: 4.5rem 2rem 4rem; }
+  /* A page that draws itself again must not flicker; what is really stale says so in words. */
+  [data-stale="true"] { opacity: 1 !important; transition: none !important; }
+  [data-testid="stMetricValue"], [data-testid="stMetricDelta"] { font-variant-numeric: tabular-nums; }
+  .st-key-title h1 { padding: 0 0 0.25rem; }
+  .st-key-title p { margin: 0; }
+  [class*="st-key-card-"] { position: relative; }
+  [class*="st-key-card-"] .stElementContainer:has(.stPageLink) {
+    position: absolute; top: 0.6rem; right: 0.6rem; width: auto; z-index: 1;
+  }
+  [class*="st-key-card-"] .stPageLink a { padding: 0.25rem; min-height: 1.5rem; }
+  [class*="st-key-card-"] .stPageLink p {
+    position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
+  }
+  [class*="st-key-name-"] [data-testid="stText"] { font-family: inherit; font-weight: 600; font-size: 1.25rem; }
+  @media (max-width: 640px) {
+    .stMainBlockContainer { padding: 4rem 1rem 3rem; }
+    .st-key-kpis [data-testid="stColumn"] { min-width: calc(50% - 0.5rem); flex: 1 1 calc(50% - 0.5rem); }
+  }
+</style>
+"""

@@ -1,0 +1,172 @@
+"""Does the data flow?"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import streamlit as st
+
+from streamlit_monitor import cards, charts, dagster_ui, live, panels, reports
+from streamlit_monitor.cards import Card
+from streamlit_monitor.language import formats, label, t
+from streamlit_monitor.queries import pipeline
+from streamlit_monitor.store import Store
+
+_LOADS = 50
+_REASONS = 50
+_FRESH = timedelta(minutes=10)
+
+
+def page() -> None:
+    """Draw the page."""
+    live.watch(_draw)
+
+
+def _draw(store: Store) -> None:
+    stations = pipeline.stations(store)
+    counts = zip(stations["station"], stations["table_name"], stations["row_count"], strict=True)
+    rows = {(str(station), str(table)): float(count) for station, table, count in counts}
+    _way(store, rows)
+    with st.container(key="kpis"):
+        cards.draw(_cards(store, rows), 4)
+    loads = pipeline.loads(store, _LOADS)
+    left, right = st.columns([3, 2])
+    with left, panels.box("pipeline.throughput", stretch=True):
+        if loads.empty:
+            st.caption(t("empty.period"))
+        else:
+            shown = loads.assign(name=[f"{at:%m-%d %H:%M:%S} {topic}" for at, topic in _places(loads)])
+            panels.bars(shown.head(10), "rows_loaded", t("column.rows_loaded"))
+    with right, panels.box("pipeline.dagster", stretch=True):
+        _dagster()
+    _tasks(store)
+    _rejected(store)
+    _loads(loads)
+
+
+def _way(store: Store, rows: dict[tuple[str, str], float]) -> None:
+    """The way of the data: how much each station holds, and what waits in front of the next."""
+    loaded = float(pipeline.offsets(store)["loaded"].astype("float64").sum())
+    raw = sum(count for (station, _), count in rows.items() if station == "RAW")
+    staged = sum(rows.get(("STAGING", name), 0.0) for name in ("CUSTOMER_EVENTS", "PRODUCT_EVENTS", "ORDER_EVENTS"))
+    rejected = rows.get(("STAGING", "REJECTED_EVENTS"), 0.0)
+    history = rows.get(("PROD", "ORDER_STATUS_HISTORY"), 0.0)
+    report = _last_report()
+    topics = sum(report.stations.get("topics", {}).values()) if report else None
+    write = formats()
+    steps = [
+        ("kafka", float(topics) if topics is not None else float("nan"), t("pipeline.way.kafka")),
+        ("raw", raw, t("pipeline.way.raw", offsets=write.number(loaded))),
+        ("staging", staged, t("pipeline.way.staging", waiting=write.number(max(raw - staged - rejected, 0.0)))),
+        ("prod", rows.get(("PROD", "ORDERS"), 0.0), t("pipeline.way.prod", events=write.number(history))),
+    ]
+    with panels.box("pipeline.way"):
+        st.altair_chart(charts.way([(t(f"station.{name}"), write.number(count), note) for name, count, note in steps]))
+
+
+def _last_report() -> reports.Report | None:
+    try:
+        return reports.latest(live.settings().reports_dir)
+    except reports.ReportError:  # the page of the checks says what is wrong with it
+        return None
+
+
+def _cards(store: Store, rows: dict[tuple[str, str], float]) -> list[Card]:
+    now = datetime.now(UTC).replace(tzinfo=None)
+    offsets = pipeline.offsets(store)
+    updated = offsets["updated_at"].max() if not offsets.empty else None
+    age = float("nan") if updated is None or pd.isna(updated) else (now - updated).total_seconds() / 60
+    loads = pipeline.loads(store, _LOADS)
+    newest = now if loads.empty else loads["loaded_at"].max().to_pydatetime()
+    latency = pipeline.latency(store, newest - _FRESH)
+    recent = loads[loads["loaded_at"] > now - _FRESH] if not loads.empty else loads
+    rate = float(recent["rows_loaded"].astype("float64").sum()) / _FRESH.total_seconds()
+    p95 = float("nan") if pd.isna(latency["p95"]) else float(latency["p95"])
+    return [
+        Card("freshness", "number", age, None, more_is_worse=True),
+        Card("load_rate", "number", rate, None, digits=1),
+        Card("latency", "number", p95, None, more_is_worse=True, digits=1),
+        Card("rejected", "number", rows.get(("STAGING", "REJECTED_EVENTS"), 0.0), None, more_is_worse=True),
+    ]
+
+
+def _places(loads: pd.DataFrame) -> list[tuple[datetime, str]]:
+    return list(zip(loads["loaded_at"], loads["topic"].astype(str), strict=True))
+
+
+def _dagster() -> None:
+    port = live.settings().dagster_port
+    health = dagster_ui.health(port)
+    if health is None:
+        st.caption(t("pipeline.dagster.none"))
+        st.code("make up", language="shell")
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if health.daemon_ok:
+            st.badge(t("pipeline.daemon.ok"), icon=":material/check_circle:", color="green")
+        else:
+            st.badge(t("pipeline.daemon.bad"), icon=":material/error:", color="red")
+            st.text(", ".join(health.unhealthy))
+    frame = pd.DataFrame(
+        [
+            {"started_at": run.started_at, "job": run.job, "state": label("run", run.status), "run_id": run.run_id}
+            for run in health.runs
+        ]
+    )
+    if not frame.empty:
+        columns = {"started_at": panels.moment("started_at"), "job": panels.text("job"), "state": panels.text("state")}
+        st.dataframe(frame, hide_index=True, column_order=list(columns), column_config=columns)
+
+
+def _tasks(store: Store) -> None:
+    tasks = pipeline.tasks(store)
+    seconds = (tasks["completed_time"] - tasks["query_start_time"]).dt.total_seconds() if not tasks.empty else None
+    frame = tasks.assign(seconds=seconds).sort_values("query_start_time") if not tasks.empty else tasks
+    panels.table(
+        "pipeline.tasks",
+        "tasks",
+        frame,
+        {
+            "name": panels.text("task"),
+            "state": panels.text("state"),
+            "completed_time": panels.moment("completed_time"),
+            "seconds": panels.number("seconds", format="%.2f"),
+            "error_message": panels.text("error_message", width="large"),
+        },
+        frame.assign(
+            state=[label("task", state) for state in frame["state"]], error_message=frame["error_message"].fillna("")
+        ),
+    )
+
+
+def _rejected(store: Store) -> None:
+    reasons = pipeline.reject_reasons(store, _REASONS)
+    if reasons.empty:
+        with panels.box("pipeline.rejected"):
+            st.caption(t("pipeline.rejected.none"))
+        return
+    columns = {
+        "source": panels.text("source"),
+        "reject_reason": panels.text("reject_reason", width="large"),
+        "messages": panels.number("messages"),
+        "last_at": panels.moment("last_at"),
+    }
+    panels.table("pipeline.rejected", "rejected", reasons, columns)
+    st.code("dropship rejected list\ndropship rejected retry", language="shell")
+
+
+def _loads(loads: pd.DataFrame) -> None:
+    panels.table(
+        "pipeline.loads",
+        "loads",
+        loads,
+        {
+            "loaded_at": panels.moment("loaded_at"),
+            "topic": panels.text("topic"),
+            "rows_loaded": panels.number("rows_loaded"),
+            "bytes": panels.number("bytes", format="bytes"),
+            "seconds": panels.number("seconds", format="%.2f"),
+            "run_id": panels.text("run_id"),
+        },
+    )
