@@ -1,0 +1,1 @@
+"""Benchmarks: scripts, each run by hand or by `make bench`; never part of the tests."""
