@@ -1,0 +1,70 @@
+"""The definitions load quickly and whole, whatever the settings say."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import dagster as dg
+import yaml
+
+from dropship_dagster.assets import names
+from dropship_dagster.definitions import defs
+from dropship_dagster.settings import PROJECT_ROOT
+
+HEAVY = ("dagster_snowflake", "great_expectations", "snowflake.connector", "pandas", "scipy")
+
+
+def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_definitions_validate() -> None:
+    done = python("-m", "dagster", "definitions", "validate", "-m", "dropship_dagster.definitions")
+    assert done.returncode == 0, done.stderr
+
+
+def test_loading_imports_nothing_heavy_and_connects_to_nothing() -> None:
+    code = f"import sys, dropship_dagster.definitions; print([name for name in {HEAVY} if name in sys.modules])"
+    done = python("-c", code, KAFKA_BOOTSTRAP_SERVERS="nowhere.invalid:1", SNOWFLAKE_ACCOUNT="nobody")
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_every_asset_has_group_description_owner_and_kinds() -> None:
+    for spec in defs.resolve_all_asset_specs():
+        assert spec.group_name == spec.key.path[0]
+        assert spec.description, spec.key
+        assert spec.owners, spec.key
+        assert spec.kinds, spec.key
+
+
+def test_the_graph_leads_from_the_files_to_the_report() -> None:
+    graph = defs.resolve_asset_graph()
+    ancestors = graph.get_ancestor_asset_keys(names.REPORT_KEY)
+    assert names.key("seeds/orders") in ancestors
+    assert names.key("topics/orders_events") in ancestors
+    assert names.key("raw/orders_events") in ancestors
+    assert names.key("prod/daily_sales") in ancestors
+
+
+def test_no_asset_has_so_many_checks_that_the_ui_suffers() -> None:
+    counted: dict[dg.AssetKey, int] = {}
+    for key in defs.resolve_asset_graph().asset_check_keys:
+        counted[key.asset_key] = counted.get(key.asset_key, 0) + 1
+    assert max(counted.values()) < 50
+
+
+def test_the_instance_file_is_one_that_dagster_accepts(tmp_path: object) -> None:
+    content = yaml.safe_load((PROJECT_ROOT / "dagster.yaml").read_text())
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=content) as instance:
+        assert instance.run_monitoring_enabled
+        assert not instance.telemetry_enabled

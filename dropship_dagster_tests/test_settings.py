@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dropship_dagster.endpoints import kafka_endpoint, warehouse_endpoint
+from dropship_dagster.settings import PROJECT_ROOT, Settings, SettingsError
+
+CANARY = "canary-7f3a"
+
+
+def test_the_default_needs_no_variable_and_selects_the_embedded_services() -> None:
+    settings = Settings.load()
+    assert (settings.customers, settings.products, settings.orders, settings.seed) == (1000, 200, 5000, 42)
+    assert settings.kafka_bootstrap_servers == ""
+    assert settings.snowflake_account == ""
+    assert settings.home == PROJECT_ROOT / ".dropship"
+
+
+def test_relative_folders_start_at_the_checkout_wherever_the_command_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DROPSHIP_DATA_DIR", "elsewhere")
+    assert Settings.load().data_dir == PROJECT_ROOT / "elsewhere"
+
+
+def test_the_environment_wins_over_the_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    env_file = tmp_path / "settings.env"
+    env_file.write_text("DROPSHIP_ORDERS=7\nDROPSHIP_SEED=7\nKAFKA_SASL_MECHANISM=PLAIN\n")
+    monkeypatch.setenv("DROPSHIP_ENV_FILE", str(env_file))
+    monkeypatch.setenv("DROPSHIP_ORDERS", "8")
+    settings = Settings.load()
+    assert (settings.orders, settings.seed) == (8, 7)
+    assert settings.kafka_extra == {"sasl.mechanism": "PLAIN"}
+
+
+def test_any_kafka_variable_becomes_a_setting_of_librdkafka(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "broker.example:9092")
+    monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("KAFKA_SASL_PASSWORD", CANARY)
+    endpoint = kafka_endpoint(Settings.load())
+    assert endpoint.client_config == {
+        "bootstrap.servers": "broker.example:9092",
+        "security.protocol": "SASL_SSL",
+        "sasl.password": CANARY,
+    }
+    assert CANARY not in repr(endpoint)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("DROPSHIP_ORDERS", "many", ["DROPSHIP_ORDERS", "integer"]),
+        ("DROPSHIP_ORDERS", "0", ["DROPSHIP_ORDERS", "greater than or equal to 1"]),
+        ("SNOWFLAKE_DATABASE", 'x"; DROP DATABASE y', ["SNOWFLAKE_DATABASE", "identifier"]),
+        ("DROPSHIP_TOPIC_CUSTOMERS", "a/b", ["DROPSHIP_TOPIC_CUSTOMERS", "topic name"]),
+        ("SNOWFLAKE_ACCOUNT", "org-account", ["SNOWFLAKE_USER"]),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, words: list[str]
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as error:
+        Settings.load()
+    assert all(word in str(error.value) for word in words)
+
+
+def test_an_account_without_a_credential_is_refused_and_says_which_are_possible(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SNOWFLAKE_ACCOUNT", "org-account")
+    monkeypatch.setenv("SNOWFLAKE_USER", "loader")
+    with pytest.raises(SettingsError, match="SNOWFLAKE_PRIVATE_KEY_PATH"):
+        Settings.load()
+
+
+def test_a_key_pair_is_preferred_to_a_token_and_a_token_to_a_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SNOWFLAKE_ACCOUNT", "org-account")
+    monkeypatch.setenv("SNOWFLAKE_USER", "loader")
+    monkeypatch.setenv("SNOWFLAKE_PASSWORD", CANARY)
+    assert warehouse_endpoint(Settings.load()).connect_args["password"] == CANARY
+    monkeypatch.setenv("SNOWFLAKE_TOKEN", "token")
+    with_token = warehouse_endpoint(Settings.load()).connect_args
+    assert with_token["authenticator"] == "PROGRAMMATIC_ACCESS_TOKEN"
+    assert "password" not in with_token
+    monkeypatch.setenv("SNOWFLAKE_PRIVATE_KEY_PATH", "key.p8")
+    with_key = warehouse_endpoint(Settings.load()).connect_args
+    assert with_key["private_key_file"] == "key.p8"
+    assert {"password", "token"}.isdisjoint(with_key)
+
+
+def test_no_secret_shows_in_a_repr_or_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNOWFLAKE_ACCOUNT", "org-account")
+    monkeypatch.setenv("SNOWFLAKE_USER", "loader")
+    monkeypatch.setenv("SNOWFLAKE_PASSWORD", CANARY)
+    monkeypatch.setenv("KAFKA_SASL_PASSWORD", CANARY)
+    settings = Settings.load()
+    assert CANARY not in repr(settings)
+    assert CANARY not in repr(warehouse_endpoint(settings))
+    monkeypatch.setenv("DROPSHIP_ORDERS", CANARY)
+    with pytest.raises(SettingsError) as error:
+        Settings.load()
+    assert CANARY not in str(error.value)
