@@ -19,6 +19,7 @@ from dropship_dagster.warehouse.errors import (
 )
 from dropship_dagster.warehouse.graph import TABLE_OF_TASK, RefreshReport, TaskRun, refresh
 from dropship_dagster.warehouse.loader import LoadOptions, LoadProgress, LoadReport, TopicLoad, load
+from dropship_dagster.warehouse.observer import LoadObserver
 from dropship_dagster.warehouse.oracle import (
     StagingVerdict,
     TableVerdict,
@@ -47,6 +48,7 @@ __all__ = [
     "DeploymentError",
     "KafkaUnreachableError",
     "LoadError",
+    "LoadObserver",
     "LoadOptions",
     "LoadProgress",
     "LoadReport",

@@ -29,6 +29,7 @@ from dropship_dagster.warehouse.batch import EncodedBatch, LoadedTopic, encode
 from dropship_dagster.warehouse.commit import Committed, commit_batch
 from dropship_dagster.warehouse.connection import close_quietly, open_connection, with_retries
 from dropship_dagster.warehouse.errors import DataLostError, KafkaUnreachableError, LoadError
+from dropship_dagster.warehouse.observer import LoadLog, LoadObserver, Observers
 from dropship_dagster.warehouse.offsets import accept_gap, read_positions, register
 from dropship_dagster.warehouse.refresher import Refresher
 from dropship_dagster.warehouse.reports import Report
@@ -180,6 +181,7 @@ def load(
     stop: threading.Event | None = None,
     progress: Callable[[LoadProgress], None] | None = None,
     on_state: Callable[[str], None] | None = None,
+    observer: LoadObserver | None = None,
 ) -> LoadReport:
     """Load topics into RAW. Any number may run, be killed and run again: every message is loaded once.
 
@@ -194,6 +196,7 @@ def load(
         stop: when set, what has been fetched is committed and the run ends.
         progress: told after each commit.
         on_state: told in words when the loader waits for the warehouse or for Kafka, and when it goes on ("loading").
+        observer: told every plan, commit, retry and state, for metrics and logs.
 
     Raises:
         DataLostError: Kafka no longer has messages that were not loaded.
@@ -201,7 +204,7 @@ def load(
         NotDeployedError, CredentialsRefusedError, WarehouseUnavailableError, StreamError: it cannot begin or go on.
     """
     loader = _Loader(endpoint, client_config, tables, options or LoadOptions(), run_id or str(uuid.uuid4()))
-    return loader.run(stop or threading.Event(), progress, on_state)
+    return loader.run(stop or threading.Event(), progress, on_state, observer)
 
 
 class _Loader:
@@ -223,6 +226,7 @@ class _Loader:
         self._stop = threading.Event()
         self._progress: Callable[[LoadProgress], None] | None = None
         self._on_state: Callable[[str], None] | None = None
+        self._observer: LoadObserver = LoadLog(run_id)
         self._state = "loading"
         self._began = time.monotonic()
         self._expected: int | None = None
@@ -234,8 +238,11 @@ class _Loader:
         stop: threading.Event,
         progress: Callable[[LoadProgress], None] | None,
         on_state: Callable[[str], None] | None,
+        observer: LoadObserver | None,
     ) -> LoadReport:
         self._stop, self._progress, self._on_state = stop, progress, on_state
+        if observer:
+            self._observer = Observers(self._observer, observer)
         if self._options.follow and self._options.refresh:
             self._refresher = Refresher(self._endpoint, lambda why: self._enter(f"the refresh failed: {why}"))
         try:
@@ -251,6 +258,7 @@ class _Loader:
         self._retrying(lambda: remove_abandoned(self._session()))
         while True:
             plan = self._retrying(self._plan)
+            self._observer.planned(dict(plan.positions))
             if self._expected is None and not self._options.follow:
                 self._expected = sum(plan.ends[place] - at for place, at in plan.positions.items())
             try:
@@ -396,13 +404,7 @@ class _Loader:
         if self._refresher:
             self._refresher.notify()
         self._enter("loading")
-        logger.info(
-            "Loaded %d messages of %s (put %.2f s, transaction %.2f s)",
-            batch.rows,
-            batch.topic.name,
-            committed.put_seconds,
-            committed.copy_seconds,
-        )
+        self._observer.committed(committed)
         if self._progress:
             self._progress(LoadProgress(self._totals.events, self._expected, time.monotonic() - self._began))
 
@@ -433,6 +435,7 @@ class _Loader:
                 raise
 
         def waiting(reason: str, seconds: float) -> None:
+            self._observer.retrying(reason, seconds)
             self._enter(f"waiting: {reason} (next attempt in {seconds:.0f} s)")
 
         return with_retries(attempt, patience_seconds=self._options.patience, stop=self._stop, on_wait=waiting)
@@ -440,6 +443,7 @@ class _Loader:
     def _enter(self, state: str) -> None:
         if state != self._state:
             self._state = state
+            self._observer.entered(state)
             if self._on_state:
                 self._on_state(state)
 
