@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -24,6 +24,9 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,254}")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+
+# librdkafka's settings that hold a secret: sasl.password, ssl.key.pem, sasl.oauthbearer.client.secret ...
+_SECRET_NAME = re.compile(r"password|secret|\.pem$|oauthbearer\.config")
 
 # KAFKA_ variables that are settings of this project or of Kafka's own start scripts, not of librdkafka.
 _NOT_LIBRDKAFKA = frozenset(
@@ -100,6 +103,7 @@ class Settings(BaseSettings):
     products: int = Field(200, ge=1, validation_alias="DROPSHIP_PRODUCTS")
     orders: int = Field(5000, ge=1, validation_alias="DROPSHIP_ORDERS")
     seed: int = Field(42, ge=0, validation_alias="DROPSHIP_SEED")
+    live: bool = Field(False, validation_alias="DROPSHIP_LIVE")
 
     # Kafka
     kafka_bootstrap_servers: str = Field("", validation_alias="KAFKA_BOOTSTRAP_SERVERS")
@@ -117,6 +121,7 @@ class Settings(BaseSettings):
     snowflake_password: SecretStr | None = Field(None, validation_alias="SNOWFLAKE_PASSWORD")
     snowflake_token: SecretStr | None = Field(None, validation_alias="SNOWFLAKE_TOKEN")
     snowflake_private_key_path: Path | None = Field(None, validation_alias="SNOWFLAKE_PRIVATE_KEY_PATH")
+    snowflake_private_key: SecretStr | None = Field(None, validation_alias="SNOWFLAKE_PRIVATE_KEY")
     snowflake_private_key_passphrase: SecretStr | None = Field(
         None, validation_alias="SNOWFLAKE_PRIVATE_KEY_PASSPHRASE"
     )
@@ -126,6 +131,9 @@ class Settings(BaseSettings):
     snowflake_role: Identifier | None = Field(None, validation_alias="SNOWFLAKE_ROLE")
     snowflake_database: Identifier = Field("DROPSHIP", validation_alias="SNOWFLAKE_DATABASE")
     snowflake_warehouse: Identifier = Field("DROPSHIP_WH", validation_alias="SNOWFLAKE_WAREHOUSE")
+
+    # Logs of the long-running commands
+    log_format: Literal["text", "json"] = Field("text", validation_alias="DROPSHIP_LOG_FORMAT")
 
     # Local servers that `make up` starts
     dagster_port: int = Field(3000, ge=1, le=65535, validation_alias="DROPSHIP_DAGSTER_PORT")
@@ -168,16 +176,24 @@ class Settings(BaseSettings):
             return
         if not self.snowflake_user:
             raise SettingsError("SNOWFLAKE_ACCOUNT is set but SNOWFLAKE_USER is not: set it, or unset the account.")
-        if not (self.snowflake_private_key_path or self.snowflake_token or self.snowflake_password):
+        keys = self.snowflake_private_key_path or self.snowflake_private_key
+        if not (keys or self.snowflake_token or self.snowflake_password):
             raise SettingsError(
                 "SNOWFLAKE_ACCOUNT is set but there is no credential: set SNOWFLAKE_PRIVATE_KEY_PATH (best), "
-                "SNOWFLAKE_TOKEN or SNOWFLAKE_PASSWORD."
+                "SNOWFLAKE_PRIVATE_KEY, SNOWFLAKE_TOKEN or SNOWFLAKE_PASSWORD."
             )
 
     @property
     def topics(self) -> tuple[str, str, str]:
         """The names of the three topics: customers, products, order events."""
         return self.customers_topic, self.products_topic, self.orders_topic
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every value that must never show, for logs to blot out."""
+        given = [value for value in self.__dict__.values() if isinstance(value, SecretStr)]
+        kafka = [value for name, value in self.kafka_extra.items() if _SECRET_NAME.search(name)]
+        return tuple(secret for secret in (*(value.get_secret_value() for value in given), *kafka) if secret)
 
 
 def _env_file() -> Path | None:

@@ -12,6 +12,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from dropship_dagster.cli.console import out, sentences, settings
 from dropship_dagster.cli.instance import prepare
@@ -25,15 +28,25 @@ _LOCK = "up.lock"
 _CODE_SERVER_PORTS = range(4266, 4299)
 
 
-def up() -> None:
+def up(
+    live: Annotated[
+        bool | None,
+        typer.Option("--live/--no-live", help="Keep a shop open: files when there are none, then new orders (yes)."),
+    ] = None,
+) -> None:
     """Run the platform: embedded services, Dagster's UI and daemon, and the dashboard. Ctrl-C stops all of it.
 
-    Example: DROPSHIP_DAGSTER_PORT=3001 dropship up
+    The shop is open: when there are no CSV files they are made and taken to PROD, and new orders keep coming. With
+    --no-live (or DROPSHIP_LIVE=no) nothing is made up: what you generate, produce or bring is loaded and merged.
+
+    Examples: dropship up     DROPSHIP_DAGSTER_PORT=3001 dropship up --no-live
     """
     config = settings()
+    if live is None:
+        live = config.live if "live" in config.model_fields_set else True
     with sentences(config.home), _only_one(config) as first:
         if first:
-            _run(config)
+            _run(config, live)
         else:
             out.print(f"The platform already runs (pid {running_pid(config)}).")
             _print_addresses(config)
@@ -84,19 +97,20 @@ def monitor() -> None:
         os.execv(sys.executable, _dashboard(config))  # noqa: S606 - it takes this process's place and its signals
 
 
-def _run(config: Settings) -> None:
+def _run(config: Settings, live: bool) -> None:
     check_free(config.dagster_port, "DROPSHIP_DAGSTER_PORT")
     check_free(config.dashboard_port, "DROPSHIP_DASHBOARD_PORT")
     with stop_on_signals() as stop:
-        _run_until(config, stop)
+        _run_until(config, live, stop)
 
 
-def _run_until(config: Settings, stop: threading.Event) -> None:
+def _run_until(config: Settings, live: bool, stop: threading.Event) -> None:
     out.print("Starting the services ...")
     kafka_endpoint(config)
     warehouse_endpoint(config)
     prepare(config)
-    group = ProcessGroup(_programs(config), os.environ, PROJECT_ROOT)
+    environment = {**os.environ, "DROPSHIP_LIVE": "yes" if live else "no"}
+    group = ProcessGroup(_programs(config), environment, PROJECT_ROOT)
     try:
         code_server, *others = group.programs
         group.start(code_server)
@@ -107,6 +121,8 @@ def _run_until(config: Settings, stop: threading.Event) -> None:
             group.wait_ready(program, stop.is_set)
         if not stop.is_set():
             _print_addresses(config)
+            if live and not (config.data_dir / "orders.csv").exists():
+                out.print("The shop is new: it is being made and filled, which takes about a minute.")
             out.print("Ctrl-C stops all of it.")
         _watch(config, group, stop)
     finally:

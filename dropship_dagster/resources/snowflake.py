@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from dagster_snowflake import SnowflakeResource
@@ -24,6 +25,8 @@ def snowflake_resource(endpoint: WarehouseEndpoint, *, query_tag: str, login_tim
     """A SnowflakeResource with the project's database and session settings: UTC, tagged queries."""
     fields: dict[str, Any] = {_FIELDS[name]: value for name, value in endpoint.connect_args.items() if name in _FIELDS}
     others = {name: value for name, value in endpoint.connect_args.items() if name not in _FIELDS}
+    if key := others.pop("private_key", None):  # the connector takes DER, SnowflakeResource PEM
+        fields["private_key"] = _pem(key)
     parameters = {**others.pop("session_parameters", {}), "QUERY_TAG": query_tag, "TIMEZONE": "UTC"}
     return SnowflakeResource(
         **fields,
@@ -33,3 +36,7 @@ def snowflake_resource(endpoint: WarehouseEndpoint, *, query_tag: str, login_tim
         autocommit=True,
         additional_snowflake_connection_args={**others, "session_parameters": parameters},
     )
+
+
+def _pem(der: bytes) -> str:
+    return f"-----BEGIN PRIVATE KEY-----\n{base64.encodebytes(der).decode()}-----END PRIVATE KEY-----\n"

@@ -4,7 +4,7 @@ Called by the warehouse's loader, assets and the command line. Takes librdkafka 
 """
 
 from dropship_dagster.stream.consumer import Assignment, FetchedBatch, PartitionReader
-from dropship_dagster.stream.errors import OffsetOutOfRangeError, StreamError
+from dropship_dagster.stream.errors import OffsetOutOfRangeError, StreamError, UnknownTopicError
 from dropship_dagster.stream.live import live
 from dropship_dagster.stream.replay import replay
 from dropship_dagster.stream.report import ProduceReport, TopicCounts
@@ -39,6 +39,7 @@ __all__ = [
     "TopicOffsets",
     "TopicSpec",
     "TopicState",
+    "UnknownTopicError",
     "ensure_topics",
     "live",
     "partitions",

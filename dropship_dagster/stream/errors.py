@@ -9,6 +9,10 @@ class StreamError(DropshipError):
     """A sentence for the user: which topic, partition or setting, and the fix."""
 
 
+class UnknownTopicError(StreamError):
+    """The broker has no such topic."""
+
+
 class OffsetOutOfRangeError(StreamError):
     """The broker no longer, or not yet, holds the offset that was asked for: messages are missing."""
 

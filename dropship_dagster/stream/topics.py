@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetS
 
 from dropship_dagster.settings import Settings
 from dropship_dagster.stream.client import ADMIN_TIMEOUT_SECONDS, ClientConfig, admin_config
-from dropship_dagster.stream.errors import StreamError
+from dropship_dagster.stream.errors import StreamError, UnknownTopicError
 
 CUSTOMERS = "customers"
 PRODUCTS = "products"
@@ -22,6 +23,12 @@ ORDERS_EVENTS = "orders_events"
 TOPICS = (CUSTOMERS, PRODUCTS, ORDERS_EVENTS)
 
 _UINT64 = (1 << 64) - 1
+_SETTLING = (
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+)
+_SETTLE_STEP_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -93,19 +100,19 @@ def ensure_topics(client_config: ClientConfig, specs: Sequence[TopicSpec]) -> li
         StreamError: the broker does not answer, or refuses.
     """
     admin = AdminClient(admin_config(client_config))
-    created = set()
+    created = {spec.name for spec in specs if _create(admin, spec)}
+    descriptions = _when_served(admin, {spec.name: 1 for spec in specs})
+    grown = {spec.name: spec.partitions for spec in specs if len(descriptions[spec.name].partitions) < spec.partitions}
     for spec in specs:
-        if _create(admin, spec):
-            created.add(spec.name)
-    descriptions = _describe(admin, [spec.name for spec in specs])
+        if spec.name in grown:
+            _add_partitions(admin, spec)
+    descriptions |= _when_served(admin, grown)
     states = []
-    for spec, description in zip(specs, descriptions, strict=True):
+    for spec in specs:
+        description = descriptions[spec.name]
         partitions = len(description.partitions)
         differs = []
-        if partitions < spec.partitions:
-            _add_partitions(admin, spec)
-            partitions = spec.partitions
-        elif partitions > spec.partitions:
+        if partitions > spec.partitions:
             differs.append(f"has {partitions} partitions, {spec.partitions} are configured: partitions never shrink")
         if spec.name not in created:
             differs += _config_differences(admin, spec)
@@ -117,7 +124,8 @@ def partitions(client_config: ClientConfig, topics: Iterable[str]) -> dict[str, 
     """Topic ids, partitions and watermarks of the topics, by name.
 
     Raises:
-        StreamError: the broker does not answer, or a topic does not exist.
+        UnknownTopicError: a topic does not exist.
+        StreamError: the broker does not answer.
     """
     admin = AdminClient(admin_config(client_config))
     descriptions = _describe(admin, list(topics))
@@ -151,6 +159,37 @@ def _add_partitions(admin: AdminClient, spec: TopicSpec) -> None:
 
     request = [NewPartitions(spec.name, spec.partitions)]
     _result(admin.create_partitions(request, request_timeout=ADMIN_TIMEOUT_SECONDS)[spec.name], f"Topic {spec.name}")
+
+
+def _when_served(admin: AdminClient, least: Mapping[str, int]) -> dict[str, Any]:
+    """Descriptions of topics that exist, by name, once brokers serve at least so many partitions of each.
+
+    Kafka acknowledges a change when its controllers have agreed on it; each broker learns of it a moment later.
+    """
+    deadline = time.monotonic() + ADMIN_TIMEOUT_SECONDS
+    while True:
+        try:
+            descriptions = {entry.name: entry for entry in _describe(admin, list(least))}
+            places = [
+                TopicPartition(name, part.id) for name, entry in descriptions.items() for part in entry.partitions
+            ]
+            _offsets(admin, places, OffsetSpec.latest())
+            if all(len(entry.partitions) >= least[name] for name, entry in descriptions.items()):
+                return descriptions
+            late = StreamError(f"The broker does not show the partitions that were added to {', '.join(least)}.")
+        except StreamError as error:
+            if not _is_settling(error):
+                raise
+            late = error
+        if time.monotonic() > deadline:
+            raise late
+        time.sleep(_SETTLE_STEP_SECONDS)
+
+
+def _is_settling(error: StreamError) -> bool:
+    """Whether a broker has not learned yet that a topic exists, or that it leads one."""
+    cause = error.__cause__
+    return isinstance(cause, KafkaException) and cause.args[0].code() in _SETTLING
 
 
 def _config_differences(admin: AdminClient, spec: TopicSpec) -> list[str]:
@@ -188,7 +227,8 @@ def _result(future: Future[Any], what: str) -> Any:
     try:
         return future.result()
     except KafkaException as error:
-        raise StreamError(f"{what}: {_said(error)}.") from error
+        unknown = error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+        raise (UnknownTopicError if unknown else StreamError)(f"{what}: {_said(error)}.") from error
 
 
 def _said(error: KafkaException) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
+import shutil
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -15,11 +18,21 @@ import pytest
 
 from dropship_dagster import warehouse
 from dropship_dagster.assets.names import key
-from dropship_dagster.automation.live import live_traffic
-from dropship_dagster.automation.sensors.backlog import MAX_ATTEMPTS, RANGE_TAG, topic_backlog
+from dropship_dagster.assets.topics import FINGERPRINT
+from dropship_dagster.automation.live import live_traffic, seconds_to_wait
+from dropship_dagster.automation.sensors.active import sensor_status
+from dropship_dagster.automation.sensors.backlog import (
+    LOOK_ANYWAY_SECONDS,
+    MAX_ATTEMPTS,
+    RANGE_TAG,
+    cursor,
+    nothing_new,
+    topic_backlog,
+)
 from dropship_dagster.automation.sensors.failures import failed_runs
+from dropship_dagster.automation.sensors.first_run import first_run
 from dropship_dagster.automation.sensors.seeds import seed_files
-from dropship_dagster.automation.sensors.task_history import scheduled_refreshes
+from dropship_dagster.automation.sensors.task_history import Seen, scheduled_refreshes, worth_a_look
 from dropship_dagster.definitions import defs, run_job
 from dropship_dagster.endpoints import warehouse_endpoint
 from dropship_dagster.resources import KafkaResource, WarehouseResource
@@ -44,8 +57,8 @@ def tick(
     return result
 
 
-def look(instance: dg.DagsterInstance) -> dg.SensorResult:
-    return tick(topic_backlog, instance, kafka=KafkaResource(), warehouse=WarehouseResource())
+def look(instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
+    return tick(topic_backlog, instance, cursor, kafka=KafkaResource(), warehouse=WarehouseResource())
 
 
 def test_new_files_are_replayed_once(own_folders: Path, instance: dg.DagsterInstance) -> None:
@@ -92,7 +105,24 @@ def test_a_backlog_asks_for_one_load_of_exactly_these_messages(
     assert "see the last" in str(look(instance).skip_reason)
 
     assert run_job("load_topics", instance=instance, tags={RANGE_TAG: "by hand"}).success
-    assert "Everything is loaded" in str(look(instance).skip_reason)
+    loaded = look(instance)
+    assert "Everything is loaded" in str(loaded.skip_reason)
+
+    # From now on the warehouse is asked only when the topics' ends move, or after a while.
+    again = look(instance, loaded.cursor)
+    assert "Nothing has come" in str(again.skip_reason)
+    live = {"ops": {"send_live_orders": {"config": {"rate": 50.0, "duration": 1.0}}}}
+    assert run_job("stream_orders", instance=instance, run_config=live).success
+    assert look(instance, loaded.cursor).run_requests
+
+
+def test_what_the_ends_of_the_topics_tell_is_not_trusted_for_ever() -> None:
+    ends = {"topic/0": (0, 10)}
+    assert nothing_new(cursor(ends), ends)
+    assert not nothing_new(cursor(ends), {"topic/0": (0, 11)})
+    old = json.dumps({**json.loads(cursor(ends)), "at": time.time() - LOOK_ANYWAY_SECONDS - 1})
+    assert not nothing_new(old, ends)
+    assert not nothing_new(None, ends)
 
 
 def test_no_load_is_asked_for_while_one_is_on_its_way(own_folders: Path, instance: dg.DagsterInstance) -> None:
@@ -100,14 +130,59 @@ def test_no_load_is_asked_for_while_one_is_on_its_way(own_folders: Path, instanc
     assert "on its way" in str(look(instance).skip_reason)
 
 
-def test_live_traffic_is_off_until_somebody_wants_it_and_never_doubled(
-    own_folders: Path, instance: dg.DagsterInstance
-) -> None:
+def test_live_traffic_waits_for_the_files_and_is_never_doubled(own_folders: Path, instance: dg.DagsterInstance) -> None:
     assert live_traffic.default_status == dg.DefaultSensorStatus.STOPPED
+    assert "not replayed yet" in str(tick(live_traffic, instance).skip_reason)
+    remember_a_replay(instance)
     first = tick(live_traffic, instance)
     assert first.run_requests
     instance.add_run(dg.DagsterRun("stream_orders", status=dg.DagsterRunStatus.STARTED))
-    assert not tick(live_traffic, instance, first.cursor).run_requests
+    assert "on its way" in str(tick(live_traffic, instance, first.cursor).skip_reason)
+
+
+def test_live_traffic_that_fails_is_tried_again_later_and_later(
+    own_folders: Path, instance: dg.DagsterInstance
+) -> None:
+    remember_a_replay(instance)
+    waits = []
+    for _ in range(3):
+        instance.add_run(dg.DagsterRun("stream_orders", status=dg.DagsterRunStatus.FAILURE))
+        assert "failed: see it" in str(tick(live_traffic, instance).skip_reason)
+        waits.append(seconds_to_wait(instance))
+    assert waits[0] < 30 < waits[1] < 60 < waits[2]
+    instance.add_run(dg.DagsterRun("stream_orders", status=dg.DagsterRunStatus.SUCCESS))
+    assert tick(live_traffic, instance).run_requests
+
+
+def remember_a_replay(instance: dg.DagsterInstance) -> None:
+    """As if the CSV files had been sent."""
+    instance.report_runless_asset_event(
+        dg.AssetMaterialization(key("topics/customers"), metadata={FINGERPRINT: "of some files"})
+    )
+
+
+def test_an_empty_home_asks_once_for_the_whole_pipeline(own_folders: Path, instance: dg.DagsterInstance) -> None:
+    assert first_run.default_status == dg.DefaultSensorStatus.STOPPED
+    first = tick(first_run, instance)
+    assert len(first.run_requests or ()) == 1
+    instance.add_run(dg.DagsterRun("full_pipeline", run_id=str(uuid.uuid4()), status=dg.DagsterRunStatus.STARTED))
+    assert "on its way" in str(tick(first_run, instance, first.cursor).skip_reason)
+    failed = dg.DagsterInstance.ephemeral()
+    assert "made no files" in str(tick(first_run, failed, first.cursor).skip_reason)
+    small = {"ops": {"seeds": {"config": {"customers": 10, "products": 5, "orders": 10}}}}
+    assert run_job("generate_seeds", run_config=small).success
+    filled = tick(first_run, failed, first.cursor)
+    assert not filled.run_requests
+    shutil.rmtree(own_folders / "data")
+    assert tick(first_run, failed, filled.cursor).run_requests, "an emptied folder is filled again"
+
+
+@pytest.mark.parametrize(("value", "status"), [("yes", "RUNNING"), ("no", "STOPPED"), ("maybe", "STOPPED")])
+def test_a_shop_is_kept_open_where_the_settings_say_so(
+    monkeypatch: pytest.MonkeyPatch, value: str, status: str
+) -> None:
+    monkeypatch.setenv("DROPSHIP_LIVE", value)
+    assert sensor_status().value == status
 
 
 def load_live_orders(instance: dg.DagsterInstance) -> None:
@@ -156,6 +231,16 @@ def test_a_refresh_that_the_schedule_made_is_told_for_every_table_and_once(
     assert {asset for _, asset in told} == {
         key(each.lower().replace(".", "/")) for each in warehouse.TABLE_OF_TASK.values()
     }
+
+
+def test_the_warehouse_is_asked_after_a_load_and_now_and_then() -> None:
+    now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    seen = Seen(now - dt.timedelta(days=1), now - dt.timedelta(minutes=1))
+    assert Seen.parse(seen.cursor) == seen
+    assert not worth_a_look(seen, None, now)
+    assert not worth_a_look(seen, now - dt.timedelta(minutes=5), now)
+    assert worth_a_look(seen, now - dt.timedelta(minutes=2), now), "the schedule may be refreshing because of it"
+    assert worth_a_look(seen, None, now + dt.timedelta(minutes=10))
 
 
 class _Hook(BaseHTTPRequestHandler):
