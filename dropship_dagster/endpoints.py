@@ -6,13 +6,15 @@ no real one; everything above connects in the same way to either.
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from dropship_dagster.embedded.service import ServiceError
 from dropship_dagster.embedded.supervisor import Supervisor
-from dropship_dagster.settings import Settings
+from dropship_dagster.settings import Settings, SettingsError
 
 __all__ = ["KafkaEndpoint", "ServiceError", "WarehouseEndpoint", "kafka_endpoint", "supervisor", "warehouse_endpoint"]
 
@@ -88,6 +90,8 @@ def _account(settings: Settings) -> dict[str, Any]:
         args["private_key_file"] = str(settings.snowflake_private_key_path)
         if settings.snowflake_private_key_passphrase:
             args["private_key_file_pwd"] = settings.snowflake_private_key_passphrase.get_secret_value()
+    elif settings.snowflake_private_key:
+        args["private_key"] = _der(settings)
     elif settings.snowflake_token:
         args["authenticator"] = "PROGRAMMATIC_ACCESS_TOKEN"
         args["token"] = settings.snowflake_token.get_secret_value()
@@ -98,3 +102,24 @@ def _account(settings: Settings) -> dict[str, Any]:
         if value is not None:
             args[key] = value
     return args
+
+
+def _der(settings: Settings) -> bytes:
+    """SNOWFLAKE_PRIVATE_KEY (PEM, or base64 of it on one line, as containers want it) as the connector takes keys."""
+    from cryptography.hazmat.primitives import serialization
+
+    given, passphrase = settings.snowflake_private_key, settings.snowflake_private_key_passphrase
+    text = given.get_secret_value() if given else ""
+    try:
+        pem = text.encode() if "-----BEGIN" in text else base64.b64decode(text, validate=True)
+        secret = passphrase.get_secret_value().encode() if passphrase else None
+        key = serialization.load_pem_private_key(pem, secret)
+    except (ValueError, TypeError, binascii.Error):
+        # Without the cause: it could hold a part of the key.
+        raise SettingsError(
+            "SNOWFLAKE_PRIVATE_KEY is not a private key: set it to the output of `base64 -w0 rsa_key.p8`, and "
+            "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE when the key is encrypted."
+        ) from None
+    return key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from dropship_dagster.endpoints import kafka_endpoint, warehouse_endpoint
 from dropship_dagster.settings import PROJECT_ROOT, Settings, SettingsError
@@ -106,3 +109,29 @@ def test_no_secret_shows_in_a_repr_or_an_error(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(SettingsError) as error:
         Settings.load()
     assert CANARY not in str(error.value)
+
+
+@pytest.mark.parametrize("form", ["pem", "base64"])
+def test_a_private_key_may_stand_in_the_environment(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(CANARY.encode()),
+    )
+    monkeypatch.setenv("SNOWFLAKE_ACCOUNT", "org-account")
+    monkeypatch.setenv("SNOWFLAKE_USER", "loader")
+    monkeypatch.setenv("SNOWFLAKE_PRIVATE_KEY", pem.decode() if form == "pem" else base64.b64encode(pem).decode())
+    monkeypatch.setenv("SNOWFLAKE_PRIVATE_KEY_PASSPHRASE", CANARY)
+    args = warehouse_endpoint(Settings.load()).connect_args
+    assert serialization.load_der_private_key(args["private_key"], None).private_numbers() == key.private_numbers()
+    assert len(Settings.load().secrets) == 2
+
+
+def test_a_private_key_that_is_none_is_refused_without_showing_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNOWFLAKE_ACCOUNT", "org-account")
+    monkeypatch.setenv("SNOWFLAKE_USER", "loader")
+    monkeypatch.setenv("SNOWFLAKE_PRIVATE_KEY", CANARY)
+    with pytest.raises(SettingsError, match=r"base64 -w0 rsa_key\.p8") as caught:
+        warehouse_endpoint(Settings.load())
+    assert CANARY not in str(caught.value)

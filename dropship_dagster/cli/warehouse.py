@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
+from contextlib import ExitStack
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from dropship_dagster import logs
 from dropship_dagster.cli.console import EXIT_FAILED, err, out, print_json, progress_bar, sentences, settings
 from dropship_dagster.cli.produce import prepare_topics
 from dropship_dagster.cli.signals import stop_on_signals
@@ -42,16 +45,26 @@ def consume(
     share: Annotated[str, typer.Option(help="index/count: of several consumers, the partitions of this one.")] = "0/1",
     refresh: Annotated[bool, typer.Option(help="With --follow: run the task graph after each load.")] = True,
     accept_gaps: Annotated[bool, typer.Option(help="Load on behind lost messages, and record them.")] = False,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Serve Prometheus metrics on this port (0: a free one).")
+    ] = None,
+    metrics_host: Annotated[str, typer.Option(help="Where the metrics listen.")] = "127.0.0.1",
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Load what the topics hold into RAW, each message once. Ctrl-C commits what was fetched and ends with 0.
 
-    Example: dropship consume --follow
+    With DROPSHIP_LOG_FORMAT=json, a line of JSON on standard error for each batch, retry and state.
+
+    Example: dropship consume --follow --metrics-port 9108
     """
     from dropship_dagster import warehouse
 
     config = settings()
-    with sentences(config.home), stop_on_signals() as stop, progress_bar() as progress:
+    run_id = str(uuid.uuid4())
+    in_json = config.log_format == "json"
+    if in_json:
+        logs.configure("json", secrets=config.secrets, fields={"service": "consume", "run_id": run_id})
+    with sentences(config.home), stop_on_signals() as stop, progress_bar() as progress, ExitStack() as stack:
         index, _, count = share.partition("/")
         if not (index.isdecimal() and count.isdecimal()):
             raise typer.BadParameter(f"{share!r} is not index/count, like 0/3", param_hint="--share")
@@ -66,14 +79,24 @@ def consume(
         kafka = prepare_topics(config)
         endpoint = warehouse_endpoint(config)
         warehouse.deploy(endpoint)
+        observer = None
+        if metrics_port is not None:
+            from dropship_dagster.warehouse.metrics import LoadMetrics, served
+
+            observer = LoadMetrics(kafka.client_config)
+            port = stack.enter_context(served(observer, metrics_port, metrics_host))
+            if not in_json:
+                err.print(f"  metrics on http://{metrics_host}:{port}/metrics")
         report = warehouse.load(
             endpoint,
             kafka.client_config,
             warehouse.raw_tables(config),
             options,
+            run_id=run_id,
             stop=stop,
             progress=lambda now: progress("events", now.events, now.expected),
-            on_state=lambda state: err.print(f"  {state}"),
+            on_state=None if in_json else lambda state: err.print(f"  {state}"),
+            observer=observer,
         )
     if as_json:
         print_json(report.to_dict())
