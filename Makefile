@@ -68,8 +68,8 @@ test: install-dev ## The test suite
 test-long: install-dev ## The long form of every suite
 	@$(PY) -m pytest -n 2 --dist loadfile -m "not apache_kafka" $(ARGS)
 
-test-kafka: install-dev ## The contract suites against Apache Kafka (needs Java 17 and Maven)
-	@$(PY) -m pytest -m apache_kafka --timeout 600 $(ARGS)
+test-kafka: install-dev ## Contract, stream, loader and faults on Apache Kafka (needs Java 17 and Maven)
+	@DROPSHIP_TEST_REQUIRE_KAFKA=1 $(PY) -m pytest -m apache_kafka --timeout 600 $(ARGS)
 
 bench: install-dev ## The benchmarks, one after the other, on a quiet machine (minutes; docs/benchmarks.md)
 	@for suite in kafka_broker snowflake_server shop_generate replay load_refresh; do \

@@ -10,6 +10,8 @@ import pytest
 
 from dropship_dagster.endpoints import KafkaEndpoint, WarehouseEndpoint, kafka_endpoint, supervisor, warehouse_endpoint
 from dropship_dagster.settings import Settings
+from dropship_dagster_tests.real_kafka.apache import class_path
+from dropship_dagster_tests.real_kafka.cluster import running_cluster
 
 # The tests must not meet a developer's account, broker or data, whatever the shell or .env says.
 for _name in [name for name in os.environ if name.startswith(("DROPSHIP_", "KAFKA_", "SNOWFLAKE_", "DAGSTER_"))]:
@@ -41,3 +43,23 @@ def kafka(settings: Settings) -> KafkaEndpoint:
 def warehouse(settings: Settings) -> WarehouseEndpoint:
     """The embedded warehouse. Tests share it, so each uses a database of its own."""
     return warehouse_endpoint(settings)
+
+
+@pytest.fixture(scope="session")
+def kafka_classes(request: pytest.FixtureRequest) -> str:
+    """The class path of Apache Kafka's broker and tools."""
+    cache = request.config.cache
+    assert cache is not None
+    return class_path(cache.mkdir("kafka-java"))
+
+
+@pytest.fixture(scope="session")
+def apache_kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The bootstrap servers of Apache Kafka: those of DROPSHIP_TEST_KAFKA_BOOTSTRAP, or an own broker."""
+    given = os.environ.get("DROPSHIP_TEST_KAFKA_BOOTSTRAP")
+    if given:
+        yield given
+        return
+    classes = request.getfixturevalue("kafka_classes")
+    with running_cluster(classes, tmp_path_factory.mktemp("apache")) as cluster:
+        yield cluster.bootstrap

@@ -33,6 +33,7 @@ class Pipeline:
     endpoint: WarehouseEndpoint
     name: str = field(default_factory=lambda: f"t{uuid.uuid4().hex[:10]}")
     partitions: int = 3
+    replication: int = 1
 
     def __post_init__(self) -> None:
         self.customers, self.products, self.orders = (
@@ -46,7 +47,9 @@ class Pipeline:
         return f"{prefix}{self.name}{number:06d}"
 
     def make_topics(self) -> None:
-        ensure_topics(self.client_config, [TopicSpec(topic, self.partitions) for topic in self.tables])
+        ensure_topics(
+            self.client_config, [TopicSpec(topic, self.partitions, self.replication) for topic in self.tables]
+        )
 
     def delete_topic(self, topic: str) -> None:
         admin = AdminClient(dict(self.client_config))

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from dropship_dagster_tests.embedded.kafka.apache import class_path, running_kafka
 from dropship_dagster_tests.embedded.kafka.process import BrokerProcess, running_broker
 
 _names = itertools.count()
@@ -33,23 +32,3 @@ def shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerPr
 def topic() -> str:
     """The name of a topic that nobody uses."""
     return f"topic-{os.getpid()}-{next(_names)}"
-
-
-@pytest.fixture(scope="session")
-def kafka_classes(request: pytest.FixtureRequest) -> str:
-    """The class path of Apache Kafka's broker and tools."""
-    cache = request.config.cache
-    assert cache is not None
-    return class_path(cache.mkdir("kafka-java"))
-
-
-@pytest.fixture(scope="session")
-def apache_kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The bootstrap servers of Apache Kafka: those of DROPSHIP_TEST_KAFKA_BOOTSTRAP, or an own broker."""
-    given = os.environ.get("DROPSHIP_TEST_KAFKA_BOOTSTRAP")
-    if given:
-        yield given
-        return
-    classes = request.getfixturevalue("kafka_classes")
-    with running_kafka(classes, tmp_path_factory.mktemp("apache") / "kafka") as bootstrap:
-        yield bootstrap

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from dropship_dagster.embedded.service import read_state
+from dropship_dagster_tests.free_ports import free_ports
 
-START_SECONDS = 30
+STOP_SECONDS = 60
 
 
 class BrokerProcess:
@@ -23,7 +24,7 @@ class BrokerProcess:
         self.data_dir = data_dir
         self.arguments = arguments
         self.prefix = prefix
-        self.port = 0
+        self.port = free_ports(1)[0]
         self.process: subprocess.Popen[str] | None = None
         self.stderr_path = data_dir.parent / f"{data_dir.name}.stderr"
 
@@ -95,7 +96,7 @@ class BrokerProcess:
 
     def _reap(self) -> int:
         assert self.process is not None
-        code = self.process.wait(START_SECONDS)
+        code = self.process.wait(STOP_SECONDS)
         assert self.process.stdout is not None
         self.process.stdout.close()
         return code

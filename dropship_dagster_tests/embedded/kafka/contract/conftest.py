@@ -10,7 +10,7 @@ from kio.schema.errors import ErrorCode
 
 from dropship_dagster_tests.embedded.kafka.raw import RawClient
 
-_COORDINATOR_SECONDS = 60
+_COORDINATOR_SECONDS = 120
 
 
 @pytest.fixture(

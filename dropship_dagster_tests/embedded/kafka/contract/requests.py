@@ -17,7 +17,10 @@ DESCRIBE_GROUPS, LIST_GROUPS, CREATE_TOPICS, DELETE_TOPICS, DELETE_RECORDS = 15,
 INIT_PRODUCER_ID, OFFSET_FOR_LEADER_EPOCH, DESCRIBE_CONFIGS, ALTER_CONFIGS = 22, 23, 32, 33
 CREATE_PARTITIONS, DELETE_GROUPS, INCREMENTAL_ALTER_CONFIGS, OFFSET_DELETE, DESCRIBE_CLUSTER = 37, 42, 44, 47, 60
 TOPIC, BROKER = 2, 4
-_SETTLE_SECONDS = 30
+# Generous, because it is waited for only where something is wrong or the machine is busy.
+_SETTLE_SECONDS = 120
+# Longer than any test: no member is lost because the machine is busy.
+_SESSION_MS = 120_000
 
 Answer = TypeVar("Answer")
 
@@ -50,7 +53,11 @@ def create(
             found = describe_topic(client, created.name)
             return found.error_code, found.topic_id
 
+        def served() -> set[int]:
+            return {list_offset(client, created.name, -1, number)[0] for number in range(created.num_partitions)}
+
         assert eventually(known, (0, created.topic_id)) == (0, created.topic_id)
+        assert eventually(served, {0}) == {0}
     return created
 
 
@@ -117,8 +124,8 @@ def join(client: RawClient, group: str, member: str = "", **more: Any) -> Any:
     """JoinGroup v5."""
     body = {
         "group_id": group,
-        "session_timeout": 10_000,
-        "rebalance_timeout": 10_000,
+        "session_timeout": _SESSION_MS,
+        "rebalance_timeout": _SESSION_MS,
         "member_id": member,
         "protocol_type": "consumer",
         "protocols": [{"name": "range", "metadata": subscription("t")}],

@@ -72,15 +72,15 @@ def test_a_second_member_makes_the_first_join_again(client: RawClient, kafka: st
         second = join(other, topic).member_id
         body = {
             "group_id": topic,
-            "session_timeout": 10_000,
-            "rebalance_timeout": 10_000,
+            "session_timeout": 120_000,
+            "rebalance_timeout": 120_000,
             "member_id": second,
             "protocol_type": "consumer",
             "protocols": [{"name": "range", "metadata": subscription("t")}],
         }
         other.send(JOIN_GROUP, 5, **body)
-        while heartbeat(client, topic, first, generation) != ErrorCode.rebalance_in_progress:
-            pass
+        rebalancing = ErrorCode.rebalance_in_progress
+        assert eventually(lambda: heartbeat(client, topic, first, generation), rebalancing) == rebalancing
         rejoined = join(client, topic, first)
         joined = other.receive(JOIN_GROUP, 5)
         assert rejoined.generation_id == joined.generation_id == generation + 1
