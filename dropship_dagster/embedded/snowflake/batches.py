@@ -60,7 +60,7 @@ def run_batch(session: Session, sql: str, bound: bindings.Values, query_id: str)
             try:
                 query = fit(session, f"SELECT * FROM {_BATCH}", target)
                 columns = ", ".join(quote(column) for column in wanted)
-                count = dml.affected(session, f"INSERT INTO {stored.sql} ({columns}) {query}")
+                count = session.apply(f"INSERT INTO {stored.sql} ({columns}) {query}")
             finally:
                 session.connection.unregister(_BATCH)
     except duckdb.Error as error:

@@ -213,7 +213,7 @@ def _load(
         tree = reader.positional([kinds[column] for column in wanted])
     query = fit(session, render(translate(tree, session)), [(column, kinds[column]) for column in wanted])
     listed = ", ".join(quote(column) for column in wanted)
-    return dml.affected(session, f"INSERT INTO {stored.sql} ({listed}) {query}")
+    return session.apply(f"INSERT INTO {stored.sql} ({listed}) {query}")
 
 
 def _by_name(reader: Reader, wanted: list[str], *, sensitive: bool) -> tuple[list[str], exp.Select]:

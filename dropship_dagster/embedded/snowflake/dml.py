@@ -15,7 +15,6 @@ from .locks import Mode
 from .names import Name, quote
 from .plans import Plan, Step
 from .results import DONE, Result, StatementType, counted, status
-from .store import first
 from .targets import identifier, target_name
 from .translate import typed
 from .translate.dialect import parse
@@ -35,12 +34,6 @@ def require_table(session: Session, name: Name) -> None:
         raise missing("Table", name)
 
 
-def affected(session: Session, sql: str) -> int:
-    """Run a DuckDB statement and count its rows."""
-    row = first(session.connection, sql)
-    return int(row[0]) if row else 0
-
-
 def run(session: Session, sql: str, build: Callable[[], Plan]) -> Result:
     """Run a plan for DML with everything it needs: locks, a transaction, its streams, its counts.
 
@@ -53,7 +46,7 @@ def run(session: Session, sql: str, build: Callable[[], Plan]) -> Result:
             plan = session.plan(sql, build)
         counts: dict[str, int] = {step.label: 0 for step in plan.steps if step.label}
         for step in plan.steps:
-            count = affected(session, step.sql)
+            count = session.apply(step.sql)
             if step.guard and count:
                 raise SnowflakeError("Duplicate row detected during DML action", 100090, "42P18")
             if step.label:
@@ -159,7 +152,7 @@ def truncate(session: Session, cursor: Cursor) -> Result:
         return status(DONE)
     require_table(session, name)
     with session.change({name: Mode.CHANGE}, []):
-        affected(session, f"DELETE FROM {session.stored(name).sql}")
+        session.apply(f"DELETE FROM {session.stored(name).sql}")
     return status(DONE)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from .account import Account
@@ -32,7 +33,7 @@ class Engine:
         self.scheduler = Scheduler(self)
         self.definitions = threading.RLock()
         self._guard = threading.Lock()
-        self.commits = 0
+        self.begun = self.commits = 0
         self.version = 0
         self.plans = Plans()
         self._written: dict[Name, int] = {}
@@ -43,11 +44,19 @@ class Engine:
     ) -> Session:  # fmt: skip
         return Session(self, database=database, schema=schema, role=role, warehouse=warehouse, parameters=parameters)
 
-    def committed(self, tables: Iterable[Name]) -> None:
-        """Number a commit that changed these tables."""
+    @contextmanager
+    def committing(self, tables: Iterable[Name]) -> Iterator[None]:
+        """Number a commit that changes these tables: begun before it, in `commits` when it is over."""
         with self._guard:
-            self.commits += 1
-            self._written.update(dict.fromkeys(tables, self.commits))
+            self.begun += 1
+        written: Iterable[Name] = ()
+        try:
+            yield
+            written = tables
+        finally:
+            with self._guard:
+                self.commits += 1
+                self._written.update(dict.fromkeys(written, self.commits))
         self.scheduler.wake()
 
     def defined(self) -> None:

@@ -1,4 +1,4 @@
-"""One client's session: its current objects and parameters, its transaction, and the running of a statement."""
+"""One client's session: its current objects and parameters, and the running of a statement."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -17,7 +16,6 @@ from sqlglot import exp
 
 from . import bindings, information_schema, stages, statements, system_functions
 from .errors import SnowflakeError, from_duckdb, invalid, missing, no_current, unsupported
-from .locks import Mode
 from .names import Name, literal, quote
 from .plans import Plan
 from .results import BATCH_ROWS, Column, Result, StatementType
@@ -25,41 +23,33 @@ from .store import TEMPORARY
 from .stream_sql import reader, window_variables
 from .streams import Stream
 from .targets import identifier
-from .transaction import Transaction
+from .transactional import Transactional
 from .translate.functions import fill
 
 if TYPE_CHECKING:
     from .engine import Engine
 
-LOCK_TIMEOUT_SECONDS = 43_200
-"""Snowflake's default of the parameter LOCK_TIMEOUT."""
-_CONFLICT_RETRIES = 20
 
-
-class Session:
+class Session(Transactional):
     """Not for two threads at once: callers hold `mutex` until they have read the result to its end."""
 
     def __init__(
         self, engine: Engine, *, database: str | None = None, schema: str | None = None, role: str | None = None,
         warehouse: str | None = None, parameters: Mapping[str, object] | None = None,
     ) -> None:  # fmt: skip
-        self.engine = engine
+        super().__init__(engine)
         self.id = uuid.uuid4().hex[:16]
         self.mutex = threading.Lock()
-        self.cancelled = threading.Event()
-        self.connection = engine.store.connect()
         self._probe = engine.store.connect()
         self.database = database if database and engine.catalog.has_database(database) else None
         wanted = schema or "PUBLIC"
         self.schema = wanted if self.database and engine.catalog.has_schema(self.database, wanted) else None
         self.role, self.warehouse = role or "ACCOUNTADMIN", warehouse
-        self.parameters: dict[str, str] = {"TIMEZONE": "UTC", "AUTOCOMMIT": "TRUE"}
         for key, value in (parameters or {}).items():
             self.set_parameter(key, str(value))
         self.variables: dict[str, exp.Expr] = {}
         self.temporary: dict[Name, Name] = {}
         self.temporary_stages: set[Name] = set()
-        self.transaction: Transaction | None = None
         self.bindings: bindings.Values = {}
         self.return_value: str | None = None
         self.task_graph: dict[str, str] = {}
@@ -86,7 +76,11 @@ class Session:
         self.bindings = bound or {}
         try:
             return statements.run(self, sql)
+        except SnowflakeError as error:
+            self.undo_statement(error)
+            raise
         except duckdb.Error as error:
+            self.undo_statement(error)
             raise from_duckdb(error) from error
 
     def plan(self, sql: str, build: Callable[[], Plan]) -> Plan:
@@ -140,151 +134,8 @@ class Session:
         try:
             yield from relation.to_arrow_reader(BATCH_ROWS)
         except duckdb.Error as error:
-            self.failed(error)
+            self.undo_statement(error)
             raise from_duckdb(error) from error
-
-    # transactions -----------------------------------------------------------------------------------------------
-
-    @property
-    def autocommit(self) -> bool:
-        return self.parameters.get("AUTOCOMMIT", "TRUE").upper() == "TRUE"
-
-    def begin(self) -> None:
-        """BEGIN; inside a transaction it does nothing, as in Snowflake."""
-        if self.transaction is None:
-            self.transaction = Transaction(explicit=True)
-
-    def commit(self) -> None:
-        """COMMIT: the data and the offsets of the consumed streams together, or nothing."""
-        transaction = self.transaction
-        if transaction is None:
-            return
-        if transaction.aborted:
-            self.rollback()
-            raise SnowflakeError(
-                f"The transaction was rolled back, because a statement in it had failed: {transaction.aborted}",
-                90233,
-                "25P02",
-            )
-        try:
-            if transaction.open:
-                for stream in transaction.consumed.values():
-                    self.engine.streams.advance(self.connection, stream, transaction.windows[stream.id][1])
-                self.connection.execute("COMMIT")
-                self.engine.committed(transaction.written)
-                transaction.open = False
-        finally:
-            self.rollback()
-
-    def rollback(self) -> None:
-        """End the transaction without its changes; also the end of every transaction."""
-        transaction, self.transaction = self.transaction, None
-        try:
-            if transaction is not None and transaction.open:
-                self.connection.execute("ROLLBACK")
-        finally:
-            self.engine.locks.release(self)
-
-    def abandon(self, reason: str) -> None:
-        """Roll back a transaction that its client has left; a later COMMIT is an error, not a success."""
-        self.rollback()
-        self.transaction = Transaction(explicit=True, aborted=reason)
-
-    def failed(self, error: Exception) -> None:
-        """Note that DuckDB has given the open transaction up."""
-        if self.transaction is not None and self.transaction.open and self.transaction.aborted is None:
-            self.transaction.aborted = str(error).split("\n")[0]
-
-    def require_usable(self) -> None:
-        """Refuse statements in a transaction that an error has ended."""
-        if self.transaction is not None and self.transaction.aborted:
-            raise SnowflakeError(
-                "The transaction cannot go on after an error (the embedded warehouse has no rollback of a single "
-                f"statement); ROLLBACK it and begin again. The error was: {self.transaction.aborted}",
-                90232,
-                "25P02",
-            )
-
-    def _open(self, transaction: Transaction) -> None:
-        if not transaction.open:
-            transaction.snapshot = self.engine.commits
-            self.connection.execute("BEGIN")
-            self.connection.execute("SELECT 1 FROM _sf.databases LIMIT 0").fetchall()
-            transaction.open = True
-
-    @contextmanager
-    def change(self, targets: Mapping[Name, Mode], streams: Sequence[Stream]) -> Iterator[None]:
-        """Everything DML needs: locks, a transaction, the windows of the streams it reads, and a commit at its end.
-
-        Raises:
-            SnowflakeError: lock time-outs and deadlocks; a table that was changed after this transaction's snapshot.
-        """
-        self.require_usable()
-        own = self.transaction is None and self.autocommit
-        transaction = self.transaction or Transaction(explicit=not own)
-        self.transaction = transaction
-        try:
-            for stream in sorted(streams, key=lambda stream: stream.id):
-                self.lock(f"stream {stream.name}", Mode.CHANGE)
-            for target, mode in sorted(targets.items()):
-                tracked = self.engine.streams.log_of(target)
-                self.lock(target, Mode.CHANGE if tracked else mode)
-            self._open(transaction)
-            for target, mode in targets.items():
-                self._note_write(transaction, target, mode)
-            for stream in streams:
-                self.set_window(stream, self._window(transaction, stream))
-                transaction.consumed[stream.id] = stream
-            yield
-        except Exception as error:
-            if own:
-                self.rollback()
-            elif isinstance(error, duckdb.Error):
-                self.failed(error)
-            raise
-        if own:
-            self.commit()
-
-    def _note_write(self, transaction: Transaction, target: Name, mode: Mode) -> None:
-        if mode is not Mode.APPEND and self.engine.last_write(target) > transaction.snapshot:
-            raise SnowflakeError(
-                f"Table '{target}' was changed by another transaction after this one had taken its snapshot; "
-                "ROLLBACK and repeat the transaction",
-                625,
-                "57014",
-            )
-        log = self.engine.streams.log_of(target)
-        if log and log not in transaction.limits:
-            transaction.limits[log] = self.engine.streams.end(self.connection, log)
-        transaction.written.add(target)
-
-    @contextmanager
-    def define(self, *objects: Name) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A transaction for DDL, which first commits the open one; definitions are made one at a time.
-
-        The objects' locks come first: whoever waits for one must not keep others from defining.
-        """
-        self.commit()
-        try:
-            for name in sorted(objects):
-                self.lock(name, Mode.DEFINE)
-            with self.engine.definitions:
-                self.connection.execute("BEGIN")
-                try:
-                    yield self.connection
-                    self.connection.execute("COMMIT")
-                except BaseException:
-                    self.connection.execute("ROLLBACK")
-                    raise
-                self.engine.streams.reload_if_changed()
-                self.engine.defined()
-                self.engine.committed(objects)
-        finally:
-            self.engine.locks.release(self)
-
-    def lock(self, key: Name | str, mode: Mode) -> None:
-        timeout = float(self.parameters.get("LOCK_TIMEOUT", LOCK_TIMEOUT_SECONDS))
-        self.engine.locks.acquire(self, key, mode, timeout, self.cancelled)
 
     # parameters and context ---------------------------------------------------------------------------------------
 
@@ -297,7 +148,7 @@ class Session:
                     connection.execute(f"SET TimeZone = {literal(value)}")
                 except duckdb.Error as error:
                     raise invalid(f"invalid value '{value}' for parameter 'TIMEZONE'") from error
-        if key == "AUTOCOMMIT" and value.upper() == "TRUE" and getattr(self, "transaction", None) is not None:
+        if key == "AUTOCOMMIT" and value.upper() == "TRUE" and self.transaction is not None:
             self.commit()
         self.parameters[key] = value.upper() if key == "AUTOCOMMIT" else value
 
@@ -384,26 +235,6 @@ class Session:
         return exp.Table(
             this=exp.to_identifier(stored.name, quoted=True), db=exp.to_identifier(stored.schema_key, quoted=True)
         )
-
-    def read_streams(self, streams: Sequence[Stream]) -> None:
-        """Fix what a query sees of the streams: newly, or as the transaction has already seen them."""
-        for stream in streams:
-            if self.transaction is None:
-                self.set_window(stream, self.engine.streams.window(self.connection, stream, None))
-            else:
-                self._open(self.transaction)
-                self.set_window(stream, self._window(self.transaction, stream))
-
-    def set_window(self, stream: Stream, window: tuple[int, int]) -> None:
-        """Let the next statement see these changes of a stream."""
-        for variable, value in zip(window_variables(stream.id), window, strict=True):
-            self.connection.execute(f"SET VARIABLE {variable} = {value}")
-
-    def _window(self, transaction: Transaction, stream: Stream) -> tuple[int, int]:
-        if stream.id not in transaction.windows:
-            limit = transaction.limits.get(stream.log_id)
-            transaction.windows[stream.id] = self.engine.streams.window(self.connection, stream, limit)
-        return transaction.windows[stream.id]
 
     def streams_in(self, tree: exp.Expr) -> list[Stream]:
         """The streams a parsed, untranslated statement reads."""

@@ -24,6 +24,9 @@ class Transaction:
         limits: the end of a change log before this transaction wrote to its table.
         consumed: streams that DML has read; their offsets move at COMMIT.
         written: tables with changes of this transaction.
+        exact: no commit was under way when the snapshot was taken, so `snapshot` says exactly what it holds.
+        journal: what has changed data: the DuckDB statement, None when it cannot be repeated, and its count of rows.
+        kept: the length of the statements in the journal, in characters.
     """
 
     explicit: bool
@@ -34,3 +37,6 @@ class Transaction:
     limits: dict[str, int] = field(default_factory=dict)
     consumed: dict[str, Stream] = field(default_factory=dict)
     written: set[Name] = field(default_factory=set)
+    exact: bool = False
+    journal: list[tuple[str | None, int]] = field(default_factory=list)
+    kept: int = 0

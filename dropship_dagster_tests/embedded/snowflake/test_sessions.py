@@ -143,16 +143,6 @@ def test_a_stale_update_in_a_transaction_is_refused_instead_of_lost(
     other.close()
 
 
-def test_an_error_inside_a_transaction_can_only_be_rolled_back(session: Session) -> None:
-    session.run("CREATE TABLE T (A NUMBER NOT NULL)")
-    session.run("BEGIN")
-    session.run("INSERT INTO T VALUES (1)")
-    assert session.fails("INSERT INTO T VALUES (NULL)").errno == 100072
-    assert session.fails("INSERT INTO T VALUES (2)").errno == 90232
-    assert session.fails("COMMIT").errno == 90233
-    assert session.value("SELECT COUNT(*) FROM T") == 0
-
-
 def test_an_abandoned_transaction_gives_way_and_its_commit_fails(tmp_path: Path) -> None:
     server = Server(tmp_path / "warehouse", "--contended-transaction-seconds", "1")
     server.start()

@@ -147,6 +147,11 @@ class Work(RuleBasedStateMachine):
         self.session.run("INSERT INTO SINK SELECT K, V, 'x', FALSE FROM ADDED")
         self.model.seen, self.model.appended = dict(self.model.rows), []
 
+    @rule()
+    def fail(self) -> None:
+        """A statement that changes rows, reads a stream and fails on the way: as if it had never been."""
+        self.session.fails("INSERT INTO T SELECT K, 1 / (V - V) FROM (SELECT K, V FROM NET UNION ALL SELECT 1, 1)")
+
     @precondition(lambda self: self.before is None)
     @rule()
     def begin(self) -> None:
