@@ -42,7 +42,9 @@ def consume(
     max_events: Annotated[int | None, typer.Option(min=1, help="Stop after so many events.")] = None,
     max_seconds: Annotated[float | None, typer.Option(min=0, help="Stop after so many seconds.")] = None,
     follow: Annotated[bool, typer.Option(help="Go on until stopped; an event is in RAW within seconds.")] = False,
-    share: Annotated[str, typer.Option(help="index/count: of several consumers, the partitions of this one.")] = "0/1",
+    share: Annotated[
+        str, typer.Option(help="index/count: of several consumers, the partitions of this one; group: as Kafka shares.")
+    ] = "0/1",
     refresh: Annotated[bool, typer.Option(help="With --follow: run the task graph after each load.")] = True,
     accept_gaps: Annotated[bool, typer.Option(help="Load on behind lost messages, and record them.")] = False,
     metrics_port: Annotated[
@@ -65,14 +67,15 @@ def consume(
     if in_json:
         logs.configure("json", secrets=config.secrets, fields={"service": "consume", "run_id": run_id})
     with sentences(config.home), stop_on_signals() as stop, progress_bar() as progress, ExitStack() as stack:
-        index, _, count = share.partition("/")
+        index, _, count = ("0", "/", "1") if share == "group" else share.partition("/")
         if not (index.isdecimal() and count.isdecimal()):
-            raise typer.BadParameter(f"{share!r} is not index/count, like 0/3", param_hint="--share")
+            raise typer.BadParameter(f"{share!r} is neither index/count, like 0/3, nor group", param_hint="--share")
         options = warehouse.LoadOptions(
             max_events=max_events,
             max_seconds=max_seconds,
             follow=follow,
             share=(int(index), int(count)),
+            group=share == "group",
             refresh=follow and refresh,
             accept_gaps=accept_gaps,
         )

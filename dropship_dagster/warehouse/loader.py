@@ -23,18 +23,18 @@ from snowflake.connector import SnowflakeConnection
 from snowflake.connector import errors as snowflake_errors
 
 from dropship_dagster.endpoints import WarehouseEndpoint
-from dropship_dagster.stream import Assignment, OffsetOutOfRangeError, PartitionReader, partitions
+from dropship_dagster.stream import Assignment, GroupMembership, OffsetOutOfRangeError, PartitionReader, partitions
 from dropship_dagster.stream.client import ClientConfig
 from dropship_dagster.warehouse.batch import EncodedBatch, LoadedTopic, encode
 from dropship_dagster.warehouse.commit import Committed, commit_batch
 from dropship_dagster.warehouse.connection import close_quietly, open_connection, with_retries
-from dropship_dagster.warehouse.errors import DataLostError, KafkaUnreachableError, LoadError
+from dropship_dagster.warehouse.errors import DataLostError, KafkaUnreachableError, LoadError, OffsetsMovedError
 from dropship_dagster.warehouse.observer import LoadLog, LoadObserver, Observers
 from dropship_dagster.warehouse.offsets import accept_gap, read_positions, register
 from dropship_dagster.warehouse.refresher import Refresher
 from dropship_dagster.warehouse.reports import Report
 from dropship_dagster.warehouse.stage import remove_abandoned
-from dropship_dagster.warehouse.topics import GROUP, LagReporter, TopicWatch
+from dropship_dagster.warehouse.topics import GROUP, MEMBERS_GROUP, LagReporter, TopicWatch
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ GATHER_SECONDS = 5.0
 # (docs.snowflake.com/en/sql-reference/transactions).
 PATIENCE_SECONDS = 600.0
 SILENCE_SECONDS = 10.0
+LOOK_AGAIN_SECONDS = 10.0
 
 _REQUEST_SECONDS = 120
 # What the consumer fetches ahead; with it and two batches the whole loader stays below 400 MB.
@@ -66,6 +67,8 @@ class LoadOptions:
         batch_events, batch_bytes, flush_seconds: a batch is committed at the first of these; the seconds count when
             following, a bounded run rather fills its batches.
         share: (index, count): of several consumers, this one takes the partitions p with p % count == index.
+        group: the same, but Kafka's consumer group shares out the partitions among those that are there; with
+            `follow` only.
         refresh: when following, run the task graph after each load instead of waiting for its schedule.
         accept_gaps: load on behind messages that Kafka has lost, and record the loss in OPS.KAFKA_GAPS.
         patience_seconds: how long to wait for a warehouse or broker that is away; without end when following.
@@ -78,6 +81,7 @@ class LoadOptions:
     batch_bytes: int = BATCH_BYTES
     flush_seconds: float = FLUSH_SECONDS
     share: tuple[int, int] = (0, 1)
+    group: bool = False
     refresh: bool = False
     accept_gaps: bool = False
     patience_seconds: float | None = None
@@ -86,6 +90,10 @@ class LoadOptions:
         index, count = self.share
         if not 0 <= index < count:
             raise LoadError(f"A share is index/count with index from 0 to before count, not {index}/{count}.")
+        if self.group and (not self.follow or count > 1):
+            raise LoadError(
+                "A group shares out its partitions among consumers that follow, without a share of their own."
+            )
 
     @property
     def patience(self) -> float:
@@ -146,6 +154,7 @@ class _Plan:
     topics: list[LoadedTopic]
     positions: dict[Place, int]
     ends: dict[Place, int]
+    generation: int = 0
 
     def expected(self, topic: str) -> dict[int, int]:
         return {number: at for (name, number), at in self.positions.items() if name == topic}
@@ -168,7 +177,7 @@ class _Totals:
 
 
 class _TopicsChangedError(Exception):
-    """A topic was made again or got partitions: plan anew."""
+    """A topic was made again or got partitions, or the group gave this consumer others: plan anew."""
 
 
 def load(
@@ -200,7 +209,8 @@ def load(
 
     Raises:
         DataLostError: Kafka no longer has messages that were not loaded.
-        OffsetsMovedError: another consumer loads the same partitions; nothing of this one's last batch is loaded.
+        OffsetsMovedError: another consumer loads the same partitions; nothing of this one's last batch is loaded. One
+            that follows does not give up: it goes on from where the other one got.
         NotDeployedError, CredentialsRefusedError, WarehouseUnavailableError, StreamError: it cannot begin or go on.
     """
     loader = _Loader(endpoint, client_config, tables, options or LoadOptions(), run_id or str(uuid.uuid4()))
@@ -232,6 +242,8 @@ class _Loader:
         self._expected: int | None = None
         self._taken = 0
         self._refresher: Refresher | None = None
+        self._membership: GroupMembership | None = None
+        self._looked_at = -math.inf
 
     def run(
         self,
@@ -246,8 +258,12 @@ class _Loader:
         if self._options.follow and self._options.refresh:
             self._refresher = Refresher(self._endpoint, lambda why: self._enter(f"the refresh failed: {why}"))
         try:
+            if self._options.group:
+                self._membership = GroupMembership(self._client_config, self._tables, MEMBERS_GROUP)
             ended = self._run()
         finally:
+            if self._membership:
+                self._membership.close()
             if self._refresher:
                 self._refresher.close()
             self._close_connection()
@@ -259,6 +275,7 @@ class _Loader:
         while True:
             plan = self._retrying(self._plan)
             self._observer.planned(dict(plan.positions))
+            self._enter("loading")
             if self._expected is None and not self._options.follow:
                 self._expected = sum(plan.ends[place] - at for place, at in plan.positions.items())
             try:
@@ -266,17 +283,27 @@ class _Loader:
             except (_TopicsChangedError, OffsetOutOfRangeError) as change:
                 # Planning anew reads the warehouse's offsets again, and says what was lost.
                 logger.info("Planning anew: %s", change)
+            except OffsetsMovedError as moved:
+                if not self._options.follow:
+                    raise
+                logger.info("Planning anew: %s", moved)
+                self._enter("waiting: another consumer loads the same partitions")
+                self._stop.wait(self._options.flush_seconds)
 
     # -- planning ---------------------------------------------------------------------------------------------------
 
     def _plan(self) -> _Plan:
         """Where to read from: the warehouse's offsets, with rows made for partitions that have none."""
         connection = self._session()
-        index, count = self._options.share
-        plan = _Plan([], {}, {})
+        generation, assigned = self._membership.assigned() if self._membership else (0, frozenset())
+        plan = _Plan([], {}, {}, generation)
         for name, offsets in partitions(self._client_config, self._tables).items():
             topic = LoadedTopic(name, str(offsets.topic_id), self._tables[name])
-            mine = {state.partition: state for state in offsets.partitions if state.partition % count == index}
+            mine = {
+                state.partition: state
+                for state in offsets.partitions
+                if self._is_mine(state.partition) and (not self._membership or (name, state.partition) in assigned)
+            }
             known = {position.partition: position for position in read_positions(connection, topic.topic_id)}
             new = {number: state.low for number, state in mine.items() if number not in known}
             register(connection, name, topic.topic_id, new, self._run_id)
@@ -307,6 +334,10 @@ class _Loader:
         accept_gap(self._session(), topic.name, topic.topic_id, partition, after, low, self._run_id)
         self._totals.gaps += low - after
         return low
+
+    def _is_mine(self, partition: int) -> bool:
+        index, count = self._options.share
+        return partition % count == index
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -348,7 +379,11 @@ class _Loader:
         if seconds_left <= 0:
             return "max seconds", []
         if options.follow:
+            self._look_again(plan)
             reader.watch()
+            if not plan.positions:  # more consumers than partitions: be there when one of the others goes
+                self._stop.wait(options.flush_seconds)
+                return None, []
         fetched = reader.fetch(
             max_messages=int(min(options.batch_events, events_left)),
             max_seconds=min(options.flush_seconds if options.follow else GATHER_SECONDS, seconds_left),
@@ -362,6 +397,17 @@ class _Loader:
         self._taken += fetched.rows.num_rows
         caught_up = fetched.at_end and not options.follow
         return "caught up" if caught_up else None, [batch for batch in encoded if batch]
+
+    def _look_again(self, plan: _Plan) -> None:
+        """Notice what changes while no message comes that would be committed."""
+        if self._membership and self._membership.generation != plan.generation:
+            raise _TopicsChangedError("the group shares out its partitions anew")
+        if time.monotonic() - self._looked_at >= LOOK_AGAIN_SECONDS:
+            self._looked_at = time.monotonic()
+            try:
+                self._check_identity(plan)
+            except KafkaUnreachableError as error:
+                logger.info("The topics cannot be looked at: %s", error)  # the silence is told where it is measured
 
     def _note_silence(self, seconds: float) -> None:
         if seconds < SILENCE_SECONDS:
@@ -388,12 +434,13 @@ class _Loader:
     def _check_identity(self, plan: _Plan) -> None:
         """After the fetch and before the commit: messages of a topic made again must not get the old one's id."""
         now = self._watch.identities(self._tables)
-        index, count = self._options.share
         for topic in plan.topics:
             identity = now.get(topic.name)
             if identity is None or identity.topic_id != topic.topic_id:
                 raise _TopicsChangedError(f"topic {topic.name} was deleted or made again")
-            if {number for number in identity.partitions if number % count == index} - set(plan.expected(topic.name)):
+            # A group notices new partitions by itself and shares them out.
+            mine = set() if self._membership else {number for number in identity.partitions if self._is_mine(number)}
+            if mine - set(plan.expected(topic.name)):
                 raise _TopicsChangedError(f"topic {topic.name} has new partitions")
 
     def _note(self, committed: Committed) -> None:

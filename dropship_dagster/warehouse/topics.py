@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 GROUP = "dropship"
 """Consumer group under which tools find the loader's lag. Nothing joins it and nothing depends on it."""
 
+MEMBERS_GROUP = "dropship-members"
+"""Consumer group that shares out the partitions. Not GROUP, for which Kafka would take offsets from members alone."""
+
 RAW_TABLES = ("CUSTOMERS", "PRODUCTS", "ORDERS_EVENTS")
 _TIMEOUT_SECONDS = 10.0
 _UINT64 = (1 << 64) - 1
