@@ -321,7 +321,6 @@ WITH messages AS (
 envelopes AS (
   SELECT
     m.*,
-    TYPEOF(m.PAYLOAD) AS PAYLOAD_TYPE,
     m.PAYLOAD:event_id::VARCHAR AS EVENT_ID,
     m.PAYLOAD:event_type::VARCHAR AS EVENT_TYPE,
     m.PAYLOAD:schema_version::VARCHAR AS SCHEMA_VERSION_TEXT,
@@ -330,19 +329,23 @@ envelopes AS (
     m.PAYLOAD:event_time::VARCHAR AS EVENT_TIME_TEXT
   FROM messages m
 ),
+carts AS (
+  SELECT TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, ATTEMPT, PAYLOAD:lines AS LINES
+  FROM messages
+  WHERE PAYLOAD:event_type::VARCHAR = 'order_placed'
+),
 lines AS (
   SELECT
-    e.TOPIC_ID,
-    e.KAFKA_PARTITION,
-    e.KAFKA_OFFSET,
-    e.ATTEMPT,
+    c.TOPIC_ID,
+    c.KAFKA_PARTITION,
+    c.KAFKA_OFFSET,
+    c.ATTEMPT,
     l.VALUE:line_no::VARCHAR AS LINE_NO_TEXT,
     l.VALUE:product_id::VARCHAR AS PRODUCT_ID,
     l.VALUE:quantity::VARCHAR AS QUANTITY_TEXT,
     TRY_TO_DECIMAL(l.VALUE:unit_price::VARCHAR, 12, 2) AS UNIT_PRICE,
     TRY_TO_DECIMAL(l.VALUE:unit_cost::VARCHAR, 12, 2) AS UNIT_COST
-  FROM envelopes e, LATERAL FLATTEN(input => e.PAYLOAD:lines) l
-  WHERE e.EVENT_TYPE = 'order_placed'
+  FROM carts c, LATERAL FLATTEN(input => c.LINES) l
 ),
 typed_lines AS (
   SELECT
@@ -384,6 +387,9 @@ typed AS (
     e.EVENT_TYPE = 'order_placed' AS IS_PLACED,
     e.EVENT_TYPE = 'order_shipped' AS IS_SHIPPED,
     e.EVENT_TYPE IN ('order_cancelled', 'order_returned') AS IS_CLOSED,
+    IFF(e.EVENT_TYPE = 'order_placed', e.PAYLOAD, NULL) AS PLACED,
+    IFF(e.EVENT_TYPE = 'order_shipped', e.PAYLOAD, NULL) AS SHIPPED,
+    IFF(e.EVENT_TYPE IN ('order_cancelled', 'order_returned'), e.PAYLOAD, NULL) AS CLOSED,
     o.LINE_COUNT,
     o.LINE_NUMBERS,
     o.UNITS,
@@ -400,23 +406,21 @@ typed AS (
 events AS (
   SELECT
     t.*,
-    IFF(t.IS_PLACED, t.PAYLOAD:customer_id::VARCHAR, NULL) AS CUSTOMER_ID,
-    IFF(t.IS_PLACED, t.PAYLOAD:channel::VARCHAR, NULL) AS CHANNEL,
-    IFF(t.IS_PLACED, t.PAYLOAD:country::VARCHAR, NULL) AS COUNTRY,
-    IFF(t.IS_PLACED, t.PAYLOAD:currency::VARCHAR, NULL) AS CURRENCY,
-    IFF(t.IS_PLACED, TRY_TO_DECIMAL(t.PAYLOAD:exchange_rate::VARCHAR, 18, 6), NULL) AS EXCHANGE_RATE,
-    IFF(t.IS_PLACED, t.PAYLOAD:payment_method::VARCHAR, NULL) AS PAYMENT_METHOD,
-    IFF(t.IS_PLACED, t.PAYLOAD:discount_code::VARCHAR, NULL) AS DISCOUNT_CODE,
-    IFF(t.IS_PLACED, TRY_TO_DECIMAL(t.PAYLOAD:discount::VARCHAR, 12, 2), NULL) AS DISCOUNT,
-    IFF(t.IS_PLACED, TRY_TO_DECIMAL(t.PAYLOAD:shipping_fee::VARCHAR, 12, 2), NULL) AS SHIPPING_FEE,
-    IFF(t.IS_PLACED, TRY_TO_DECIMAL(t.PAYLOAD:total::VARCHAR, 12, 2), NULL) AS TOTAL,
-    IFF(
-      t.IS_PLACED, TRY_TO_TIMESTAMP_NTZ(t.PAYLOAD:promised_at::VARCHAR, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"'), NULL
-    ) AS PROMISED_AT,
-    IFF(t.IS_SHIPPED, t.PAYLOAD:carrier::VARCHAR, NULL) AS CARRIER,
-    IFF(t.IS_SHIPPED, t.PAYLOAD:tracking_number::VARCHAR, NULL) AS TRACKING_NUMBER,
-    IFF(t.IS_CLOSED, t.PAYLOAD:reason::VARCHAR, NULL) AS REASON,
-    IFF(t.IS_CLOSED, TRY_TO_DECIMAL(t.PAYLOAD:refunded_amount::VARCHAR, 12, 2), NULL) AS REFUNDED_AMOUNT
+    t.PLACED:customer_id::VARCHAR AS CUSTOMER_ID,
+    t.PLACED:channel::VARCHAR AS CHANNEL,
+    t.PLACED:country::VARCHAR AS COUNTRY,
+    t.PLACED:currency::VARCHAR AS CURRENCY,
+    TRY_TO_DECIMAL(t.PLACED:exchange_rate::VARCHAR, 18, 6) AS EXCHANGE_RATE,
+    t.PLACED:payment_method::VARCHAR AS PAYMENT_METHOD,
+    t.PLACED:discount_code::VARCHAR AS DISCOUNT_CODE,
+    TRY_TO_DECIMAL(t.PLACED:discount::VARCHAR, 12, 2) AS DISCOUNT,
+    TRY_TO_DECIMAL(t.PLACED:shipping_fee::VARCHAR, 12, 2) AS SHIPPING_FEE,
+    TRY_TO_DECIMAL(t.PLACED:total::VARCHAR, 12, 2) AS TOTAL,
+    TRY_TO_TIMESTAMP_NTZ(t.PLACED:promised_at::VARCHAR, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') AS PROMISED_AT,
+    t.SHIPPED:carrier::VARCHAR AS CARRIER,
+    t.SHIPPED:tracking_number::VARCHAR AS TRACKING_NUMBER,
+    t.CLOSED:reason::VARCHAR AS REASON,
+    TRY_TO_DECIMAL(t.CLOSED:refunded_amount::VARCHAR, 12, 2) AS REFUNDED_AMOUNT
   FROM typed t
 )
 SELECT
@@ -427,8 +431,9 @@ SELECT
     WHEN PAYLOAD IS NULL THEN IFF(
       VALUE IS NULL, 'the message has no value (a tombstone)', 'the value is not JSON in UTF-8'
     )
-    WHEN PAYLOAD_TYPE <> 'OBJECT' THEN 'the value is not a JSON object'
-    WHEN EVENT_ID IS NULL THEN 'event_id is missing'
+    WHEN EVENT_ID IS NULL THEN IFF(
+      TYPEOF(PAYLOAD) <> 'OBJECT', 'the value is not a JSON object', 'event_id is missing'
+    )
     WHEN LENGTH(EVENT_ID) <> 36 THEN 'event_id is not a UUID'
     WHEN EVENT_TYPE IS NULL THEN 'event_type is missing'
     WHEN EVENT_TYPE NOT IN (

@@ -188,58 +188,84 @@ def _change(session: Session, target: Name, branch: Branch, kinds: dict[str, str
     return Step(f"INSERT INTO {table} {columns} SELECT {', '.join(values)} FROM {_TABLE} AS c WHERE {where}", label)
 
 
+@dataclass
+class Target:
+    """One INTO of a multi-table INSERT: the rows that it takes, and which candidate columns hold its values.
+
+    Attributes:
+        values: None for all columns of the source.
+    """
+
+    name: Name
+    columns: list[str]
+    where: exp.Expr
+    values: list[str] | None
+
+
 def multi_insert(session: Session, names: list[Name], tree: exp.MultitableInserts) -> tuple[Step, ...]:
     """INSERT ALL and INSERT FIRST; docs.snowflake.com/en/sql-reference/sql/insert-multi-table."""
-    first = str(tree.args.get("kind")).upper() == "FIRST"
-    source = tree.args["source"]
-    outputs: list[exp.Expr] = []
-    tests: list[str] = []
-    inserts: list[tuple[Name, list[str], list[str], str]] = []
-    for index, (name, branch) in enumerate(zip(names, tree.expressions, strict=True)):
-        if branch.expression is not None:
-            tests.append(f"_W{len(tests)}")
-            condition = exp.Coalesce(this=exp.paren(branch.expression.copy()), expressions=[exp.false()])
-            outputs.append(exp.alias_(condition, tests[-1]))
-        where = _condition(tests, first=first, otherwise=bool(branch.args.get("else_")))
-        insert = branch.this
-        columns = [identifier(item) for item in insert.this.expressions] if isinstance(insert.this, exp.Schema) else []
-        if insert.expression is None:
-            values = ["*"]
-        else:
-            given = insert.expression.expressions[0].expressions
-            values = [f"_V{index}_{number}" for number in range(len(given))]
-            guard = exp.column(tests[-1]) if tests and not branch.args.get("else_") else exp.true()
-            outputs.extend(
-                exp.alias_(exp.Case(ifs=[exp.If(this=guard.copy(), true=value.copy())]), column)
-                for column, value in zip(values, given, strict=True)
-            )
-        inserts.append((name, columns, values, where))
+    tests, targets, values = _targets(names, tree)
     alias = exp.TableAlias(this=exp.to_identifier("SOURCE"))
-    select = exp.Select(expressions=[exp.Star(), *outputs])
-    select.set("from_", exp.From(this=exp.Subquery(this=source.copy(), alias=alias)))
+    whole = any(target.values is None for target in targets)
+    select = exp.Select(expressions=[*([exp.Star()] if whole else []), *tests, *values])
+    select.set("from_", exp.From(this=exp.Subquery(this=tree.args["source"].copy(), alias=alias)))
     made, kinds = _materialise(session, select)
     steps = [made]
     if tree.args.get("overwrite"):
         steps.extend(Step(f"DELETE FROM {session.stored(name).sql}") for name in dict.fromkeys(names))
-    added = [f"_V{i}_{n}" for i, (_, _, values, _) in enumerate(inserts) for n in range(len(values)) if values != ["*"]]
-    for name, columns, values, where in inserts:
-        stored = session.stored(name)
-        if values == ["*"]:
-            extra = ", ".join([*tests, *added])
+    extra = ", ".join(column.alias for column in [*tests, *values])
+    for target in targets:
+        stored = session.stored(target.name)
+        if target.values is None:
             chosen = f"* EXCLUDE ({extra})" if extra else "*"
         else:
-            chosen = ", ".join(_values(session, stored, columns, values, kinds))
-        listed = f"({', '.join(quote(column) for column in columns)})" if columns else ""
-        query = f"INSERT INTO {stored.sql} {listed} SELECT {chosen} FROM {_TABLE} AS c WHERE {where}"
-        steps.append(Step(query, f"number of rows inserted into {name.name}"))
+            chosen = ", ".join(_values(session, stored, target.columns, target.values, kinds))
+        listed = f"({', '.join(quote(column) for column in target.columns)})" if target.columns else ""
+        query = (
+            f"INSERT INTO {stored.sql} {listed} SELECT {chosen} FROM {_TABLE} AS c WHERE {target.where.sql('duckdb')}"
+        )
+        steps.append(Step(query, f"number of rows inserted into {target.name.name}"))
     return tuple(steps)
 
 
-def _condition(tests: list[str], *, first: bool, otherwise: bool) -> str:
+def _targets(names: list[Name], tree: exp.MultitableInserts) -> tuple[list[exp.Expr], list[Target], list[exp.Expr]]:
+    """The outcomes of the conditions, the targets, and the values they take, each as candidate columns.
+
+    A value is evaluated for the rows of its target alone, so that it cannot fail for others, nor take room there. A
+    column of the source that several targets take is one candidate column.
+    """
+    first = str(tree.args.get("kind")).upper() == "FIRST"
+    tests: list[exp.Expr] = []
+    targets: list[Target] = []
+    taken: dict[str, tuple[str, exp.Expr, list[exp.Expr]]] = {}
+    for index, (name, branch) in enumerate(zip(names, tree.expressions, strict=True)):
+        if branch.expression is not None:
+            condition = exp.Coalesce(this=exp.paren(branch.expression.copy()), expressions=[exp.false()])
+            tests.append(exp.alias_(condition, f"_W{len(tests)}"))
+        where = _condition([test.alias for test in tests], first=first, otherwise=bool(branch.args.get("else_")))
+        insert = branch.this
+        columns = [identifier(item) for item in insert.this.expressions] if isinstance(insert.this, exp.Schema) else []
+        given = insert.expression.expressions[0].expressions if insert.expression is not None else []
+        values = []
+        for number, value in enumerate(given):
+            key = value.sql("snowflake") if isinstance(value, exp.Column) else f"{index} {number}"
+            column, _, wheres = taken.setdefault(key, (f"_V{len(taken)}", value, []))
+            wheres.append(where)
+            values.append(column)
+        targets.append(Target(name, columns, where, values if given else None))
+    candidates = [
+        exp.alias_(value.copy() if len(wheres) > 1 else exp.Case(ifs=[exp.If(this=wheres[0], true=value)]), column)
+        for column, value, wheres in taken.values()
+    ]
+    return tests, targets, candidates
+
+
+def _condition(tests: list[str], *, first: bool, otherwise: bool) -> exp.Expr:
     """Which candidate rows a branch takes, given the conditions up to and including its own."""
+    columns: list[exp.Expr] = [exp.column(test) for test in tests]
     if otherwise:
-        return " AND ".join(f"NOT {test}" for test in tests)
-    if not tests:
-        return "TRUE"
-    before = [f"NOT {test}" for test in tests[:-1]] if first else []
-    return " AND ".join([tests[-1], *before])
+        return exp.and_(*(exp.not_(column) for column in columns))
+    if not columns:
+        return exp.true()
+    before = [exp.not_(column) for column in columns[:-1]] if first else []
+    return exp.and_(columns[-1], *before)

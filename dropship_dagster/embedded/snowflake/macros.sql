@@ -9,7 +9,9 @@ CREATE OR REPLACE MACRO sf_is_number(t) AS regexp_full_match(trim(t), '[+-]?(\d+
 CREATE OR REPLACE MACRO sf_number_text(t) AS
     CASE WHEN t IS NULL OR sf_is_number(t) THEN t
          ELSE sf_fail_text('Could not convert string ''' || t || ''' to DECIMAL') END;
-CREATE OR REPLACE MACRO sf_try_number_text(t) AS CASE WHEN sf_is_number(t) THEN trim(t) END;
+-- The argument stands once, so that it is evaluated once.
+CREATE OR REPLACE MACRO sf_try_number_text(t) AS
+    nullif(regexp_extract(t, '^ *([+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?) *$', 1), '');
 CREATE OR REPLACE MACRO sf_divide(a, b, s1, s2, s) AS
     CASE WHEN b = 0 THEN sf_fail('division by zero' || left(CAST(b AS VARCHAR), 0))
          ELSE sign(a) * sign(b) * (

@@ -1,4 +1,4 @@
-"""Both passes, and the DuckDB text."""
+"""All passes, and the DuckDB text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 
 from sqlglot import exp
 
-from . import typed
+from . import paths, typed
 from .environment import Environment
 from .rewriter import Rewriter
 
@@ -19,7 +19,7 @@ def translate(tree: exp.Expr, environment: Environment) -> exp.Expr:
     Raises:
         SnowflakeError: names that do not exist, and what is not supported, by name.
     """
-    return typed.apply(Rewriter(environment).rewrite(tree), environment)
+    return paths.share(typed.apply(Rewriter(environment).rewrite(tree), environment))
 
 
 def render(tree: exp.Expr) -> str:

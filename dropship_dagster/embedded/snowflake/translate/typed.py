@@ -16,6 +16,7 @@ from ..errors import refuse
 from .datatypes import is_float, is_text, scale_of
 from .environment import Environment
 from .functions import USER_CAST, cast_to, fill
+from .paths import EXTRACT, EXTRACT_TEXT
 
 DONE = "typed"
 """Marks a node that needs no (further) look."""
@@ -94,6 +95,8 @@ def _is_json(kind: str | None) -> bool:
 
 
 def _text(node: exp.Expr) -> exp.Expr:
+    if isinstance(node, exp.Anonymous) and node.name == EXTRACT:
+        return exp.Anonymous(this=EXTRACT_TEXT, expressions=[part.copy() for part in node.expressions])
     return exp.Anonymous(this="sf_text", expressions=[node.copy()])
 
 
