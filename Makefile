@@ -55,12 +55,12 @@ down: install ## Stop everything that runs for this checkout
 monitor: install ## The dashboard alone
 	@$(DROPSHIP) monitor $(ARGS)
 
-docker-up: ## The platform in containers: Redpanda, Postgres, Dagster, dashboard
+docker-up: ## The platform in containers, on the account of .env or an embedded warehouse
 	@docker compose version >/dev/null 2>&1 || { echo "This needs Docker with its compose plugin; make up needs neither." >&2; exit 1; }
-	docker compose up --detach --wait $(ARGS)
+	@sh deploy/compose.sh up --build --detach --wait $(ARGS)
 
 docker-down: ## Stop the containers
-	docker compose down $(ARGS)
+	@sh deploy/compose.sh --profile '*' down $(ARGS)
 
 test: install-dev ## The test suite
 	@$(PY) -m pytest -n 2 --dist loadfile -m "not slow and not apache_kafka" $(ARGS)

@@ -20,6 +20,7 @@ def deploy(
     accept_changed: Annotated[
         list[str] | None, typer.Option(help="A changed file whose change is in the database already: record it.")
     ] = None,
+    topics: Annotated[bool, typer.Option("--topics", help="Create the Kafka topics as well.")] = False,
 ) -> None:
     """Create or migrate the database, roles, tables, streams, tasks and views. Twice changes nothing.
 
@@ -29,6 +30,9 @@ def deploy(
 
     config = settings()
     with sentences(config.home):
+        if topics:
+            kafka = prepare_topics(config)
+            out.print(f"Topics {', '.join(config.topics)} on {kafka.bootstrap_servers}.")
         report = warehouse.deploy(
             warehouse_endpoint(config),
             accept_changed=accept_changed or (),

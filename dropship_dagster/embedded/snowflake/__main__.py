@@ -28,12 +28,16 @@ from ..service import (
 SERVICE = "embedded warehouse"
 ACCOUNT, USER, DATABASE = "embedded", "DROPSHIP", "DROPSHIP"
 _GRACE_SECONDS = 5
+_EVERYWHERE = "0.0.0.0"  # noqa: S104 - inside a container, whose network is private
 
 log = logging.getLogger("warehouse")
 
 
 def _password(folder: Path) -> str:
-    """The password, made at the first start and kept for ever."""
+    """The password: given, or made at the first start and kept for ever."""
+    given = os.environ.get("DROPSHIP_WAREHOUSE_PASSWORD")
+    if given:
+        return given
     path = folder / "password"
     try:
         return path.read_text().strip()
@@ -59,6 +63,10 @@ def _listen(host: str, port: int) -> socket.socket:
 def main(arguments: list[str] | None = None) -> int:
     """Run until a signal; the exit code."""
     parser = service_parser("snowflake", "A Snowflake-wire server on DuckDB, for this machine.")
+    parser.add_argument(
+        "--container", action="store_const", dest="host", const=_EVERYWHERE,
+        help="listen on every interface: for a container on a private network, with DROPSHIP_WAREHOUSE_PASSWORD",
+    )  # fmt: skip
     parser.add_argument("--memory-limit", default="2GB", help="DuckDB's memory (%(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 2, help="DuckDB's threads (%(default)s)")
     parser.add_argument(
@@ -71,6 +79,8 @@ def main(arguments: list[str] | None = None) -> int:
     )  # fmt: skip
     options = parser.parse_args(arguments)
     configure_logging(options.log_level)
+    if options.host == _EVERYWHERE and not os.environ.get("DROPSHIP_WAREHOUSE_PASSWORD"):
+        parser.error("--container needs a password in DROPSHIP_WAREHOUSE_PASSWORD")
     try:
         folder = DataDir.acquire(options.data_dir.absolute(), SERVICE)
         listening = _listen(options.host, options.port)
