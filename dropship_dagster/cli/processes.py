@@ -20,7 +20,7 @@ from pathlib import Path
 from dropship_dagster.errors import DropshipError
 
 _PR_SET_PDEATHSIG = 1
-_STOP_SECONDS = 8.0
+_STOP_SECONDS = 6.0
 _MAX_RESTARTS = 5
 _RESTART_WINDOW = 60.0
 
@@ -100,15 +100,25 @@ class ProcessGroup:
             self.start(program)
         return ended
 
-    def stop(self) -> None:
-        """End every program, the last one first: a request, and after some seconds force."""
-        for sign in (signal.SIGTERM, signal.SIGKILL):
-            for program in reversed(self.programs):
-                if program.process is not None:
-                    _signal_group(program.process.pid, sign)
-            deadline = time.monotonic() + _STOP_SECONDS
-            while time.monotonic() < deadline and any(program.running for program in self.programs):
-                time.sleep(0.05)
+    def ask_to_end(self, program: Program) -> None:
+        """Send one program its request to end, without waiting."""
+        if program.process is not None:
+            _signal_group(program.process.pid, signal.SIGTERM)
+
+    def stop(self) -> list[Program]:
+        """End every program, the last one first: a request, and after some seconds force; those that needed force."""
+        self._signal_all(signal.SIGTERM)
+        stubborn = [program for program in self.programs if program.running]
+        self._signal_all(signal.SIGKILL)  # also what is left of the groups of those that ended
+        return stubborn
+
+    def _signal_all(self, sign: signal.Signals) -> None:
+        for program in reversed(self.programs):
+            if program.process is not None:
+                _signal_group(program.process.pid, sign)
+        deadline = time.monotonic() + _STOP_SECONDS
+        while time.monotonic() < deadline and any(program.running for program in self.programs):
+            time.sleep(0.05)
 
 
 def check_free(port: int, variable: str, host: str = "127.0.0.1") -> None:

@@ -19,12 +19,14 @@ import typer
 from dropship_dagster.cli.console import out, sentences, settings
 from dropship_dagster.cli.instance import prepare
 from dropship_dagster.cli.processes import ProcessGroup, Program, answers, check_free
+from dropship_dagster.cli.runs import cancel_runs
 from dropship_dagster.cli.signals import stop_on_signals
 from dropship_dagster.endpoints import kafka_endpoint, supervisor, warehouse_endpoint
 from dropship_dagster.errors import DropshipError
 from dropship_dagster.settings import PROJECT_ROOT, Settings
 
 _LOCK = "up.lock"
+_CANCEL_SECONDS = 3.0
 _CODE_SERVER_PORTS = range(4266, 4299)
 
 
@@ -111,8 +113,9 @@ def _run_until(config: Settings, live: bool, stop: threading.Event) -> None:
     prepare(config)
     environment = {**os.environ, "DROPSHIP_LIVE": "yes" if live else "no"}
     group = ProcessGroup(_programs(config), environment, PROJECT_ROOT)
+    code_server, *others = group.programs
+    ui, daemon = others[0], others[-1]
     try:
-        code_server, *others = group.programs
         group.start(code_server)
         group.wait_ready(code_server, stop.is_set)
         for program in others:
@@ -127,7 +130,11 @@ def _run_until(config: Settings, live: bool, stop: threading.Event) -> None:
         _watch(config, group, stop)
     finally:
         out.print("Stopping ...")
-        group.stop()
+        group.ask_to_end(daemon)  # first, so that no run is started while the others end
+        if ui.running:
+            cancel_runs(config.dagster_port, _CANCEL_SECONDS)
+        for program in group.stop():
+            out.print(f"{program.name} did not end by itself and was killed; its log is {program.log}")
         _stop_services(config)
         out.print("Stopped.")
 
@@ -159,8 +166,8 @@ def _programs(config: Settings) -> list[Program]:
             logs / "webserver.log",
             lambda: answers(ui_port),
         ),
-        Program("Dagster's daemon", _python("dagster._daemon", "run", "-w", str(workspace)), logs / "daemon.log"),
         Program("The dashboard", _dashboard(config), logs / "dashboard.log", lambda: answers(dashboard_port)),
+        Program("Dagster's daemon", _python("dagster._daemon", "run", "-w", str(workspace)), logs / "daemon.log"),
     ]
 
 

@@ -98,7 +98,7 @@ def test_stopping_ends_even_a_program_that_ignores_the_request(
     monkeypatch.setattr("dropship_dagster.cli.processes._STOP_SECONDS", 1.0)
     programs = group(SLEEP, STUBBORN)
     pids = started(programs)
-    programs.stop()
+    assert [program.name for program in programs.stop()] == ["program 1"]
     assert not any(alive(pid) for pid in pids)
 
 
