@@ -57,7 +57,8 @@ def read_batches(
 ) -> Iterator[Batch]:
     """Read a file of the contract from a folder, in blocks of bounded memory.
 
-    `known_good` leaves out the checks of single cells, for a file whose bytes are known to be the generator's own.
+    `known_good` is for a file whose bytes are known to be the generator's own: nothing is checked, and the rows hold
+    the cells as text, empty ones as NULL.
 
     Raises:
         ShopError: the file is missing, unreadable, a link, or has other columns.
@@ -72,9 +73,12 @@ def read_batches(
             line = 2
             for block in _blocks(file.read, block_bytes):
                 rejected_before = rejects.of(table.file)
-                cells = _parse(table, block, line, rejects)
+                if known_good:
+                    parsed = _parse_plain(table, block, line)
+                    batch = Batch(parsed.cells, parsed.lines)
+                else:
+                    batch = _typed(table, _parse(table, block, line, rejects), rejects)
                 line += block.count(b"\n")
-                batch = _converted(table, cells) if known_good else _typed(table, cells, rejects)
                 rejects.seen(table.file, batch.rows.num_rows + rejects.of(table.file) - rejected_before)
                 if batch.rows.num_rows:
                     yield batch
@@ -149,20 +153,25 @@ def _parse(table: Table, block: bytes, first_line: int, rejects: Rejects) -> _Ce
     returns = block.count(b"\r\n") if b"\r" in block else 0
     if controls == lines + returns and b"\x7f" not in block:
         try:
-            cells = pacsv.read_csv(
-                pa.BufferReader(block),
-                read_options=pacsv.ReadOptions(column_names=table.names, use_threads=False, block_size=len(block) + 1),
-                parse_options=pacsv.ParseOptions(),
-                convert_options=pacsv.ConvertOptions(
-                    column_types={name: pa.string() for name in table.names}, null_values=[""], strings_can_be_null=True
-                ),
-            )
+            parsed = _parse_plain(table, block, first_line)
         except pa.ArrowInvalid:
             pass  # something is wrong in here: the slow parser says what, and where
         else:
-            if cells.num_rows == lines:
-                return _Cells(cells, np.arange(first_line, first_line + lines, dtype=np.int64))
+            if parsed.cells.num_rows == lines:
+                return parsed
     return _parse_slowly(table, block, first_line, rejects)
+
+
+def _parse_plain(table: Table, block: bytes, first_line: int) -> _Cells:
+    """A block of which every line is a row. Raises pa.ArrowInvalid where cells are missing or too many."""
+    cells = pacsv.read_csv(
+        pa.BufferReader(block),
+        read_options=pacsv.ReadOptions(column_names=table.names, use_threads=False, block_size=len(block) + 1),
+        convert_options=pacsv.ConvertOptions(
+            column_types={name: pa.string() for name in table.names}, null_values=[""], strings_can_be_null=True
+        ),
+    )
+    return _Cells(cells, np.arange(first_line, first_line + cells.num_rows, dtype=np.int64))
 
 
 def _parse_slowly(table: Table, block: bytes, first_line: int, rejects: Rejects) -> _Cells:
@@ -245,12 +254,6 @@ def _typed(table: Table, parsed: _Cells, rejects: Rejects) -> Batch:
     if bad.any():
         rows, lines = rows.filter(pa.array(~bad)), lines[~bad]
     return Batch(rows.cast(table.schema), lines)
-
-
-def _converted(table: Table, parsed: _Cells) -> Batch:
-    """Convert every column without checking the cells."""
-    cells = parsed.cells.combine_chunks()
-    return Batch(cells.cast(table.schema), parsed.lines)
 
 
 def _flat(column: pa.ChunkedArray) -> pa.Array:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
+from dropship_dagster.shop.draws import Ints
 
 _LONGEST_NAP = 0.1
 _SHORTEST_NAP = 0.001
@@ -20,10 +20,10 @@ _SHORTEST_NAP = 0.001
 class Schedule(Protocol):
     """When messages are due, in seconds from the start, counted over the whole run."""
 
-    def due(self, elapsed: float, first: int, times_ms: list[int], start: int) -> int:
+    def due(self, elapsed: float, first: int, times_ms: Ints, start: int) -> int:
         """How many messages from `start` on may go now; `first` is the number of message 0 of `times_ms`."""
 
-    def next_due(self, first: int, times_ms: list[int], start: int) -> float:
+    def next_due(self, first: int, times_ms: Ints, start: int) -> float:
         """When message `start` is due."""
 
     def end(self, count: int) -> float:
@@ -34,10 +34,10 @@ class Schedule(Protocol):
 class Unlimited:
     """Everything is due at once."""
 
-    def due(self, elapsed: float, first: int, times_ms: list[int], start: int) -> int:
+    def due(self, elapsed: float, first: int, times_ms: Ints, start: int) -> int:
         return len(times_ms) - start
 
-    def next_due(self, first: int, times_ms: list[int], start: int) -> float:
+    def next_due(self, first: int, times_ms: Ints, start: int) -> float:
         return 0.0
 
     def end(self, count: int) -> float:
@@ -50,11 +50,11 @@ class EvenRate:
 
     rate: float
 
-    def due(self, elapsed: float, first: int, times_ms: list[int], start: int) -> int:
+    def due(self, elapsed: float, first: int, times_ms: Ints, start: int) -> int:
         reached = math.floor(elapsed * self.rate) + 1 - first
         return max(0, min(reached, len(times_ms)) - start)
 
-    def next_due(self, first: int, times_ms: list[int], start: int) -> float:
+    def next_due(self, first: int, times_ms: Ints, start: int) -> float:
         return (first + start) / self.rate
 
     def end(self, count: int) -> float:
@@ -73,16 +73,17 @@ class TimeLapse:
         self._began = 0.0
         self._last = 0.0
 
-    def due(self, elapsed: float, first: int, times_ms: list[int], start: int) -> int:
+    def due(self, elapsed: float, first: int, times_ms: Ints, start: int) -> int:
         if self._first_ms is None:
-            self._first_ms, self._began = times_ms[start], elapsed
+            self._first_ms, self._began = int(times_ms[start]), elapsed
         until = self._first_ms + (elapsed - self._began) * 1000.0 * self._factor
-        late = np.asarray(times_ms[start:]) > until
+        late = times_ms[start:] > until
         return int(late.argmax()) if late.any() else len(late)
 
-    def next_due(self, first: int, times_ms: list[int], start: int) -> float:
-        begin = self._first_ms if self._first_ms is not None else times_ms[start]
-        self._last = self._began + (times_ms[start] - begin) / 1000.0 / self._factor
+    def next_due(self, first: int, times_ms: Ints, start: int) -> float:
+        moment = int(times_ms[start])
+        begin = self._first_ms if self._first_ms is not None else moment
+        self._last = self._began + (moment - begin) / 1000.0 / self._factor
         return self._last
 
     def end(self, count: int) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 from dropship_dagster.shop.rejects import Rejects
@@ -12,9 +13,10 @@ from dropship_dagster.stream.client import ClientConfig
 from dropship_dagster.stream.errors import StreamError
 from dropship_dagster.stream.events import Messages
 from dropship_dagster.stream.pacing import Clock, EvenRate, Schedule, TimeLapse, Unlimited
+from dropship_dagster.stream.reader import WORTH_A_PROCESS, open_reader
 from dropship_dagster.stream.report import ProduceReport
 from dropship_dagster.stream.sender import Sender
-from dropship_dagster.stream.source import Seeds, ahead
+from dropship_dagster.stream.source import Seeds
 from dropship_dagster.stream.topics import ORDERS_EVENTS
 
 Progress = Callable[[str, int, int | None], None]
@@ -37,6 +39,7 @@ def replay(
     rejected_messages: Path | None = None,
     reject_share: float = 0.05,
     topic_names: Mapping[str, str] | None = None,
+    process_from: int = WORTH_A_PROCESS,
 ) -> ProduceReport:
     """Send customers, products, then order events in event order; return when all of them are acknowledged.
 
@@ -55,6 +58,7 @@ def replay(
         rejected_messages: a JSON-lines file for messages that are too large or were refused.
         reject_share: more bad rows than this share of a file stop the replay.
         topic_names: other names than customers, products, orders_events.
+        process_from: bytes of orders, lines and events from which a process of its own reads them.
 
     Raises:
         ShopError: a file is missing or breaks the contract as a whole.
@@ -66,29 +70,32 @@ def replay(
     if rate and speed:
         raise StreamError("Both a rate and a speed are given: choose one.")
     stop = stop or threading.Event()
-    with Rejects(rejected_rows, share_limit=reject_share) as rejects:
-        seeds = Seeds(seed_dir, rejects)
-        checkpoint = Checkpoint(resume, seeds.identity) if resume else None
-        sender = Sender(client_config, origin="replay", stop=stop, rejects=rejected_messages, topic_names=topic_names)
-        run = _Run(sender, stop, _schedule(rate, speed), checkpoint, checkpoint_seconds, progress, seeds.events)
-        try:
-            run.send_all(seeds)
-        finally:
-            began = run.clock.elapsed
-            sender.close()
-            flush_seconds = run.clock.elapsed - began
-        if checkpoint is not None and not any(counts.failed for counts in sender.counts.values()):
-            checkpoint.save(run.done)
+    seeds = Seeds(seed_dir, Rejects())
+    reader = open_reader(
+        seed_dir, stop=stop, rejected_rows=rejected_rows, reject_share=reject_share, process_from=process_from
+    )
+    checkpoint = Checkpoint(resume, seeds.identity) if resume else None
+    sender = Sender(client_config, origin="replay", stop=stop, rejects=rejected_messages, topic_names=topic_names)
+    run = _Run(sender, stop, _schedule(rate, speed), checkpoint, checkpoint_seconds, progress, seeds.events)
+    try:
+        with closing(reader.messages()) as blocks:
+            run.send_all(blocks)
+    finally:
+        began = run.clock.elapsed
+        sender.close()
+        flush_seconds = run.clock.elapsed - began
+    if checkpoint is not None and not any(counts.failed for counts in sender.counts.values()):
+        checkpoint.save(run.done)
     return ProduceReport(
         topics=sender.counts,
         seconds=run.seconds,
         flush_seconds=flush_seconds,
         requested_rate=rate,
         achieved_rate=(run.done - run.skipped) / run.seconds if run.seconds else 0.0,
-        rejected_rows=rejects.count,
+        rejected_rows=reader.rejected,
         skipped=run.skipped,
         stopped=stop.is_set(),
-        rejects_file=str(rejected_rows) if rejected_rows and rejects.count else None,
+        rejects_file=str(rejected_rows) if rejected_rows and reader.rejected else None,
         errors=sender.errors,
     )
 
@@ -125,10 +132,10 @@ class _Run:
         self._progress = progress
         self._total = total
 
-    def send_all(self, seeds: Seeds) -> None:
+    def send_all(self, blocks: Iterable[Messages]) -> None:
         """Send what the checkpoint does not hold yet, each message when it is due."""
         begun = False
-        for messages in ahead(seeds.messages(), self._stop):
+        for messages in blocks:
             skip = min(len(messages), max(0, self.skipped - self.done))
             self.done += skip
             if skip == len(messages):

@@ -46,7 +46,7 @@ class Sender:
         self.errors: list[str] = []
         self._stop = stop
         self._names = dict(topic_names or {})
-        self._headers = [("content-type", b"application/json"), ("producer", origin.encode())]
+        self._headers = {"content-type": b"application/json", "producer": origin.encode()}
         self._rejects_path = rejects
         self._rejects: IO[str] | None = None
         self._fatal: KafkaError | None = None
@@ -70,19 +70,19 @@ class Sender:
         topic = self._names.get(messages.topic, messages.topic)
         counts = self.counts.setdefault(topic, TopicCounts())
         produce, headers = self._producer.produce, self._headers
-        keys, values, times = messages.keys, messages.values, messages.times_ms
         for block in range(start, stop, _SERVE_EVERY):
             end = min(block + _SERVE_EVERY, stop)
-            for i in range(block, end):
+            keys, values = messages.keys[block:end].to_pylist(), messages.values[block:end].to_pylist()
+            for key, value, time_ms in zip(keys, values, messages.times_ms[block:end].tolist(), strict=True):
                 try:
                     # By position, without callbacks: keyword arguments cost a third of the call.
-                    produce(topic, values[i], keys[i], _ANY_PARTITION, None, None, times[i], headers)
+                    produce(topic, value, key, _ANY_PARTITION, None, None, time_ms, headers)
                 except BufferError:
-                    self._send_when_free(topic, counts, keys[i], values[i], times[i])
+                    self._send_when_free(topic, counts, key, value, time_ms)
                 except KafkaException as error:
-                    self._refuse(topic, counts, keys[i], values[i], error.args[0])
+                    self._refuse(topic, counts, key, value, error.args[0])
             counts.sent += end - block
-            counts.bytes += sum(map(len, values[block:end])) + sum(map(len, keys[block:end]))
+            counts.bytes += sum(map(len, values)) + sum(map(len, keys))
             self.serve(0)
 
     def serve(self, seconds: float) -> None:

@@ -165,12 +165,12 @@ class Simulation:
         orders = self._shop.orders
         table = self._shop.life_cycle.table(events).cast(ORDER_EVENTS.schema)
         if block is None:
-            return order_event_messages(table, pa.array([], pa.string()), events.order)
+            return order_event_messages(table, pa.array([], pa.string()))
         counts = np.diff(np.append(block.first_line, len(block.line_order)))
         told = order_bodies(
             orders.orders_table(block).cast(ORDERS.schema), orders.lines_table(block).cast(ORDER_LINES.schema), counts
         )
-        return order_event_messages(table, told, events.order - block.row[0])
+        return order_event_messages(table, told)
 
     def _product_messages(self, told: Ints, stock: Ints, version: Ints, slot_ms: Ints) -> Messages:
         rows = self._products.take(pa.array(told))

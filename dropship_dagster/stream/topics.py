@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
@@ -22,11 +22,15 @@ ORDERS_EVENTS = "orders_events"
 
 TOPICS = (CUSTOMERS, PRODUCTS, ORDERS_EVENTS)
 
+T = TypeVar("T")
+
 _UINT64 = (1 << 64) - 1
-_SETTLING = (
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
+# What brokers say while a partition moves from one to another, or was made a moment ago.
+_LEADER_MOVES = (
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
 )
 _SETTLE_STEP_SECONDS = 0.02
 
@@ -101,7 +105,7 @@ def ensure_topics(client_config: ClientConfig, specs: Sequence[TopicSpec]) -> li
     """
     admin = AdminClient(admin_config(client_config))
     created = {spec.name for spec in specs if _create(admin, spec)}
-    descriptions = _when_served(admin, {spec.name: 1 for spec in specs})
+    descriptions = _when_served(admin, {spec.name: spec.partitions if spec.name in created else 1 for spec in specs})
     grown = {spec.name: spec.partitions for spec in specs if len(descriptions[spec.name].partitions) < spec.partitions}
     for spec in specs:
         if spec.name in grown:
@@ -128,7 +132,12 @@ def partitions(client_config: ClientConfig, topics: Iterable[str]) -> dict[str, 
         StreamError: the broker does not answer.
     """
     admin = AdminClient(admin_config(client_config))
-    descriptions = _describe(admin, list(topics))
+    names = list(topics)
+    return _when_settled(lambda: _topic_offsets(admin, names), _LEADER_MOVES)
+
+
+def _topic_offsets(admin: AdminClient, topics: list[str]) -> dict[str, TopicOffsets]:
+    descriptions = _describe(admin, topics)
     places = [TopicPartition(entry.name, part.id) for entry in descriptions for part in entry.partitions]
     low = _offsets(admin, places, OffsetSpec.earliest())
     high = _offsets(admin, places, OffsetSpec.latest())
@@ -166,30 +175,33 @@ def _when_served(admin: AdminClient, least: Mapping[str, int]) -> dict[str, Any]
 
     Kafka acknowledges a change when its controllers have agreed on it; each broker learns of it a moment later.
     """
+
+    def described() -> dict[str, Any]:
+        found = {entry.name: entry for entry in _describe(admin, list(least))}
+        places = [TopicPartition(name, number) for name, count in least.items() for number in range(count)]
+        _offsets(admin, places, OffsetSpec.latest())
+        return found
+
+    unknown = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION)
+    return _when_settled(described, (*unknown, *_LEADER_MOVES))
+
+
+def _when_settled(read: Callable[[], T], passing: Sequence[int]) -> T:
+    """What is read, once none of these passing errors stands in the way any more.
+
+    Raises:
+        StreamError: another error, or one of these after the time that admin requests have.
+    """
     deadline = time.monotonic() + ADMIN_TIMEOUT_SECONDS
     while True:
         try:
-            descriptions = {entry.name: entry for entry in _describe(admin, list(least))}
-            places = [
-                TopicPartition(name, part.id) for name, entry in descriptions.items() for part in entry.partitions
-            ]
-            _offsets(admin, places, OffsetSpec.latest())
-            if all(len(entry.partitions) >= least[name] for name, entry in descriptions.items()):
-                return descriptions
-            late = StreamError(f"The broker does not show the partitions that were added to {', '.join(least)}.")
+            return read()
         except StreamError as error:
-            if not _is_settling(error):
+            cause = error.__cause__
+            passes = isinstance(cause, KafkaException) and cause.args[0].code() in passing
+            if not passes or time.monotonic() > deadline:
                 raise
-            late = error
-        if time.monotonic() > deadline:
-            raise late
         time.sleep(_SETTLE_STEP_SECONDS)
-
-
-def _is_settling(error: StreamError) -> bool:
-    """Whether a broker has not learned yet that a topic exists, or that it leads one."""
-    cause = error.__cause__
-    return isinstance(cause, KafkaException) and cause.args[0].code() in _SETTLING
 
 
 def _config_differences(admin: AdminClient, spec: TopicSpec) -> list[str]:

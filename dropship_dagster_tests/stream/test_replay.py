@@ -22,7 +22,7 @@ import pytest
 from dropship_dagster.shop import ShopConfig, ShopError, TooManyRejectsError, generate, read, read_manifest
 from dropship_dagster.shop.contract import ORDER_EVENTS
 from dropship_dagster.stream import CUSTOMERS, ORDERS_EVENTS, PRODUCTS, StreamError, replay
-from dropship_dagster.stream.events import EVENT_NAMESPACE
+from dropship_dagster.stream.ids import EVENT_NAMESPACE
 from dropship_dagster_tests.stream.conftest import Topics
 
 ENVELOPE = ["event_id", "event_type", "schema_version", "version", "event_time"]

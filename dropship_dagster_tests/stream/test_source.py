@@ -16,7 +16,7 @@ def messages(folder: Path, block_bytes: int) -> tuple[list[tuple[bytes, bytes, i
         found = [
             message
             for block in Seeds(folder, rejects, block_bytes=block_bytes).messages()
-            for message in zip(block.keys, block.values, block.times_ms, strict=True)
+            for message in zip(block.keys.to_pylist(), block.values.to_pylist(), block.times_ms.tolist(), strict=True)
         ]
         return found, rejects.count
 

@@ -1,0 +1,100 @@
+"""The process that reads a large folder: messages out of its standard output, as a stream of Arrow batches.
+
+    python -m dropship_dagster.stream.reader_process FOLDER REJECT_SHARE [REJECTED_ROWS]
+
+Started by `reader`, which says why. It ends when its standard input does, and so with the process that started it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Self
+
+import pyarrow as pa
+
+from dropship_dagster.shop.errors import ShopError, TooManyRejectsError
+from dropship_dagster.shop.rejects import Rejects
+from dropship_dagster.stream.source import Seeds, ahead
+
+ERRORS = (ShopError, TooManyRejectsError)
+"""What is wrong with the files, for the sender to raise. Anything else is a fault of ours and ends the process."""
+
+TOLD = b"told"
+
+_BATCH = pa.schema([("key", pa.binary()), ("value", pa.binary()), ("time_ms", pa.int64())])
+_LEAVE_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Told:
+    """What goes with a batch: its topic, None at the end; rows rejected so far; the error that ended the reading."""
+
+    rejected: int
+    topic: str | None = None
+    error: str | None = None
+    message: str = ""
+
+    def to_metadata(self) -> dict[bytes, bytes]:
+        """The batch's metadata."""
+        return {TOLD: json.dumps(asdict(self)).encode()}
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """The reverse, from the one value of the metadata."""
+        return cls(**json.loads(text))
+
+
+def main(arguments: list[str]) -> int:
+    """Read and write; 0 when the end, or an error of the files, was told."""
+    # Whoever stops the sender with the whole group of processes must not cut the stream off in the middle: the sender
+    # drains, and then closes our input.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    stop = threading.Event()
+    threading.Thread(target=_end_with_input, args=(stop,), daemon=True).start()
+    # A library that prints must not print into the stream.
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    folder, share, *rejected_rows = arguments
+    try:
+        with Rejects(Path(rejected_rows[0]) if rejected_rows else None, share_limit=float(share)) as rejects:
+            _write(Path(folder), rejects, stop, out)
+        out.close()
+    except BrokenPipeError:
+        return 1  # the sender is gone
+    return 0
+
+
+def _write(folder: Path, rejects: Rejects, stop: threading.Event, out: IO[bytes]) -> None:
+    with pa.ipc.new_stream(out, _BATCH) as stream:
+        try:
+            # This thread waits for the pipe most of the time; another one makes the next batches meanwhile.
+            for messages in ahead(Seeds(folder, rejects).messages(), stop):
+                columns = [messages.keys, messages.values, pa.array(messages.times_ms)]
+                batch = pa.record_batch(columns, schema=_BATCH)
+                stream.write_batch(batch, Told(rejects.count, messages.topic).to_metadata())
+            last = Told(rejects.count)
+        except ERRORS as error:
+            last = Told(rejects.count, error=type(error).__name__, message=str(error))
+        empty = pa.record_batch([[], [], []], schema=_BATCH)
+        stream.write_batch(empty, last.to_metadata())
+
+
+def _end_with_input(stop: threading.Event) -> None:
+    """Wait for the end of standard input, then for the reading to end by itself, then end it."""
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    stop.set()
+    time.sleep(_LEAVE_SECONDS)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
