@@ -13,14 +13,17 @@ import socket
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from ..service import (
+    EXIT_NOT_WRITABLE,
     DataDir,
     ServiceError,
     announce,
     configure_logging,
     fail,
     port_error,
+    read_state,
     service_parser,
     write_atomically,
 )
@@ -60,6 +63,23 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
+def _publish(folder: DataDir, state: dict[str, Any]) -> None:
+    """Write the state file; one that says the same already serves as well, for a start on a full disk."""
+    try:
+        folder.publish(state | {"started_at": dt.datetime.now(dt.UTC).isoformat()})
+    except OSError as error:
+        present = read_state(folder.path)
+        if {key: present.get(key) for key in state} != state:
+            raise
+        log.warning("the state file stays as it is: %s", error)
+
+
+def _start_again(port: int) -> None:
+    """Become a new process of this pid, arguments and port: what was not committed is undone, as after a kill."""
+    log.error("DuckDB has given the file up (a full disk?): starting again")
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:], "--port", str(port)])  # noqa: S606
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run until a signal; the exit code."""
     parser = service_parser("snowflake", "A Snowflake-wire server on DuckDB, for this machine.")
@@ -84,25 +104,38 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         folder = DataDir.acquire(options.data_dir.absolute(), SERVICE)
         listening = _listen(options.host, options.port)
+        return _serve(folder, listening, options)
     except ServiceError as error:
         return fail(error)
-    return _serve(folder, listening, options)
 
 
 def _serve(folder: DataDir, listening: socket.socket, options: argparse.Namespace) -> int:
+    import duckdb
     import uvicorn
 
     from .clients import Clients
     from .engine import Engine
     from .server import Server
 
-    engine = Engine(folder.path, memory_limit=options.memory_limit, threads=options.threads, account=ACCOUNT, user=USER)
+    try:
+        engine = Engine(
+            folder.path, memory_limit=options.memory_limit, threads=options.threads, account=ACCOUNT, user=USER
+        )
+    except (OSError, duckdb.Error) as error:
+        raise ServiceError(
+            f"The {SERVICE} cannot open its data in {folder.path} ({str(error).splitlines()[0]}): make room if the "
+            "disk is full, or move the folder away to begin with an empty one.",
+            EXIT_NOT_WRITABLE,
+        ) from error
     if not engine.catalog.has_database(DATABASE):
         with engine.store.control() as connection:
             engine.catalog.create_database(connection, DATABASE)
         engine.catalog.reload()
     password = _password(folder.path)
-    clients = Clients(engine, password, options.idle_transaction_seconds, options.contended_transaction_seconds)
+    clients = Clients(
+        engine, password, options.idle_transaction_seconds, options.contended_transaction_seconds,
+        lambda: _start_again(listening.getsockname()[1]),
+    )  # fmt: skip
     engine.scheduler.start()
     config = uvicorn.Config(
         Server(engine, clients).app, log_config=None, access_log=False, timeout_keep_alive=75,
@@ -127,10 +160,9 @@ def _serve(folder: DataDir, listening: socket.socket, options: argparse.Namespac
         serving = asyncio.create_task(server._serve(sockets=[listening]))
         while not server.started and not serving.done():
             await asyncio.sleep(0.005)
-        folder.publish({
+        _publish(folder, {
             "pid": os.getpid(), "host": host, "port": port, "protocol": "http", "account": ACCOUNT, "user": USER,
             "password": password, "database": DATABASE, "version": version("dropship"),
-            "started_at": dt.datetime.now(dt.UTC).isoformat(),
         })  # fmt: skip
         announce(host, port)
         log.info("serving on %s:%s", host, port)

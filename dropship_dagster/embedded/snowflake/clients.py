@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,8 @@ _KEPT_QUERIES = 32
 _THREADS = 256
 _SESSION_SECONDS = 4 * 3600
 _REAP_SECONDS = 0.5
+_FAREWELL_SECONDS = 1.0
+"""For the answers that say why everybody has to log in again."""
 
 
 @dataclass
@@ -59,9 +62,10 @@ class Clients:
     """All of them."""
 
     def __init__(
-        self, engine: Engine, password: str, idle_transaction_seconds: float, contended_transaction_seconds: float
-    ) -> None:
-        self._engine, self._password = engine, password
+        self, engine: Engine, password: str, idle_transaction_seconds: float, contended_transaction_seconds: float,
+        start_again: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._engine, self._password, self._start_again = engine, password, start_again
         self._contended_transaction_seconds = contended_transaction_seconds
         self._idle_transaction_seconds = idle_transaction_seconds
         self._by_token: dict[str, Client] = {}
@@ -177,6 +181,10 @@ class Clients:
             now = time.monotonic()
             with self._guard:
                 every = list(self._by_master.values())
+            if not self._engine.store.usable():
+                time.sleep(_FAREWELL_SECONDS)
+                self._start_again()
+                return
             wanted = self._engine.locks.blocking()
             for client in every:
                 self._reap_one(client, now - client.session.last_used, wanted=client.session in wanted)

@@ -53,12 +53,20 @@ def no_current(what: str) -> SnowflakeError:
     )
 
 
+def full(how: str) -> SnowflakeError:
+    """Nothing can be written any more; `how` full the disk is."""
+    return SnowflakeError(_DISK.format(how), 604, "53100")
+
+
 def refuse(what: str) -> NoReturn:
     raise unsupported(what)
 
 
 # (DuckDB's wording, Snowflake's wording, number, SQLSTATE); the first group of the pattern fills the {}
-_DISK = "The disk of the embedded warehouse is full: {}; make room and repeat the statement"
+_DISK = "The disk of the embedded warehouse is full: {}; make room (DROP works) and repeat the statement"
+_LOST = (
+    "The embedded warehouse starts again, because DuckDB could not go on: {}; log in again and repeat the transaction"
+)
 _MEMORY = "The embedded warehouse ran out of memory: {}; raise --memory-limit or make the statement smaller"
 _NUMBER = "Numeric value '{}' is not recognized"
 _IDENTIFIER = "SQL compilation error: error line 1 at position 0\ninvalid identifier '{}'"
@@ -78,6 +86,7 @@ _PATTERNS: list[tuple[str, str, int, str]] = [
     (r"Could not parse string \"(.*)\" according", "Can't parse '{}' as timestamp with its format", 100096, "22007"),
     (r"Could not convert string '(.*)' to BOOL", "Boolean value '{}' is not recognized", 100037, "22018"),
     (r"Malformed JSON.*|Invalid JSON.*", "Error parsing JSON: {}", 100069, "22P02"),
+    (r"FATAL Error|has been invalidated", _LOST, 604, "57P01"),
     (r"No space left on device|Could not write file|disk is full", _DISK, 604, "53100"),
     (r"Out of Memory|could not allocate|failed to (?:allocate|pin)", _MEMORY, 604, "53200"),
     (

@@ -274,7 +274,7 @@ class Session(Transactional):
         """
         try:
             described = self._probe.execute(f"DESCRIBE {stored.sql}").fetchall()
-        except duckdb.Error as error:
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
             raise missing("Table", stored) from error
         return [(str(row[0]), str(row[1])) for row in described]
 

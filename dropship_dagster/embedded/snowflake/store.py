@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.resources
+import logging
+import os
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
@@ -12,7 +15,13 @@ from typing import Any
 
 import duckdb
 
+from .errors import SnowflakeError, full
 from .names import literal, quote
+
+log = logging.getLogger("warehouse.store")
+
+RESERVE_BYTES = 64 << 20
+"""Of the disk, kept free for checkpoints: several times DuckDB's write-ahead log."""
 
 TEMPORARY = "_temporary."
 """DuckDB schemas that begin so hold the temporary tables of one session each."""
@@ -22,6 +31,32 @@ def first(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[
     """The first row; everything is fetched, or the connection stays busy with the rest."""
     rows = connection.execute(sql, list(parameters)).fetchall()
     return rows[0] if rows else None
+
+
+def _open(file: str, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+    """The database, with the server's own tables and macros brought up to date."""
+    root = duckdb.connect(file, config=config)
+    try:
+        _require_format(root)
+        for script in ("control.sql", "macros.sql"):
+            root.execute(importlib.resources.files(__package__).joinpath(script).read_text())
+    except BaseException:
+        root.close()
+        raise
+    return root
+
+
+def _require_format(root: duckdb.DuckDBPyConnection) -> None:
+    """Refuse a file of an earlier version, whose change logs are others.
+
+    Raises:
+        OSError: it is one.
+    """
+    columns = root.execute(
+        "SELECT column_name FROM duckdb_columns() WHERE schema_name = '_sf' AND table_name = 'logs'"
+    ).fetchall()
+    if columns and ("origin",) not in columns:
+        raise OSError("it was written by an earlier version of this server")
 
 
 class Store:
@@ -35,21 +70,30 @@ class Store:
             shutil.rmtree(leftover, ignore_errors=True)
         for needed in (self.stages, self.results):
             needed.mkdir(mode=0o700, exist_ok=True)
-        self._root = duckdb.connect(
-            str(folder / "warehouse.duckdb"),
-            config={
-                "memory_limit": memory_limit,
-                "threads": threads,
-                "temp_directory": str(spill),
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            },
-        )
+        config: dict[str, Any] = {
+            "memory_limit": memory_limit,
+            "threads": threads,
+            "temp_directory": str(spill),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
         self._control = threading.RLock()
-        for script in ("control.sql", "macros.sql"):
-            self._root.execute(importlib.resources.files(__package__).joinpath(script).read_text())
+        file = str(folder / "warehouse.duckdb")
+        try:
+            self._root = _open(file, config)
+        except duckdb.FatalException as error:
+            # the checkpoint after reading the log failed, most likely on a full disk: go on with the log alone
+            log.warning("no checkpoints until there is room: %s", str(error).split("\n")[0])
+            self._root = _open(file, config | {"checkpoint_threshold": "1TB"})
         self.drop_temporary("")
         self._root.execute("SET TimeZone = 'UTC'")
+
+    def resume_checkpoints(self) -> None:
+        """Write checkpoints again, if a failed one had stopped them and there is room now."""
+        with contextlib.suppress(SnowflakeError):
+            self.require_room()
+            with self.reading() as connection:
+                connection.execute("RESET GLOBAL checkpoint_threshold")
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own for a session or a probe; macros are found without a schema."""
@@ -86,6 +130,26 @@ class Store:
         with self.control() as connection:
             return connection.execute(sql, list(parameters)).fetchall()
 
+    def usable(self) -> bool:
+        """Whether DuckDB serves the file: an error in a checkpoint (a full disk) makes it give the file up for good."""
+        try:
+            with self._root.cursor() as connection:
+                connection.execute("SELECT 1").fetchall()
+        except duckdb.FatalException:
+            return False
+        return True
+
+    def require_room(self) -> None:
+        """Refuse what makes the data grow while there is hardly any room: a checkpoint that fails is fatal.
+
+        Raises:
+            SnowflakeError: 000604, the disk is (nearly) full.
+        """
+        room = os.statvfs(self.stages)
+        free = room.f_bavail * room.f_frsize
+        if free < RESERVE_BYTES:
+            raise full(f"{free >> 20} MB are free, {RESERVE_BYTES >> 20} MB are kept for its own work")
+
     def drop_temporary(self, session: str) -> None:
         """Drop the temporary tables of a session, or of all of them."""
         found = self._root.cursor().execute(
@@ -97,5 +161,8 @@ class Store:
 
     def close(self) -> None:
         """Write everything into the file and let it go."""
-        self._root.execute("CHECKPOINT")
+        try:
+            self._root.execute("CHECKPOINT")
+        except duckdb.Error as error:  # everything is in the write-ahead log, which the next start reads
+            log.warning("no checkpoint at the end: %s", str(error).split("\n")[0])
         self._root.close()

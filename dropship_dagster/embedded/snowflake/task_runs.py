@@ -168,7 +168,7 @@ class Scheduler:
                 log.exception("the task scheduler goes on after an error")
 
     def _tidy(self) -> None:
-        self._engine.streams.vacuum()
+        self._engine.streams.vacuum(self._engine.alone)
         self._engine.store.execute(
             f"DELETE FROM task_history WHERE completed_time < now() - INTERVAL {_HISTORY_DAYS} DAY"
         )

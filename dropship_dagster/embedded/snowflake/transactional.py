@@ -21,7 +21,7 @@ from .errors import SnowflakeError
 from .locks import Mode
 from .names import Name
 from .store import first
-from .stream_sql import window_variables
+from .stream_sql import Window, window_variables
 from .streams import Stream
 from .transaction import Transaction
 
@@ -79,6 +79,7 @@ class Transactional:
                     self.engine.streams.advance(self.connection, stream, transaction.windows[stream.id][1])
                 with self.engine.committing(transaction.written):
                     self.connection.execute("COMMIT")
+                self.engine.streams.captured(transaction.captured)
                 transaction.open = False
         finally:
             self.rollback()
@@ -129,6 +130,7 @@ class Transactional:
             SnowflakeError: lock time-outs and deadlocks; a table that was changed after this transaction's snapshot.
         """
         self.require_usable()
+        self.engine.store.require_room()
         own = self.transaction is None and self.autocommit
         transaction = self.transaction or Transaction(explicit=not own)
         self.transaction = transaction
@@ -142,6 +144,7 @@ class Transactional:
             self._open(transaction)
             for target, mode in targets.items():
                 self._note_write(transaction, target, mode)
+                self._keep_log(transaction, target, mode)
             for stream in streams:
                 self.set_window(stream, self._window(transaction, stream))
                 transaction.consumed[stream.id] = stream
@@ -183,6 +186,9 @@ class Transactional:
         self._abort()
         transaction.open = False
         del transaction.journal[done:]
+        for log in transaction.captured:
+            self.connection.execute(self.engine.streams.set_copying(log, copying=False))
+        transaction.captured = {log: at for log, at in transaction.captured.items() if at < done}
         if transaction.journal and not self._repeated(transaction):
             if transaction.open:
                 self._abort()
@@ -227,6 +233,21 @@ class Transactional:
             transaction.limits[log] = self.engine.streams.end(self.connection, log)
         transaction.written.add(target)
 
+    def _keep_log(self, transaction: Transaction, target: Name, mode: Mode) -> None:
+        """Rows that are only added need no copy in the log of their table; rows that are changed or removed do."""
+        streams = self.engine.streams
+        log = streams.log_of(target)
+        if log is None:
+            return
+        copying = log in transaction.captured or streams.is_copying(log)
+        self.connection.execute(streams.set_copying(log, copying=copying))
+        if copying or mode is Mode.APPEND:
+            return
+        transaction.captured[log] = len(transaction.journal)
+        for sql in [*streams.capture(self.connection, log), streams.set_copying(log, copying=True)]:
+            row = first(self.connection, sql)
+            transaction.journal.append((sql, int(row[0]) if row else 0))
+
     @contextmanager
     def define(self, *objects: Name) -> Iterator[duckdb.DuckDBPyConnection]:
         """A transaction for DDL, which first commits the open one; definitions are made one at a time.
@@ -267,12 +288,12 @@ class Transactional:
                 self._open(self.transaction)
                 self.set_window(stream, self._window(self.transaction, stream))
 
-    def set_window(self, stream: Stream, window: tuple[int, int]) -> None:
+    def set_window(self, stream: Stream, window: Window) -> None:
         """Let the next statement see these changes of a stream."""
         for variable, value in zip(window_variables(stream.id), window, strict=True):
             self.connection.execute(f"SET VARIABLE {variable} = {value}")
 
-    def _window(self, transaction: Transaction, stream: Stream) -> tuple[int, int]:
+    def _window(self, transaction: Transaction, stream: Stream) -> Window:
         if stream.id not in transaction.windows:
             limit = transaction.limits.get(stream.log_id)
             transaction.windows[stream.id] = self.engine.streams.window(self.connection, stream, limit)

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .errors import refuse
+from .errors import full, refuse
 from .results import Column, Result
 from .translate.datatypes import BINARY_LENGTH, VARCHAR_LENGTH, scale_of
 
@@ -105,7 +105,10 @@ def encode(result: Result, query_id: str, folder: Path, chunk_url: Callable[[int
     total = first.num_rows if first is not None else 0
     for index, batch in enumerate(result.batches):
         content = _stream(batch, infos)
-        (folder / f"{query_id}.{index}").write_bytes(content)
+        try:
+            (folder / f"{query_id}.{index}").write_bytes(content)
+        except OSError as error:
+            raise full(str(error.strerror)) from error
         total += batch.num_rows
         chunks.append({
             "url": chunk_url(index), "rowCount": batch.num_rows,
