@@ -139,6 +139,10 @@ class Settings(BaseSettings):
     dagster_port: int = Field(3000, ge=1, le=65535, validation_alias="DROPSHIP_DAGSTER_PORT")
     dashboard_port: int = Field(8501, ge=1, le=65535, validation_alias="DROPSHIP_DASHBOARD_PORT")
 
+    # The dashboard
+    dashboard_refresh_seconds: float = Field(5.0, ge=1, le=3600, validation_alias="DROPSHIP_DASHBOARD_REFRESH_SECONDS")
+    dashboard_personal_data: bool = Field(False, validation_alias="DROPSHIP_DASHBOARD_PERSONAL_DATA")
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -148,7 +152,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, dotenv_settings, _LibrdkafkaSource(settings_cls, _env_file())
+        return init_settings, env_settings, dotenv_settings, _LibrdkafkaSource(settings_cls, env_file())
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
@@ -160,7 +164,7 @@ class Settings(BaseSettings):
             SettingsError: a value is missing or cannot be used; names the variable.
         """
         try:
-            settings = cls(_env_file=_env_file(), **overrides)
+            settings = cls(_env_file=env_file(), **overrides)
         except ValidationError as error:
             raise SettingsError(_sentences(error)) from None
         settings.check()
@@ -196,7 +200,7 @@ class Settings(BaseSettings):
         return tuple(secret for secret in (*(value.get_secret_value() for value in given), *kafka) if secret)
 
 
-def _env_file() -> Path | None:
+def env_file() -> Path | None:
     name = os.environ.get("DROPSHIP_ENV_FILE", ".env")
     return PROJECT_ROOT / name if name else None
 
