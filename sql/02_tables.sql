@@ -389,6 +389,42 @@ CREATE TABLE IF NOT EXISTS PROD.DAILY_SALES (
 ) CLUSTER BY (SALES_DATE)
   COMMENT = 'Sales by day, country, category and channel';
 
+-- Grain: a day, product and size: what was ordered and, without cancelled orders, what was sold. The product's attributes
+-- are not here: a product that changes its category or supplier touches no row.
+CREATE TABLE IF NOT EXISTS PROD.DAILY_PRODUCT_SALES (
+  SALES_DATE DATE NOT NULL COMMENT 'Day the lines were ordered, UTC',
+  PRODUCT_ID VARCHAR NOT NULL,
+  SIZE VARCHAR NOT NULL COMMENT 'Empty when the line has none',
+  UNITS_ORDERED NUMBER(14, 0) NOT NULL COMMENT 'Cancelled orders included',
+  UNITS NUMBER(14, 0) NOT NULL,
+  AMOUNT NUMBER(16, 2) NOT NULL COMMENT 'EUR, quantity x price, before discounts, fees and refunds',
+  COST NUMBER(16, 2) NOT NULL COMMENT 'EUR',
+  PRIMARY KEY (SALES_DATE, PRODUCT_ID, SIZE)
+) CLUSTER BY (SALES_DATE)
+  COMMENT = 'Sales by day, product and size';
+
+-- Grain: a day, supplier and time from paid to delivered: a histogram that adds up over days, so that medians and
+-- percentiles of any span are counted from it. An order counts once for each of its suppliers.
+CREATE TABLE IF NOT EXISTS PROD.DAILY_SUPPLIER_DELIVERIES (
+  SALES_DATE DATE NOT NULL COMMENT 'Day the orders were placed, UTC',
+  SUPPLIER_ID VARCHAR NOT NULL,
+  MINUTES NUMBER(10, 0) NOT NULL COMMENT 'From paid to delivered, to the nearest tenth of a day (144 minutes)',
+  ORDERS NUMBER(12, 0) NOT NULL COMMENT 'Delivered after so long',
+  LATE NUMBER(12, 0) NOT NULL COMMENT 'Those of them that came after the promise',
+  PROMISED_MINUTES NUMBER(19, 0) NOT NULL COMMENT 'From paid to promised, the sum of all of them',
+  PRIMARY KEY (SALES_DATE, SUPPLIER_ID, MINUTES)
+) CLUSTER BY (SALES_DATE)
+  COMMENT = 'How long deliveries took, by day and supplier';
+
+-- Grain: a customer with an order. Spares a look at all orders ever for who is new.
+CREATE TABLE IF NOT EXISTS PROD.CUSTOMER_FIRST_ORDERS (
+  CUSTOMER_ID VARCHAR NOT NULL,
+  ORDER_ID VARCHAR NOT NULL COMMENT 'The first order',
+  FIRST_AT TIMESTAMP_NTZ(3) NOT NULL COMMENT 'UTC, when it was placed',
+  PRIMARY KEY (CUSTOMER_ID),
+  FOREIGN KEY (ORDER_ID) REFERENCES PROD.ORDERS (ORDER_ID)
+) COMMENT = 'When each customer ordered first';
+
 -- OPS ----------------------------------------------------------------------------------------------------------------
 
 -- Grain: a partition of a topic. The truth about what is loaded. Written in the transaction that loads the rows.

@@ -86,6 +86,28 @@ _OTHERS: Mapping[str, _Sources] = {
         ],
         "MARGIN": [("prod/orders", "REVENUE"), ("prod/order_lines", "UNIT_COST")],
     },
+    "daily_product_sales": {
+        "SALES_DATE": [("prod/order_lines", "ORDERED_AT")],
+        "PRODUCT_ID": [("prod/order_lines", "PRODUCT_ID")],
+        "SIZE": [("prod/order_lines", "SIZE")],
+        "UNITS_ORDERED": [("prod/order_lines", "QUANTITY")],
+        "UNITS": [("prod/order_lines", "QUANTITY"), ("prod/orders", "STATUS")],
+        "AMOUNT": [("prod/order_lines", "AMOUNT"), ("prod/orders", "STATUS")],
+        "COST": [("prod/order_lines", "QUANTITY"), ("prod/order_lines", "UNIT_COST"), ("prod/orders", "STATUS")],
+    },
+    "daily_supplier_deliveries": {
+        "SALES_DATE": [("prod/order_lines", "ORDERED_AT")],
+        "SUPPLIER_ID": [("prod/products", "SUPPLIER_ID")],
+        "MINUTES": [("prod/orders", "PAID_AT"), ("prod/orders", "DELIVERED_AT")],
+        "ORDERS": [("prod/orders", "ORDER_ID")],
+        "LATE": [("prod/orders", "DELIVERED_AT"), ("prod/orders", "PROMISED_AT")],
+        "PROMISED_MINUTES": [("prod/orders", "PAID_AT"), ("prod/orders", "PROMISED_AT")],
+    },
+    "customer_first_orders": {
+        "CUSTOMER_ID": [("prod/orders", "CUSTOMER_ID")],
+        "ORDER_ID": [("prod/orders", "ORDER_ID")],
+        "FIRST_AT": [("prod/orders", "PLACED_AT")],
+    },
 }
 
 

@@ -93,6 +93,21 @@ PROD_TABLES = (
         "prod/products",
         "prod/products_history",
     ),
+    _table(
+        "prod/daily_product_sales",
+        "Sales by day, product and size; only touched days are computed again.",
+        "prod/orders",
+        "prod/order_lines",
+    ),
+    _table(
+        "prod/daily_supplier_deliveries",
+        "How long deliveries took, by day and supplier; only touched days are computed again.",
+        "prod/orders",
+        "prod/order_lines",
+        "prod/products",
+        "prod/products_history",
+    ),
+    _table("prod/customer_first_orders", "When each customer ordered first.", "prod/orders"),
 )
 
 WAREHOUSE_TABLES = RAW_TABLES + STAGING_TABLES + PROD_TABLES

@@ -38,6 +38,18 @@ DAMAGES = {
         "PROD.CUSTOMERS_HISTORY: 2 rows, 2 expected",
     ),
     "a day changed": ("UPDATE PROD.DAILY_SALES SET REVENUE = 1", "PROD.DAILY_SALES: 1 rows, 1 expected, 2 differences"),
+    "a product's day changed": (
+        "UPDATE PROD.DAILY_PRODUCT_SALES SET UNITS = 77",
+        "PROD.DAILY_PRODUCT_SALES: 1 rows, 1 expected, 2 differences",
+    ),
+    "a delivery invented": (
+        "INSERT INTO PROD.DAILY_SUPPLIER_DELIVERIES VALUES ('2026-03-01', 'S1', 144, 1, 0, 1440)",
+        "PROD.DAILY_SUPPLIER_DELIVERIES: 1 rows, 0 expected, 1 differences",
+    ),
+    "a first order gone": (
+        "DELETE FROM PROD.CUSTOMER_FIRST_ORDERS",
+        "PROD.CUSTOMER_FIRST_ORDERS: 0 rows, 1 expected, 1 differences",
+    ),
     "an offset set back": ("UPDATE OPS.KAFKA_OFFSETS SET NEXT_OFFSET = 0", "outside the offsets that are loaded"),
 }
 
