@@ -17,9 +17,12 @@ CREATE TABLE IF NOT EXISTS sequences (
     database VARCHAR, schema VARCHAR, name VARCHAR, start BIGINT, increment BIGINT, comment VARCHAR, created TIMESTAMPTZ
 );
 
--- A change log a tracked table (log_<id>), one sequence numbers the statements of all of them.
+-- A change log a tracked table (log_<id>), one sequence numbers the statements of all of them. While floor is not NULL,
+-- the rows of the table above that row id belong to the log without being in it; their _seq is origin + the row id.
 CREATE SEQUENCE IF NOT EXISTS change_statement;
-CREATE TABLE IF NOT EXISTS logs (id VARCHAR, database VARCHAR, schema VARCHAR, name VARCHAR, stale BOOLEAN);
+CREATE TABLE IF NOT EXISTS logs (
+    id VARCHAR, database VARCHAR, schema VARCHAR, name VARCHAR, stale BOOLEAN, floor BIGINT, origin BIGINT
+);
 CREATE TABLE IF NOT EXISTS streams (
     id VARCHAR, database VARCHAR, schema VARCHAR, name VARCHAR, log_id VARCHAR, mode VARCHAR, initial BOOLEAN,
     start_seq BIGINT, comment VARCHAR, created TIMESTAMPTZ

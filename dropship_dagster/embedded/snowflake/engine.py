@@ -9,7 +9,8 @@ from pathlib import Path
 
 from .account import Account
 from .catalog import Catalog
-from .locks import LockManager
+from .errors import SnowflakeError
+from .locks import LockManager, Mode
 from .names import Name
 from .plans import Plans
 from .session import Session
@@ -58,6 +59,21 @@ class Engine:
                 self.commits += 1
                 self._written.update(dict.fromkeys(written, self.commits))
         self.scheduler.wake()
+
+    @contextmanager
+    def alone(self, table: Name) -> Iterator[bool]:
+        """Lock a table if nobody uses it, for a change; whether it is locked."""
+        owner = object()
+        try:
+            self.locks.acquire(owner, table, Mode.DEFINE, 0, threading.Event())
+        except SnowflakeError:
+            yield False
+            return
+        try:
+            with self.committing([table]):
+                yield True
+        finally:
+            self.locks.release(owner)
 
     def defined(self) -> None:
         """A definition has changed: what was translated before is not to be used again."""

@@ -2,11 +2,16 @@
 
 A row of a log is a row of its table, added (`_insert`) or removed. `_seq` orders them: a statement's removals come
 before its additions. `_pair` joins the two halves of an update and is NULL for plain inserts and deletes.
+
+While a table only ever gets rows, its log is the table itself: `_seq` is the row id plus an origin, and nothing is
+written twice. Row ids move when DuckDB closes the gaps of deleted rows, so before rows are changed or removed the log
+takes a copy of what its streams have not consumed, and from then on of every row that is added (streams.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from .names import Name, literal, quote
 
@@ -16,8 +21,26 @@ ADDITION = 1 << 32
 FIRST = -(1 << 62)
 """Below every `_seq`; the rows of SHOW_INITIAL_ROWS follow it, the log's own begin above 0."""
 
+OWN_ROWS = 36_028_797_018_960_000
+"""DuckDB's row ids of rows that the transaction itself has added begin here, until it commits."""
+
 Column = tuple[str, str]
 """Name and DuckDB type."""
+
+
+class Window(NamedTuple):
+    """What a stream shows: the changes with low < _seq <= high of its log, and rows of the table as additions.
+
+    Attributes:
+        after, last: the row ids of these rows are beyond `after` and up to `last`.
+        origin: their `_seq` is origin + the row id; 0 for none.
+    """
+
+    low: int
+    high: int
+    after: int = 0
+    last: int = -1
+    origin: int = 0
 
 
 def log_table(log_id: str) -> str:
@@ -29,13 +52,18 @@ def initial_table(stream_id: str) -> str:
 
 
 def reader(stream_id: str) -> str:
-    """The table macro (low, high) with a stream's rows."""
+    """The table macro with a stream's rows; its arguments are a Window's."""
     return f"stream_{stream_id}"
 
 
-def window_variables(stream_id: str) -> tuple[str, str]:
-    """The DuckDB variables with the window of a stream: low and high."""
-    return f"low_{stream_id}", f"high_{stream_id}"
+def window_variables(stream_id: str) -> list[str]:
+    """The DuckDB variables with the window of a stream, in the order of its fields."""
+    return [f"{field}_{stream_id}" for field in Window._fields]
+
+
+def direct_variable(log_id: str) -> str:
+    """The DuckDB variable that says whether the rows a session adds to the table are in no need of a copy."""
+    return f"direct_{log_id}"
 
 
 def _list(columns: Sequence[Column], prefix: str = "") -> str:
@@ -54,7 +82,8 @@ def create_triggers(log_id: str, table: Name, columns: Sequence[Column]) -> list
     head = f"FOR EACH STATEMENT INSERT INTO {log}"
     return [
         f'CREATE TRIGGER "log_insert_{log_id}" AFTER INSERT ON {table.sql} REFERENCING NEW TABLE AS added {head} '
-        f"SELECT {base} + {ADDITION} + row_number() OVER (), NULL, TRUE, {names} FROM added",
+        f"SELECT {base} + {ADDITION} + row_number() OVER (), NULL, TRUE, {names} FROM added "
+        f"WHERE NOT coalesce(getvariable({literal(direct_variable(log_id))}), FALSE)",
         f'CREATE TRIGGER "log_delete_{log_id}" AFTER DELETE ON {table.sql} REFERENCING OLD TABLE AS removed {head} '
         f"SELECT {base} + row_number() OVER (), NULL, FALSE, {names} FROM removed",
         f'CREATE TRIGGER "log_update_{log_id}" AFTER UPDATE ON {table.sql} '
@@ -70,17 +99,41 @@ def drop_triggers(log_id: str, table: Name) -> list[str]:
     return [f'DROP TRIGGER IF EXISTS "log_{kind}_{log_id}" ON {table.sql}' for kind in ("insert", "delete", "update")]
 
 
-def create_reader(stream_id: str, log_id: str, columns: Sequence[Column], *, initial: bool, append_only: bool) -> str:
-    """The macro that gives a stream's rows and METADATA$ columns for the changes with low < _seq <= high."""
+def capture(log_id: str, table: Name, columns: Sequence[Column], after: int, origin: int) -> list[str]:
+    """The statements that copy the rows beyond a row id into the log, and let it be filled by copies from then on."""
+    names, log = _list(columns), log_table(log_id)
+    return [
+        f"INSERT INTO {log} SELECT {origin} + rowid, NULL, TRUE, {names} FROM {table.sql} "
+        f"WHERE rowid > {after} AND rowid < {OWN_ROWS}",
+        f"INSERT INTO {log} SELECT (SELECT nextval('_sf.change_statement') * {STATEMENT}) + {ADDITION} "
+        f"+ row_number() OVER (ORDER BY rowid), NULL, TRUE, {names} FROM {table.sql} WHERE rowid >= {OWN_ROWS}",
+        f"UPDATE _sf.logs SET floor = NULL, origin = NULL WHERE id = {literal(log_id)}",
+    ]
+
+
+def create_reader(
+    stream_id: str, log_id: str, table: Name, columns: Sequence[Column], *, initial: bool, append_only: bool
+) -> str:
+    """The macro that gives a stream's rows and METADATA$ columns in a Window.
+
+    A window that was made before the log took its copies shows these and not the rows of the table, so none twice.
+    """
     names = _list(columns)
-    events = f"SELECT _seq, _pair, _insert, {names} FROM {log_table(log_id)} WHERE _seq > low AND _seq <= high"
+    events = f"""
+    SELECT _seq, _pair, _insert, {names} FROM {log_table(log_id)} WHERE _seq > _low AND _seq <= _high
+    UNION ALL
+    SELECT _origin + rowid AS _seq, NULL AS _pair, TRUE AS _insert, {names} FROM {table.sql}
+    WHERE rowid > _after AND rowid <= _last
+        AND (SELECT count(*) FROM _sf.logs WHERE id = {literal(log_id)} AND logs.origin = _origin) = 1
+    """
     if initial:
         events += (
             f" UNION ALL SELECT _seq, NULL, TRUE, {names} FROM {initial_table(stream_id)} "
-            "WHERE _seq > low AND _seq <= high"
+            "WHERE _seq > _low AND _seq <= _high"
         )
     body = _appended(stream_id, names, events) if append_only else _net_change(stream_id, columns, events)
-    return f"CREATE OR REPLACE MACRO _sf.{reader(stream_id)}(low, high) AS TABLE {body}"
+    arguments = ", ".join(f"_{field}" for field in Window._fields)
+    return f"CREATE OR REPLACE MACRO _sf.{reader(stream_id)}({arguments}) AS TABLE {body}"
 
 
 def _metadata(action: str, update: str, row: str, stream_id: str) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import duckdb
 
@@ -18,6 +20,7 @@ from . import stream_sql
 from .errors import SnowflakeError, exists, missing, refuse
 from .names import Name
 from .store import Store, first
+from .stream_sql import Window
 
 RETENTION = dt.timedelta(days=14)
 """MAX_DATA_EXTENSION_TIME_IN_DAYS: a stream that is not consumed for so long is stale in Snowflake."""
@@ -57,6 +60,13 @@ class Request:
     comment: str
 
 
+class Place(NamedTuple):
+    """Where the rows begin that a log has in its table only: beyond the row id `floor`, with _seq = origin + row id."""
+
+    floor: int
+    origin: int
+
+
 Columns = Sequence[stream_sql.Column]
 
 
@@ -77,6 +87,9 @@ class Streams:
         self._guard = threading.Lock()
         self._by_name: dict[Name, Stream] = {}
         self._logs: dict[Name, str] = {}
+        self._tables: dict[str, Name] = {}
+        self._copying: set[str] = set()
+        self._highest: dict[Place, int] = {}
         self._changed = False
         self.reload()
 
@@ -101,12 +114,14 @@ class Streams:
         ).fetchall():
             stream = Stream(row[0], Name(*row[1:4]), row[4], Name(*row[5:8]), *row[8:])
             streams[stream.name] = stream
-        logs = {
-            Name(*row[1:]): row[0]
-            for row in connection.execute("SELECT id, database, schema, name FROM _sf.logs WHERE NOT stale").fetchall()
-        }
+        logs = connection.execute(
+            "SELECT id, floor IS NULL, database, schema, name FROM _sf.logs WHERE NOT stale"
+        ).fetchall()
         with self._guard:
-            self._by_name, self._logs = streams, logs
+            self._by_name = streams
+            self._tables = {row[0]: Name(*row[2:]) for row in logs}
+            self._logs = {table: log_id for log_id, table in self._tables.items()}
+            self._copying = {row[0] for row in logs if row[1]}
 
     def find(self, name: Name) -> Stream | None:
         return self._by_name.get(name)
@@ -120,17 +135,21 @@ class Streams:
 
     # reading ----------------------------------------------------------------------------------------------------
 
-    def window(self, connection: duckdb.DuckDBPyConnection, stream: Stream, limit: int | None) -> tuple[int, int]:
-        """The changes to show: low < _seq <= high, as the connection's snapshot has it.
+    def window(self, connection: duckdb.DuckDBPyConnection, stream: Stream, limit: int | None) -> Window:
+        """The changes to show, as the connection's snapshot has it.
 
         `limit` is the log's end before the own transaction wrote to the table.
         """
         self.check(stream)
         offset = self._offset(connection, stream)
         if offset < 0:
-            return offset, 0  # SHOW_INITIAL_ROWS: first the rows that were there, then what changed since
-        end = self.end(connection, stream.log_id) if limit is None else limit
-        return offset, max(offset, end)
+            return Window(offset, 0)  # SHOW_INITIAL_ROWS: first the rows that were there, then what changed since
+        place = self._place(connection, stream.log_id)
+        high = max(offset, self._end(connection, stream.log_id, stream.table, place) if limit is None else limit)
+        if place is None:
+            return Window(offset, high)
+        after = max(place.floor, offset - place.origin)
+        return Window(offset, high, after, high - place.origin, place.origin)
 
     def has_data(self, connection: duckdb.DuckDBPyConnection, stream: Stream) -> bool:
         """SYSTEM$STREAM_HAS_DATA: whether anything was logged since the offset; may err to TRUE only."""
@@ -140,7 +159,13 @@ class Streams:
             return True
         wanted = " AND _insert AND _pair IS NULL" if stream.append_only else ""
         log = stream_sql.log_table(stream.log_id)
-        return first(connection, f"SELECT 1 FROM {log} WHERE _seq > {offset}{wanted} LIMIT 1") is not None
+        if first(connection, f"SELECT 1 FROM {log} WHERE _seq > {offset}{wanted} LIMIT 1") is not None:
+            return True
+        place = self._place(connection, stream.log_id)
+        if place is None:
+            return False
+        after = max(place.floor, offset - place.origin)
+        return first(connection, f"SELECT 1 FROM {stream.table.sql} WHERE rowid > {after} LIMIT 1") is not None
 
     def check(self, stream: Stream) -> None:
         """Refuse a stream whose table was dropped or replaced."""
@@ -153,9 +178,30 @@ class Streams:
             )
 
     def end(self, connection: duckdb.DuckDBPyConnection, log_id: str) -> int:
-        """The last number in a log."""
+        """The last number in a log, without rows that the connection's transaction has added to its table only."""
+        return self._end(connection, log_id, self._tables[log_id], self._place(connection, log_id))
+
+    def _end(self, connection: duckdb.DuckDBPyConnection, log_id: str, table: Name, place: Place | None) -> int:
         row = first(connection, f"SELECT coalesce(max(_seq), 0) FROM {stream_sql.log_table(log_id)}")
-        return int(row[0]) if row else 0
+        end = int(row[0]) if row else 0
+        if place is None:
+            return end
+        known = self._highest.get(place, place.floor)
+        for floor in dict.fromkeys((known, place.floor)):  # an older snapshot may not have what is known
+            found = first(
+                connection,
+                f"SELECT max(rowid) FROM {table.sql} "
+                f"WHERE rowid >= {floor} AND rowid > {place.floor} AND rowid < {stream_sql.OWN_ROWS}",
+            )
+            if found and found[0] is not None:
+                self._highest[place] = max(known, found[0])
+                return max(end, place.origin + int(found[0]))
+        return end
+
+    def _place(self, connection: duckdb.DuckDBPyConnection, log_id: str) -> Place | None:
+        """What of a log is in its table only, as the connection's snapshot has it."""
+        row = first(connection, "SELECT floor, origin FROM _sf.logs WHERE id = ? AND floor IS NOT NULL", [log_id])
+        return Place(*row) if row else None
 
     def _offset(self, connection: duckdb.DuckDBPyConnection, stream: Stream) -> int:
         row = first(connection, "SELECT seq FROM _sf.stream_offsets WHERE stream_id = ?", [stream.id])
@@ -167,6 +213,64 @@ class Streams:
         connection.execute(
             "UPDATE _sf.stream_offsets SET seq = ?, advanced = now() WHERE stream_id = ?", [seq, stream.id]
         )
+
+    # writing ----------------------------------------------------------------------------------------------------
+
+    def is_copying(self, log_id: str) -> bool:
+        """Whether the log takes a copy of every row that is added; changes only under the table's lock."""
+        return log_id in self._copying
+
+    @staticmethod
+    def set_copying(log_id: str, *, copying: bool) -> str:
+        """The statement that tells the table's trigger what to do for a connection."""
+        return f"SET VARIABLE {stream_sql.direct_variable(log_id)} = {not copying}"
+
+    def capture(self, connection: duckdb.DuckDBPyConnection, log_id: str) -> list[str]:
+        """The statements that let the log stand without its table, whose rows are going to be changed or removed.
+
+        They copy the rows that a stream has not consumed yet.
+        """
+        place, table = self._place(connection, log_id), self._tables[log_id]
+        if place is None:
+            return []
+        after = max(place.floor, self._consumed(connection, log_id) - place.origin)
+        return stream_sql.capture(log_id, table, columns_of(connection, table), after, place.origin)
+
+    def captured(self, log_ids: Iterable[str]) -> None:
+        """Their transaction has committed."""
+        with self._guard:
+            self._copying.update(log_ids)
+
+    def _consumed(self, connection: duckdb.DuckDBPyConnection, log_id: str) -> int:
+        """Up to where every stream of a log has consumed it."""
+        row = first(
+            connection,
+            "SELECT min(greatest(o.seq, s.start_seq)) FROM _sf.streams s JOIN _sf.stream_offsets o "
+            "ON o.stream_id = s.id WHERE s.log_id = ?",
+            [log_id],
+        )
+        return int(row[0]) if row and row[0] is not None else 0
+
+    def _last_row(self, connection: duckdb.DuckDBPyConnection, table: Name) -> int | None:
+        """The last row id of a table whose row ids cannot move, because there are no gaps to close; -1 for no rows."""
+        row = first(
+            connection,
+            "SELECT found.rows, found.last, estimated_size "
+            f"FROM (SELECT count(*) AS rows, coalesce(max(rowid), -1) AS last FROM {table.sql}) AS found, "
+            "duckdb_tables() WHERE database_name = current_database() AND schema_name = ? AND table_name = ?",
+            [table.schema_key, table.name],
+        )
+        return int(row[1]) if row is not None and row[0] == row[1] + 1 == row[2] else None
+
+    def _spare(self, connection: duckdb.DuckDBPyConnection, log_id: str, table: Name) -> bool:
+        """Let the log have the rows that are added from now on in the table only, if they will stay where they are."""
+        last = self._last_row(connection, table)
+        if last is None:
+            return False
+        start = first(connection, "SELECT nextval('_sf.change_statement')")
+        origin = (int(start[0]) if start else 0) * stream_sql.STATEMENT + stream_sql.ADDITION - last
+        connection.execute("UPDATE _sf.logs SET floor = ?, origin = ? WHERE id = ?", [last, origin, log_id])
+        return True
 
     # definition -------------------------------------------------------------------------------------------------
 
@@ -201,7 +305,7 @@ class Streams:
         connection.execute("INSERT INTO _sf.stream_offsets VALUES (?, ?, now())", [stream_id, first])
         connection.execute(
             stream_sql.create_reader(
-                stream_id, log_id, columns, initial=request.initial, append_only=request.append_only
+                stream_id, log_id, request.table, columns, initial=request.initial, append_only=request.append_only
             )
         )
         if old:
@@ -210,6 +314,9 @@ class Streams:
 
     def _start(self, connection: duckdb.DuckDBPyConnection, request: Request, log_id: str) -> int:
         if request.at_stream is None:
+            place = self._place(connection, log_id)
+            if place is not None:
+                return max(self._end(connection, log_id, request.table, place), place.origin + place.floor)
             # the log may have been emptied of consumed rows: begin where the next statement will
             row = first(connection, "SELECT nextval('_sf.change_statement')")
             return int(row[0]) * stream_sql.STATEMENT if row else 0
@@ -226,11 +333,13 @@ class Streams:
 
     def _create_log(self, connection: duckdb.DuckDBPyConnection, log_id: str, table: Name, columns: Columns) -> None:
         connection.execute(
-            "INSERT INTO _sf.logs VALUES (?, ?, ?, ?, FALSE)", [log_id, table.database, table.schema, table.name]
+            "INSERT INTO _sf.logs VALUES (?, ?, ?, ?, FALSE, NULL, NULL)",
+            [log_id, table.database, table.schema, table.name],
         )
         connection.execute(stream_sql.create_log(log_id, columns))
         for statement in stream_sql.create_triggers(log_id, table, columns):
             connection.execute(statement)
+        self._spare(connection, log_id, table)
 
     def drop(self, connection: duckdb.DuckDBPyConnection, stream: Stream) -> None:
         """DROP STREAM; the last one of a table takes the change log with it."""
@@ -267,9 +376,11 @@ class Streams:
             connection.execute("UPDATE _sf.logs SET stale = TRUE WHERE id = ?", [log_id])
 
     def release(self, connection: duckdb.DuckDBPyConnection, table: Name) -> None:
-        """Take the triggers away, which block ALTER TABLE."""
+        """Take the triggers away, which block ALTER TABLE, and what the log has in the table only."""
         self._changed = True
         log_id = self._logs[table]
+        for statement in self.capture(connection, log_id):
+            connection.execute(statement)
         for statement in stream_sql.drop_triggers(log_id, table):
             connection.execute(statement)
 
@@ -298,20 +409,29 @@ class Streams:
         for stream in streams:
             connection.execute(
                 stream_sql.create_reader(
-                    stream.id, log_id, columns, initial=stream.initial, append_only=stream.append_only
+                    stream.id, log_id, renamed_to, columns, initial=stream.initial, append_only=stream.append_only
                 )
             )
 
-    def vacuum(self) -> None:
-        """Remove what every stream of a log has consumed."""
-        for stream_log in set(self._logs.values()):
+    def vacuum(self, alone: Callable[[Name], AbstractContextManager[bool]]) -> None:
+        """Remove what every stream of a log has consumed, and take no more copies where none are needed.
+
+        Args:
+            alone: locks a table if nobody uses it, and says whether it did; its block is a commit that changes it.
+        """
+        for log_id, table in list(self._tables.items()):
             with self._store.control() as connection:
-                row = first(
-                    connection,
-                    "SELECT min(greatest(o.seq, s.start_seq)) FROM streams s JOIN stream_offsets o "
-                    "ON o.stream_id = s.id WHERE s.log_id = ?",
-                    [stream_log],
-                )
-                if row and row[0] is not None:
-                    log = stream_sql.log_table(stream_log)
-                    connection.execute(f"DELETE FROM {log} WHERE _seq <= {row[0]}")
+                log = stream_sql.log_table(log_id)
+                connection.execute(f"DELETE FROM {log} WHERE _seq <= {self._consumed(connection, log_id)}")
+                spare = self.is_copying(log_id) and self._last_row(connection, table) is not None
+            if spare:
+                with alone(table) as locked:
+                    if locked and self._tables.get(log_id) == table:
+                        self._stop_copying(log_id, table)
+
+    def _stop_copying(self, log_id: str, table: Name) -> None:
+        with self._store.control() as connection:
+            spared = self._spare(connection, log_id, table)
+        if spared:
+            with self._guard:
+                self._copying.discard(log_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .names import Name
+from .stream_sql import Window
 from .streams import Stream
 
 
@@ -26,6 +27,7 @@ class Transaction:
         written: tables with changes of this transaction.
         exact: no commit was under way when the snapshot was taken, so `snapshot` says exactly what it holds.
         journal: what has changed data: the DuckDB statement, None when it cannot be repeated, and its count of rows.
+        captured: the change logs that took copies of their tables' rows, and the length of the journal before.
         kept: the length of the statements in the journal, in characters.
     """
 
@@ -33,10 +35,11 @@ class Transaction:
     open: bool = False
     aborted: str | None = None
     snapshot: int = 0
-    windows: dict[str, tuple[int, int]] = field(default_factory=dict)
+    windows: dict[str, Window] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
     consumed: dict[str, Stream] = field(default_factory=dict)
     written: set[Name] = field(default_factory=set)
     exact: bool = False
     journal: list[tuple[str | None, int]] = field(default_factory=list)
+    captured: dict[str, int] = field(default_factory=dict)
     kept: int = 0
