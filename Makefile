@@ -8,7 +8,7 @@ LOCK = $(PY) -m uv pip compile --universal --python-version 3.11 --generate-hash
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev demo all generate-data deploy produce consume refresh validate verify monitor up down \
-	docker-up docker-down test test-long test-kafka bench chaos lint format lock clean
+	docker-up docker-down test test-long test-kafka test-snowflake bench chaos captures lint format lock clean
 
 help: ## Print this help
 	@awk 'BEGIN {FS = ":.*## "; print "Dropship: a streaming data platform for a drop-shipping clothing shop\n"} \
@@ -71,9 +71,15 @@ test-long: install-dev ## The long form of every suite
 test-kafka: install-dev ## Contract, stream, loader and faults on Apache Kafka (needs Java 17 and Maven)
 	@DROPSHIP_TEST_REQUIRE_KAFKA=1 $(PY) -m pytest -m apache_kafka --timeout 600 $(ARGS)
 
+test-snowflake: install-dev ## The contract and an end-to-end slice on the account of .env; says so when there is none
+	@$(PY) -m dropship_dagster_tests.deploy.account $(ARGS)
+
 bench: install-dev ## The benchmarks, one after the other, on a quiet machine (minutes; docs/benchmarks.md)
-	@for suite in kafka_broker snowflake_server shop_generate replay load_refresh; do \
+	@for suite in kafka_broker snowflake_server shop_generate replay load_refresh dashboard_queries; do \
 		echo "== $$suite"; $(PY) -m dropship_dagster_tests.benchmarks.$$suite || exit 1; done
+
+captures: install-dev ## Every picture of docs/CAPTURE_CHECKLIST.md, from the running platform or one started for it
+	@$(PY) -m dropship_dagster_tests.dashboard.captures $(ARGS)
 
 chaos: install-dev ## Kills at random moments, under load, in their long form
 	@$(PY) -m pytest -m slow dropship_dagster_tests/warehouse dropship_dagster_tests/embedded $(ARGS)
