@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from dropship_dagster.checks import csv_and_prod
+from dropship_dagster.checks import csv_and_prod, warehouse_scoreboard
 from dropship_dagster.checks.csv_rules import CsvFiles
 from dropship_dagster.checks.drift import DRIFTS
 from dropship_dagster.checks.outcome import ERROR, fail_if_critical
@@ -18,7 +18,12 @@ from dropship_dagster.settings import Settings
 
 @dg.multi_asset_check(
     name="prod_checks",
-    specs=[*(rule.spec(blocking=False) for rule in RULES), *(drift.spec for drift in DRIFTS), csv_and_prod.SPEC],
+    specs=[
+        *(rule.spec(blocking=False) for rule in RULES),
+        *(drift.spec for drift in DRIFTS),
+        csv_and_prod.SPEC,
+        warehouse_scoreboard.SPEC,
+    ],
     can_subset=True,
 )
 def prod_checks(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckResult]:
@@ -42,6 +47,8 @@ def _results(context: dg.AssetCheckExecutionContext, query: Query) -> Iterator[d
             yield drift.evaluate(query)
     if csv_and_prod.SPEC.key in context.selected_asset_check_keys:
         yield _way_from_the_files(query)
+    if warehouse_scoreboard.SPEC.key in context.selected_asset_check_keys:
+        yield warehouse_scoreboard.evaluate(Settings.load().data_dir, query)
 
 
 def _way_from_the_files(query: Query) -> dg.AssetCheckResult:
@@ -54,5 +61,5 @@ def _way_from_the_files(query: Query) -> dg.AssetCheckResult:
             severity=ERROR,
             description=f"{folder} holds no orders.csv: there is nothing to compare with.",
         )
-    with CsvFiles(folder) as files:
+    with CsvFiles(folder, ("orders",)) as files:
         return csv_and_prod.evaluate(files, query)

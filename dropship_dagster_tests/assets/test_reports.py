@@ -97,3 +97,14 @@ def test_old_reports_go_and_the_newest_stays(tmp_path: Path) -> None:
     deleted = delete_old_reports(tmp_path, dt.datetime.now(dt.UTC) - dt.timedelta(days=1))
     assert {file.name for file in deleted} == {"r1.json", "r1.html"}
     assert (tmp_path / "validation.json").exists()
+
+
+def test_how_planted_faults_fared_is_collected_from_the_checks() -> None:
+    line = {"where": "warehouse", "kind": "<late>", "planted": 1200, "found": 1, "recall": 0.5, "precision": None}
+    seen = CheckOutcome("prod/orders", "planted_faults_are_seen", "failed", "WARN", metadata={"scoreboard": [line]})
+    made = report(PASSED, seen)
+    assert json.loads(made.to_json())["scoreboard"] == [line]
+    html = page(made)
+    assert "<td>&lt;late&gt;</td><td class=number>1,200</td>" in html
+    assert "<td class=number>50.0%</td><td></td>" in html
+    assert "Planted faults" not in page(report(PASSED))

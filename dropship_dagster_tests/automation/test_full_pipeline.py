@@ -14,6 +14,7 @@ from dagster_shared.serdes import serialize_value
 from dropship_dagster import warehouse
 from dropship_dagster.assets import names
 from dropship_dagster.automation.run import JobReport
+from dropship_dagster.checks import warehouse_scoreboard
 from dropship_dagster.definitions import run_job
 from dropship_dagster.endpoints import WarehouseEndpoint, warehouse_endpoint
 from dropship_dagster.settings import Settings
@@ -182,7 +183,7 @@ def test_planted_faults_warn_and_what_is_good_goes_through(
 ) -> None:
     for name, value in environment_of(settings, tmp_path, "DIRTY").items():
         monkeypatch.setenv(name, value)
-    config = {"ops": {"seeds": {"config": {"customers": 100, "products": 50, "orders": 500, "dirty": 0.01}}}}
+    config = {"ops": {"seeds": {"config": {"customers": 100, "products": 50, "orders": 1000, "dirty": 0.02}}}}
     report = run_job("full_pipeline", run_config=config)
     assert report.success, (report.failed_steps, [check for check in report.checks if check.critical])
     warned = {(check.asset, check.check) for check in report.failed_checks}
@@ -191,4 +192,43 @@ def test_planted_faults_warn_and_what_is_good_goes_through(
     written = json.loads((tmp_path / "reports" / "validation.json").read_bytes())
     assert written["ok"] is True
     assert written["summary"]["warned"] == len(warned)
-    assert 0 < written["stations"]["prod"]["orders"] <= 500
+    assert 0 < written["stations"]["prod"]["orders"] <= 1000
+
+    board = {(line["where"], line["kind"]): line for line in written["scoreboard"]}
+    for kind in ("wrong_total", "late_event", "duplicate in order_events.csv", "unknown_reference in order_lines.csv"):
+        line = board["warehouse", kind]
+        assert 0 < line["reached"] <= line["planted"], kind
+        assert (line["recall"], line["precision"]) == (1, 1), kind
+    assert board["csv", "all of these"]["found"] == board["csv", "all of these"]["planted"] > 0
+    assert "<h2>Planted faults</h2>" in (tmp_path / "reports" / "validation.html").read_text()
+
+    # A truth that is not that of these files: what it forgot is a false alarm, what it made up is not told.
+    truth = tmp_path / "data" / "truth.csv"
+    lines = truth.read_text().splitlines()
+    late = next(number for number, line in enumerate(lines) if line.startswith("late_event"))
+    order, version = placed_in_time(Settings.load(), {line.split(",")[4] for line in lines})
+    lines[late] = f"late_event,order_events.csv,2,,{order},{version},harmless"
+    truth.write_text("\n".join([*lines, ""]))
+    result = compare(Settings.load())
+    line = next(line for line in result.metadata["scoreboard"].value if line["kind"] == "late_event")
+    assert not result.passed
+    assert line["false_alarms"] == 1
+    assert line["found"] == line["reached"] - 1
+
+
+def placed_in_time(settings: Settings, spoilt: set[str]) -> tuple[str, int]:
+    """An event of an order without a fault."""
+    with warehouse.connect(warehouse_endpoint(settings)) as connection:
+        found = connection.cursor().execute("SELECT ORDER_ID, VERSION FROM STAGING.ORDER_EVENTS").fetchall()
+    return next((order, int(version)) for order, version in found if order not in spoilt)
+
+
+def compare(settings: Settings) -> dg.AssetCheckResult:
+    """The scoreboard of the warehouse, as it is now."""
+    with warehouse.connect(warehouse_endpoint(settings)) as connection:
+
+        def query(sql: str) -> tuple[list[str], list[tuple[object, ...]]]:
+            cursor = connection.cursor().execute(sql)
+            return [column.name for column in cursor.description], cursor.fetchall()
+
+        return warehouse_scoreboard.evaluate(settings.data_dir, query)

@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from dropship_dagster.assets.seeds import seed_key, seeds
+from dropship_dagster.checks.csv_rules import CsvFiles
 from dropship_dagster.checks.seeds import seed_checks
 
 _CONFIG = {"ops": {"seeds": {"config": {"customers": 30, "products": 10, "orders": 60}}}}
@@ -118,6 +119,19 @@ def test_planted_faults_are_scored_against_their_truth(own_folders: Path) -> Non
     _, evaluations = check()
     board = evaluations["orders", "planted_faults_are_found"]
     assert board.passed, board.description
-    assert board.metadata["faults"].value > 10
-    assert set(board.metadata["recall"].value.values()) == {1.0}
+    lines = {line["kind"]: line for line in board.metadata["scoreboard"].value}
+    assert lines["all of these"]["planted"] > 10
+    assert {line["recall"] for line in lines.values()} == {1.0}
+    assert lines["all of these"]["precision"] == 1.0
     assert not evaluations["orders", "meets_the_contract"].passed
+
+
+def test_a_stray_quote_costs_its_own_row_and_no_other(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+    path = folder / "order_events.csv"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    position = next(number for number, line in enumerate(lines) if "order_delivered" in line)
+    lines[position] = '"' + lines[position]
+    path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    with CsvFiles(folder) as files:
+        assert files.rows("order_events") == len(lines) - 2, "the header and the broken row"

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 SCHEMA_VERSION = 1
+SCOREBOARD = "scoreboard"
+"""Metadata of a check: how planted faults fared, a line a kind."""
 
 Status = Literal["passed", "failed", "not_evaluated"]
 Severity = Literal["ERROR", "WARN"]
@@ -73,6 +75,11 @@ class ValidationReport:
             check.status == status and (severity is None or check.severity == severity) for check in self.run.checks
         )
 
+    @property
+    def scoreboard(self) -> list[dict[str, Any]]:
+        """How planted faults fared, a line a kind; empty when none were planted."""
+        return [line for check in self.run.checks for line in check.metadata.get(SCOREBOARD, ())]
+
     def to_json(self) -> str:
         """The content of validation.json."""
         values = {
@@ -90,6 +97,7 @@ class ValidationReport:
                 "not_evaluated": self.count("not_evaluated"),
             },
             "stations": self.stations,
+            "scoreboard": self.scoreboard,
             "checks": [asdict(check) for check in self.run.checks],
             "failed_steps": [asdict(step) for step in self.run.failed_steps],
             "seconds": {step: round(seconds, 3) for step, seconds in self.run.seconds.items()},

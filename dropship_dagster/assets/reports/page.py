@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from dropship_dagster.assets.reports.model import CheckOutcome, ValidationReport
+from dropship_dagster.assets.reports.model import SCOREBOARD, CheckOutcome, ValidationReport
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --good: #2e7d32; --bad: #c62828; --warn: #b26a00; --bar: #5c7cfa66; }
@@ -35,6 +35,7 @@ def page(report: ValidationReport) -> str:
         *_failed_steps(report),
         "<h2>Rows at each station</h2>",
         _stations(report.stations),
+        *_scoreboard(report.scoreboard),
         "<h2>Checks</h2>",
         _checks(sorted(report.run.checks, key=_weight)),
         "<h2>Seconds a step took</h2>",
@@ -57,6 +58,24 @@ def _failed_steps(report: ValidationReport) -> Iterable[str]:
 def _stations(stations: Mapping[str, Mapping[str, int]]) -> str:
     rows = {f"{station}/{name}": count for station, found in stations.items() for name, count in found.items()}
     return _bars(rows) if rows else "<p>Not counted: the run did not get that far.</p>"
+
+
+def _scoreboard(lines: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    if not lines:
+        return
+    head = "".join(f"<th>{escape(name.replace('_', ' ').capitalize())}</th>" for name in lines[0])
+    rows = "".join(f"<tr>{''.join(_cell(value) for value in line.values())}</tr>" for line in lines)
+    yield "<h2>Planted faults</h2>"
+    yield "<p>Recall: the share told of the faults that got there. Precision: the share of faults in what was told.</p>"
+    yield f"<div class=scroll><table><tr>{head}</tr>{rows}</table></div>"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "<td></td>"
+    if isinstance(value, float):
+        return f"<td class=number>{value:.1%}</td>"
+    return f"<td class=number>{value:,}</td>" if isinstance(value, int) else f"<td>{escape(str(value))}</td>"
 
 
 def _bars(values: Mapping[str, float]) -> str:
@@ -86,7 +105,7 @@ def _check(check: CheckOutcome) -> str:
     word = (
         {"passed": "passed", "error": "failed", "warn": "warned"}[kind] if check.status != "not_evaluated" else "none"
     )
-    facts = "; ".join(f"{name}: {_fact(value)}" for name, value in check.metadata.items())
+    facts = "; ".join(f"{name}: {_fact(value)}" for name, value in check.metadata.items() if name != SCOREBOARD)
     return (
         f"<tr class={kind}><td><b>{word}</b></td><td>{escape(check.asset)}</td><td>{escape(check.check)}</td>"
         f"<td>{escape(check.description or '')}<br><small>{escape(facts)}</small></td></tr>"
