@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import orjson
@@ -46,6 +47,13 @@ _CARRIED = {
 _ESCAPED = (ord('"'), ord("\\"))
 
 
+Part: TypeAlias = str | pa.Array
+"""What texts are joined from: the same text for every row, or a column of texts."""
+
+Member: TypeAlias = tuple[str, list[Part]]
+"""A member of a JSON object: its name, and the parts of its value."""
+
+
 @dataclass(frozen=True)
 class Messages:
     """Messages for one topic, in the order in which they are sent: binary `keys` and `values`, times in epoch ms."""
@@ -75,12 +83,12 @@ def product_messages(products: pa.Table, suppliers: pa.Table, times_ms: Ints | N
     """
     records = _object([_member(SUPPLIERS, suppliers, name) for name in SUPPLIERS.names])
     owner = pc.index_in(_flat(products["supplier_id"]), value_set=_flat(suppliers["supplier_id"]))
-    body = []
+    body: list[Member] = []
     for name in PRODUCTS.names:
         if name == "sizes":
-            body.append((name, _size_lists(_flat(products[name]))))
+            body.append((name, [_size_lists(_flat(products[name]))]))
         elif name == "supplier_id":
-            body.append(("supplier", records.take(owner)))
+            body.append(("supplier", [records.take(owner)]))
         elif name != "version":
             body.append(_member(PRODUCTS, products, name))
     moments = products["created_at"] if times_ms is None else pa.array(times_ms, TIMESTAMP)
@@ -88,7 +96,7 @@ def product_messages(products: pa.Table, suppliers: pa.Table, times_ms: Ints | N
 
 
 def order_bodies(orders: pa.Table, lines: pa.Table, line_counts: Ints) -> pa.Array:
-    """What order_placed tells of the order, one text an order: members of a JSON object, without its braces.
+    """What order_placed tells of the order, one text an order: members of a JSON object, each with a comma in front.
 
     `lines` holds the lines of all orders, order after order; `line_counts` how many each order has.
     """
@@ -96,7 +104,7 @@ def order_bodies(orders: pa.Table, lines: pa.Table, line_counts: Ints) -> pa.Arr
     offsets = pa.array(np.concatenate([[0], np.cumsum(line_counts)]).astype(np.int32))
     listed = pc.binary_join(pa.ListArray.from_arrays(offsets, line_objects), ",")
     told = [_member(ORDERS, orders, name) for name in ORDERS.names if name not in ("order_id", "ordered_at")]
-    return _join(*_members(told), ',"lines":[', listed, "]")
+    return _join(",", *_members(told), ',"lines":[', listed, "]")
 
 
 def order_event_messages(events: pa.Table, bodies: pa.Array) -> Messages:
@@ -112,7 +120,7 @@ def order_event_messages(events: pa.Table, bodies: pa.Array) -> Messages:
 def _told(events: pa.Table, bodies: pa.Array) -> pa.Array:
     """What each event tells by its type, with a comma in front; empty text where it tells nothing."""
     types = _flat(events["event_type"])
-    texts = [pa.array([""]), _join(",", bodies)]
+    texts = [pa.array([""]), bodies]
     place = np.zeros(len(types), dtype=np.int64)
     placed = np.flatnonzero(np.asarray(pc.equal(types, "order_placed")))
     place[placed] = np.arange(1, 1 + len(placed))
@@ -132,7 +140,7 @@ def _entity_messages(
     event_type: str,
     rows: pa.Table,
     moments: pa.ChunkedArray | pa.Array,
-    body: Sequence[tuple[str, pa.Array]],
+    body: Sequence[Member],
 ) -> Messages:
     ids = _flat(rows[table.key[0]])
     values = _join("{", *_envelope(topic, event_type, ids, rows["version"], moments), ",", *_members(body), "}")
@@ -149,9 +157,9 @@ def _envelope(
     ids: pa.Array,
     versions: pa.ChunkedArray,
     moments: pa.ChunkedArray | pa.Array,
-) -> tuple[str | pa.Array, ...]:
+) -> list[Part]:
     """The members every value begins with, as parts to join."""
-    return (
+    return [
         '"event_id":"',
         event_ids(topic, ids, _flat(versions)),
         '","event_type":"',
@@ -159,44 +167,42 @@ def _envelope(
         f'","schema_version":{SCHEMA_VERSION},"version":',
         _flat(versions).cast(pa.string()),
         ',"event_time":',
-        _json(_flat(moments), Kind.TIME),
-    )
+        *_json(_flat(moments), Kind.TIME),
+    ]
 
 
-def _object(members: Sequence[tuple[str, pa.Array]]) -> pa.Array:
+def _object(members: Sequence[Member]) -> pa.Array:
     return _join("{", *_members(members), "}")
 
 
-def _members(members: Sequence[tuple[str, pa.Array]]) -> list[str | pa.Array]:
+def _members(members: Sequence[Member]) -> list[Part]:
     """`"name":value` of every member, with commas between, as parts to join."""
-    parts: list[str | pa.Array] = []
-    for index, (name, text) in enumerate(members):
+    parts: list[Part] = []
+    for index, (name, value) in enumerate(members):
         parts.append(f'{"," if index else ""}"{name}":')
-        parts.append(text)
+        parts.extend(value)
     return parts
 
 
-def _member(table: Table, rows: pa.Table, name: str) -> tuple[str, pa.Array]:
-    """A column's name and its values as JSON text."""
+def _member(table: Table, rows: pa.Table, name: str) -> Member:
+    """A column as a member of each row's object."""
     return name, _json(_flat(rows[name]), table.column(name).kind)
 
 
-def _json(values: pa.Array, kind: Kind) -> pa.Array:
-    """A column as JSON values; NULL becomes `null`."""
-    if kind is Kind.TEXT:
-        text = _quoted(values)
-    elif kind is Kind.TIME:
-        text = _join('"', values if pa.types.is_string(values.type) else times(_epoch_ms(values)), '"')
-    else:
+def _json(values: pa.Array, kind: Kind) -> list[Part]:
+    """A column as JSON values, in parts to join; NULL becomes `null`."""
+    if kind is Kind.TIME:
+        return ['"', values if pa.types.is_string(values.type) else times(_epoch_ms(values)), '"']
+    if kind is not Kind.TEXT:
         text = values.cast(pa.string())
-    return text if not text.null_count else pc.fill_null(text, "null")
-
-
-def _quoted(values: pa.Array) -> pa.Array:
-    """Text as JSON strings. Most needs no escape; the rest goes through a JSON encoder."""
-    if not _has_special(values):
-        return _join('"', values, '"')
-    return pa.array([None if text is None else orjson.dumps(text).decode() for text in values.to_pylist()], pa.string())
+    elif _has_special(values):
+        rows = [None if text is None else orjson.dumps(text).decode() for text in values.to_pylist()]
+        text = pa.array(rows, pa.string())
+    elif values.null_count:
+        text = _join('"', values, '"')
+    else:
+        return ['"', values, '"']
+    return [pc.fill_null(text, "null") if text.null_count else text]
 
 
 def _has_special(values: pa.Array) -> bool:
@@ -216,8 +222,15 @@ def _size_lists(sizes: pa.Array) -> pa.Array:
     return pa.array(lists, pa.string()).take(runs.indices)
 
 
-def _join(*parts: str | pa.Array) -> pa.Array:
-    return pc.binary_join_element_wise(*[pa.scalar(part) if isinstance(part, str) else part for part in parts], "")
+def _join(*parts: Part) -> pa.Array:
+    """The parts of each row as one text; NULL where a part is NULL. Equal texts in a row are joined only once."""
+    merged: list[Part] = []
+    for part in parts:
+        if isinstance(part, str) and merged and isinstance(merged[-1], str):
+            merged[-1] += part
+        else:
+            merged.append(part)
+    return pc.binary_join_element_wise(*[pa.scalar(part) if isinstance(part, str) else part for part in merged], "")
 
 
 def _flat(column: pa.ChunkedArray | pa.Array) -> pa.Array:

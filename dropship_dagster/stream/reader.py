@@ -23,16 +23,15 @@ import numpy as np
 import pyarrow as pa
 
 from dropship_dagster.shop.rejects import Rejects
-from dropship_dagster.stream import reader_process
 from dropship_dagster.stream.errors import StreamError
 from dropship_dagster.stream.events import Messages
+from dropship_dagster.stream.handover import ERRORS, Told
 from dropship_dagster.stream.source import Seeds, ahead
 
 WORTH_A_PROCESS = 32 << 20
 """Bytes of orders, lines and events from which a process is started: below, starting it takes longer than it saves."""
 
-_ERRORS = {error.__name__: error for error in reader_process.ERRORS}
-
+_PROGRAM = "dropship_dagster.stream.reader_process"
 _PIPE_BYTES = 1 << 20
 _LOOK_MS = 100
 _LEAVE_SECONDS = 1.0
@@ -82,7 +81,7 @@ class _Process:
     def __init__(self, folder: Path, stop: threading.Event, rejected_rows: Path | None, reject_share: float) -> None:
         self.rejected = 0
         self._folder, self._stop = folder, stop
-        self._command = [sys.executable, "-m", reader_process.__name__, str(folder), str(reject_share)]
+        self._command = [sys.executable, "-m", _PROGRAM, str(folder), str(reject_share)]
         if rejected_rows is not None:
             self._command.append(str(rejected_rows))
 
@@ -100,7 +99,7 @@ class _Process:
             try:
                 stream = stream or pa.ipc.open_stream(pa.PythonFile(pipe, mode="r"))
                 batch, metadata = stream.read_next_batch_with_custom_metadata()
-            except (StopIteration, pa.ArrowInvalid):  # the pipe ended, and nobody said that this is the end
+            except (StopIteration, pa.ArrowInvalid, OSError):  # the pipe ended, and nobody said that this is the end
                 if self._stop.is_set():
                     return
                 code = process.wait()
@@ -108,10 +107,10 @@ class _Process:
                     f"The process that reads {self._folder} ended before it was done ({_ending(code)}). "
                     "Start the replay again: what is sent twice has one effect."
                 ) from None
-            told = reader_process.Told.from_json(metadata[reader_process.TOLD])
+            told = Told.from_metadata(metadata)
             self.rejected = told.rejected
             if told.error is not None:
-                raise _ERRORS[told.error](told.message)
+                raise ERRORS[told.error](told.message)
             if told.topic is None:
                 return
             yield Messages(told.topic, batch["key"], batch["value"], np.asarray(batch["time_ms"]))

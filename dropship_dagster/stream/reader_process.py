@@ -7,48 +7,21 @@ Started by `reader`, which says why. It ends when its standard input does, and s
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Self
+from typing import IO
 
 import pyarrow as pa
 
-from dropship_dagster.shop.errors import ShopError, TooManyRejectsError
 from dropship_dagster.shop.rejects import Rejects
+from dropship_dagster.stream.handover import BATCH, ERRORS, Told
 from dropship_dagster.stream.source import Seeds, ahead
 
-ERRORS = (ShopError, TooManyRejectsError)
-"""What is wrong with the files, for the sender to raise. Anything else is a fault of ours and ends the process."""
-
-TOLD = b"told"
-
-_BATCH = pa.schema([("key", pa.binary()), ("value", pa.binary()), ("time_ms", pa.int64())])
 _LEAVE_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class Told:
-    """What goes with a batch: its topic, None at the end; rows rejected so far; the error that ended the reading."""
-
-    rejected: int
-    topic: str | None = None
-    error: str | None = None
-    message: str = ""
-
-    def to_metadata(self) -> dict[bytes, bytes]:
-        """The batch's metadata."""
-        return {TOLD: json.dumps(asdict(self)).encode()}
-
-    @classmethod
-    def from_json(cls, text: bytes) -> Self:
-        """The reverse, from the one value of the metadata."""
-        return cls(**json.loads(text))
 
 
 def main(arguments: list[str]) -> int:
@@ -73,17 +46,17 @@ def main(arguments: list[str]) -> int:
 
 
 def _write(folder: Path, rejects: Rejects, stop: threading.Event, out: IO[bytes]) -> None:
-    with pa.ipc.new_stream(out, _BATCH) as stream:
+    with pa.ipc.new_stream(out, BATCH) as stream:
         try:
             # This thread waits for the pipe most of the time; another one makes the next batches meanwhile.
             for messages in ahead(Seeds(folder, rejects).messages(), stop):
                 columns = [messages.keys, messages.values, pa.array(messages.times_ms)]
-                batch = pa.record_batch(columns, schema=_BATCH)
+                batch = pa.record_batch(columns, schema=BATCH)
                 stream.write_batch(batch, Told(rejects.count, messages.topic).to_metadata())
             last = Told(rejects.count)
-        except ERRORS as error:
+        except tuple(ERRORS.values()) as error:
             last = Told(rejects.count, error=type(error).__name__, message=str(error))
-        empty = pa.record_batch([[], [], []], schema=_BATCH)
+        empty = pa.record_batch([[], [], []], schema=BATCH)
         stream.write_batch(empty, last.to_metadata())
 
 
