@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dropship_dagster.shop import read_manifest
+from dropship_dagster.shop import ShopConfig, generate, read_manifest
 from dropship_dagster.stream import TOPICS, TopicSpec, ensure_topics, replay
 from dropship_dagster_tests.embedded.kafka.process import BrokerProcess, running_broker
 from dropship_dagster_tests.stream.conftest import Topics
@@ -57,12 +57,14 @@ def test_a_lost_acknowledgement_makes_no_second_record(own: Topics, broker: Brok
 
 
 def test_a_broker_killed_while_we_produce_loses_nothing_and_doubles_nothing(
-    own: Topics, broker: BrokerProcess, seeds: Path
+    own: Topics, broker: BrokerProcess, tmp_path: Path
 ) -> None:
+    seeds = tmp_path / "seeds"
+    generate(ShopConfig(customers=100, products=30, orders=4_000), seeds)
     kills = [0]
 
     def strike(_topic: str, done: int, _total: int | None) -> None:
-        if done < 300 * len(kills) or len(kills) > 3:
+        if done < 2_000 * len(kills) or len(kills) > 3:
             return
         deadline = time.monotonic() + 60
         while own.count() == kills[-1]:  # the client sends in a thread of its own
@@ -71,7 +73,7 @@ def test_a_broker_killed_while_we_produce_loses_nothing_and_doubles_nothing(
         kills.append(own.count())
         broker.restart()
 
-    report = replay(own.client, seeds, rate=1_000, progress=strike, topic_names=own.names)
+    report = replay(own.client, seeds, progress=strike, topic_names=own.names)
     assert len(kills) == 4
     assert 0 < kills[1] < kills[2] < kills[3] < rows(seeds), "each kill struck in the middle"
     assert report.sent == report.acknowledged == rows(seeds)
