@@ -69,6 +69,11 @@ class Node:
                 env=environment,
             )
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def kill(self) -> None:
         """SIGKILL; asserts that it was running."""
         assert self._process is not None

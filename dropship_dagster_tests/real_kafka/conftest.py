@@ -4,6 +4,7 @@ The modules here take over tests from the packages that own them. What those ask
 difference is `kafka`.
 """
 
+# ruff: noqa: F401 - pytest finds the fixtures that are imported here
 from __future__ import annotations
 
 from pathlib import Path
@@ -20,18 +21,6 @@ from dropship_dagster_tests.warehouse.conftest import (
     pipeline,
     warehouse,
 )
-
-__all__ = [
-    "database",
-    "empty_database",
-    "new_topics",
-    "own_database",
-    "own_pipeline",
-    "pipeline",
-    "seeds",
-    "topics",
-    "warehouse",
-]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,7 +12,7 @@ from dropship_dagster_tests.embedded.kafka.clients import read_all
 from dropship_dagster_tests.embedded.kafka.process import BrokerProcess
 from dropship_dagster_tests.real_kafka.apache import JAVA, run_java
 
-pytestmark = [pytest.mark.apache_kafka, pytest.mark.slow]
+pytestmark = pytest.mark.apache_kafka
 
 TOPICS = "org.apache.kafka.tools.TopicCommand"
 GROUPS = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"

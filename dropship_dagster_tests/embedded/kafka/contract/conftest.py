@@ -13,9 +13,7 @@ from dropship_dagster_tests.embedded.kafka.raw import RawClient
 _COORDINATOR_SECONDS = 120
 
 
-@pytest.fixture(
-    scope="session", params=["embedded", pytest.param("apache", marks=[pytest.mark.apache_kafka, pytest.mark.slow])]
-)
+@pytest.fixture(scope="session", params=["embedded", pytest.param("apache", marks=pytest.mark.apache_kafka)])
 def kafka(request: pytest.FixtureRequest) -> str:
     """The bootstrap servers of each broker in turn."""
     if request.param == "embedded":

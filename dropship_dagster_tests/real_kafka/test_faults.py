@@ -1,0 +1,135 @@
+"""Three brokers, three copies, two of which acknowledge: brokers die while the platform produces and consumes."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from dropship_dagster.endpoints import WarehouseEndpoint
+from dropship_dagster.stream import CUSTOMERS, ORDERS_EVENTS, PRODUCTS, ProduceReport, live
+from dropship_dagster_tests.real_kafka.cluster import KafkaCluster, running_cluster
+from dropship_dagster_tests.warehouse.pipeline import Pipeline, wait_until
+
+BROKERS = 3
+# Events a second.
+RATE = 300
+# A cluster elects its leaders anew, on a machine that may have other things to do.
+PATIENCE_SECONDS = 180
+
+
+@pytest.fixture(scope="module")
+def cluster(kafka_classes: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
+    with running_cluster(kafka_classes, tmp_path_factory.mktemp("cluster"), brokers=BROKERS) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def pipeline(cluster: KafkaCluster, database: WarehouseEndpoint) -> Pipeline:
+    """Topics with three copies."""
+    return Pipeline(cluster.client_config, database, replication=BROKERS)
+
+
+class Stream:
+    """The platform's continuous stream, in the background until it is ended."""
+
+    def __init__(self, pipeline: Pipeline, seeds: Path, state: Path) -> None:
+        self._stop = threading.Event()
+        self._reports: list[ProduceReport] = []
+        self._thread = threading.Thread(target=self._run, args=(pipeline, seeds, state), daemon=True)
+        self._thread.start()
+
+    @property
+    def runs(self) -> bool:
+        return self._thread.is_alive()
+
+    def end(self) -> ProduceReport:
+        """Drain it; what it says at its end."""
+        self._stop.set()
+        self._thread.join(PATIENCE_SECONDS)
+        assert self._reports, "the stream did not end, or failed"
+        return self._reports[0]
+
+    def _run(self, pipeline: Pipeline, seeds: Path, state: Path) -> None:
+        names = {CUSTOMERS: pipeline.customers, PRODUCTS: pipeline.products, ORDERS_EVENTS: pipeline.orders}
+        report = live(pipeline.client_config, seeds, rate=RATE, state=state, stop=self._stop, topic_names=names)
+        self._reports.append(report)
+
+
+def kill_a_leader(cluster: KafkaCluster, pipeline: Pipeline) -> None:
+    """The broker that leads the first partition of the orders dies."""
+    cluster.nodes[leader(pipeline) - 1].kill()
+
+
+def kill_all_and_start_them_again(cluster: KafkaCluster, pipeline: Pipeline) -> None:
+    """Nobody serves for a while, then all brokers do, from what they find on their disks."""
+    for node in cluster.nodes:
+        node.kill()
+    for node in cluster.nodes:
+        node.start()
+
+
+def leader(pipeline: Pipeline) -> int:
+    admin = AdminClient(dict(pipeline.client_config))
+    described = admin.describe_topics(TopicCollection([pipeline.orders]))[pipeline.orders].result(60)
+    return int(described.partitions[0].leader.id)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(kill_a_leader, id="one"),
+        pytest.param(kill_all_and_start_them_again, id="all", marks=pytest.mark.slow),
+    ],
+)
+def test_brokers_that_die_while_producing_and_consuming_lose_nothing(
+    cluster: KafkaCluster,
+    pipeline: Pipeline,
+    seeds: Path,
+    tmp_path: Path,
+    fault: Callable[[KafkaCluster, Pipeline], None],
+) -> None:
+    consumer = pipeline.process(follow=True, flush_seconds=0.2)
+    stream = Stream(pipeline, seeds, tmp_path / "state")
+    try:
+        wait_until(lambda: raw_rows(pipeline) > 0, "the first rows in RAW", PATIENCE_SECONDS)
+        fault(cluster, pipeline)
+        struck = raw_rows(pipeline)
+        wait_until(lambda: raw_rows(pipeline) > struck + 5 * RATE, "more rows after the fault", PATIENCE_SECONDS)
+        assert stream.runs
+        report = stream.end()
+        assert (report.acknowledged, report.failed) == (report.sent, 0)
+        # By event: of brokers that all died at once, Kafka may store a batch twice that its producer sends again.
+        wait_until(lambda: raw_events(pipeline) == report.acknowledged, "all events in RAW", PATIENCE_SECONDS)
+        consumer.signal(signal.SIGTERM)
+        consumer.wait()
+    finally:
+        consumer.kill()
+        for node in cluster.nodes:
+            if not node.runs:
+                node.start()
+        cluster.wait_for(BROKERS)
+    pipeline.refresh()
+    pipeline.assert_sound()
+
+
+def raw_rows(pipeline: Pipeline) -> int:
+    return _count(pipeline, "*")
+
+
+def raw_events(pipeline: Pipeline) -> int:
+    """Events of the pipeline in RAW, each counted once."""
+    return _count(pipeline, "DISTINCT PAYLOAD:event_id::VARCHAR")
+
+
+def _count(pipeline: Pipeline, what: str) -> int:
+    counts = (
+        pipeline.value(f"SELECT COUNT({what}) FROM RAW.{table} WHERE TOPIC = ?", topic)
+        for topic, table in pipeline.tables.items()
+    )
+    return sum(map(int, counts))
