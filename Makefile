@@ -69,7 +69,7 @@ test-long: install-dev ## The long form of every suite
 	@$(PY) -m pytest -n 2 --dist loadfile -m "not apache_kafka" $(ARGS)
 
 test-kafka: install-dev ## Contract, stream, loader and faults on Apache Kafka (needs Java 17 and Maven)
-	@DROPSHIP_TEST_REQUIRE_KAFKA=1 $(PY) -m pytest -m apache_kafka --timeout 600 $(ARGS)
+	@DROPSHIP_TEST_REQUIRE_KAFKA=1 $(PY) -m pytest -m "apache_kafka and not slow" --timeout 600 $(ARGS)
 
 test-snowflake: install-dev ## The contract and an end-to-end slice on the account of .env; says so when there is none
 	@$(PY) -m dropship_dagster_tests.deploy.account $(ARGS)
