@@ -25,6 +25,9 @@ class LiveConfig(dg.Config):
     rate: float = Field(5.0, gt=0, description="Events a second over all topics, kept by schedule.")
     duration: float = Field(60.0, gt=0, le=3600, description="Seconds; a run is bounded, the next one goes on.")
     seed: int | None = Field(None, ge=0, description="For the orders of the stream; by default that of the files.")
+    start: str | None = Field(
+        None, description="Moves the shop's clock forward: now, or a time such as 2026-07-01T09:00:00Z."
+    )
     daily_curve: bool = Field(False, description="Spread the rate over the hours of the day as customers do.")
     life_cycle_speed: float | None = Field(
         None, gt=0, description="How many times as fast orders live; by default the parameter file's."
@@ -44,7 +47,8 @@ def send_live_orders(context: dg.OpExecutionContext, config: LiveConfig, kafka: 
             state=settings.home / "live.state",
             rejected_messages=settings.home / "rejects" / "messages.jsonl",
             topic_names=stream.topic_names(settings),
-            **config.model_dump(include=set(LiveConfig.model_fields)),
+            **config.model_dump(include=set(LiveConfig.model_fields) - {"start"}),
+            start=stream.moment(config.start) if config.start else None,
         )
     for role, name in stream.topic_names(settings).items():
         counts = report.topics.get(name)

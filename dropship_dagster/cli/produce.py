@@ -60,9 +60,14 @@ def stream_orders(
     seed: Annotated[int | None, typer.Option(min=0, help="For the new orders (that of the files).")] = None,
     folder: Annotated[Path | None, typer.Option("--dir", help="The shop that goes on (DROPSHIP_DATA_DIR).")] = None,
     daily_curve: Annotated[bool, typer.Option(help="Spread the rate over the day as customers do.")] = False,
+    start: Annotated[
+        str | None, typer.Option(help="Move the shop's clock forward: now, or a time such as 2026-07-01T09:00:00Z.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Send new orders, the steps of open ones and changed stock, where the files or the last run ended.
+    """Send new customers and orders, the steps of open ones and changed stock, where the files or the last run ended.
+
+    The shop has a clock of its own, which goes on where its history ends; the dashboard's "today" is the shop's.
 
     Ctrl-C drains what was sent and ends with the report. Exit code 1 if a message was not acknowledged.
 
@@ -72,6 +77,7 @@ def stream_orders(
 
     config = settings()
     with sentences(config.home), stop_on_signals() as stop, progress_bar() as progress:
+        begin = stream.moment(start) if start else None
         endpoint = prepare_topics(config)
         report = stream.live(
             endpoint.client_config,
@@ -79,6 +85,7 @@ def stream_orders(
             rate=rate,
             duration=duration,
             seed=seed,
+            start=begin,
             daily_curve=daily_curve,
             state=config.home / "live.state",
             stop=stop,

@@ -163,9 +163,10 @@ class Products(_Model):
 
 
 class Stream(_Model):
-    """How time passes in the stream."""
+    """How time passes in the stream, and who comes to the shop."""
 
     life_cycle_speed: Annotated[float, Field(ge=1, le=10_000_000)]
+    sign_up_share: Annotated[float, Field(ge=0, le=0.9)] = 0.15
 
 
 class Category(_Model):

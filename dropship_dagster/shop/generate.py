@@ -46,9 +46,9 @@ class Shop:
         self.demand = Demand(parameters, self.draws)
         self.customers = Customers(parameters, self.draws, self.demand, config.customers)
         self.catalogue = Catalogue(parameters, self.draws, config.products)
-        order_draws = self.draws if order_seed is None else Draws(order_seed)
-        self.orders = Orders(parameters, order_draws, self.customers, self.catalogue)
-        self.life_cycle = LifeCycle(parameters, order_draws, self.catalogue, self.orders)
+        self.order_draws = self.draws if order_seed is None else Draws(order_seed)
+        self.orders = Orders(parameters, self.order_draws, self.customers, self.catalogue)
+        self.life_cycle = LifeCycle(parameters, self.order_draws, self.catalogue, self.orders)
 
     def blocks(self, size: int = _BLOCK) -> Iterator[Block]:
         """The orders of history, in their order."""

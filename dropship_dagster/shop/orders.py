@@ -101,8 +101,8 @@ class Orders:
         self._line_choice = Choice(parameters.orders.lines)
         self._quantity_choice = Choice(parameters.orders.quantities)
 
-    def block(self, rows: Ints, placed_ms: Ints) -> Block:
-        """The orders with these rows, placed at these moments (rising)."""
+    def block(self, rows: Ints, placed_ms: Ints, registered: Ints | None = None) -> Block:
+        """The orders with these rows, placed at these moments (rising); for `registered` see Customers.buyers."""
         draws, catalogue = self._draws, self._catalogue
         count = draws.choose("order.lines", rows, self._line_choice) + 1
         line_order = np.repeat(np.arange(len(rows), dtype=np.int64), count)
@@ -113,7 +113,7 @@ class Orders:
         price, cost = catalogue.price[product], catalogue.cost[product]
         quantity = draws.choose("line.quantity", line_rows, self._quantity_choice) + 1
 
-        customer = self._customers.buyers(draws, rows, placed_ms)
+        customer = self._customers.buyers(draws, rows, placed_ms, registered)
         market = self._customers.market[customer].astype(np.int64)
         carrier = draws.choose("order.carrier", rows, self._carrier_choice, market)
         subtotal = np.add.reduceat(price * quantity, first_line)

@@ -71,35 +71,53 @@ def name_pool(locale: str) -> NamePool:
 class Customers:
     """All customers of a shop, by their index (customer C0000001 has index 0), in the order they registered.
 
-    Held in memory: 17 bytes a customer. The text of a customer is made when it is written.
+    Held in memory: 18 bytes a customer. The text of a customer is made when it is written.
     """
 
     def __init__(self, parameters: Parameters, draws: Draws, demand: Demand, count: int) -> None:
         self.count = count
         self._parameters = parameters
         self._draws = draws
-        rows: Ints = np.arange(count, dtype=np.int64)
         self.signed_up_ms = _registrations(parameters, draws, demand, count)
-        markets = parameters.countries
-        self.market = draws.choose("customer.market", rows, Choice([market.share for market in markets])).astype(
-            np.int8
-        )
+        self._market_choice = Choice([market.share for market in parameters.countries])
         segments = parameters.customers.segments
-        self._segment = draws.choose("customer.segment", rows, Choice([segment.share for segment in segments])).astype(
-            np.int8
-        )
-        weights = np.array([segment.weight for segment in segments], dtype=np.int64)
-        self._weight_before: Ints = np.concatenate([np.zeros(1, np.int64), np.cumsum(weights[self._segment])])
+        self._segment_choice = Choice([segment.share for segment in segments])
+        self._weights: Ints = np.array([segment.weight for segment in segments], dtype=np.int64)
+        self.market = np.empty(0, dtype=np.int8)
+        self._segment = np.empty(0, dtype=np.int8)
+        self._weight_before: Ints = np.zeros(1, dtype=np.int64)
+        self.grow(count)
 
-    def buyers(self, draws: Draws, rows: Ints, moments: Ints) -> Ints:
-        """Who places these orders: somebody registered by then, by the weight of the segment."""
-        registered = np.searchsorted(self.signed_up_ms, moments, side="right")
+    def grow(self, count: int) -> None:
+        """Know the customers up to this many, those that register after history included."""
+        rows: Ints = np.arange(len(self.market), count, dtype=np.int64)
+        if not len(rows):
+            return
+        market = self._draws.choose("customer.market", rows, self._market_choice)
+        segment = self._draws.choose("customer.segment", rows, self._segment_choice)
+        weight = self._weight_before[-1] + np.cumsum(self._weights[segment])
+        self.market = np.concatenate([self.market, market.astype(np.int8)])
+        self._segment = np.concatenate([self._segment, segment.astype(np.int8)])
+        self._weight_before = np.concatenate([self._weight_before, weight])
+
+    def buyers(self, draws: Draws, rows: Ints, moments: Ints, registered: Ints | None = None) -> Ints:
+        """Who places these orders: somebody registered by then, by the weight of the segment.
+
+        `registered`: how many customers there are when each order is placed; by default as history tells.
+        """
+        if registered is None:
+            registered = np.searchsorted(self.signed_up_ms, moments, side="right")
         weight = self._weight_before[np.maximum(registered, 1)]
         position = (draws.fractions("order.customer", rows) * weight).astype(np.int64)
         return np.searchsorted(self._weight_before, position, side="right") - 1
 
-    def table(self, start: int, stop: int) -> pa.Table:
-        """Customers with the indices start to stop - 1, by the contract."""
+    def table(self, start: int, stop: int, signed_up_ms: Ints | None = None) -> pa.Table:
+        """Customers with the indices start to stop - 1, by the contract.
+
+        `signed_up_ms`: when they registered (epoch ms), for those of after history.
+        """
+        if signed_up_ms is None:
+            signed_up_ms = self.signed_up_ms[start:stop]
         rows: Ints = np.arange(start, stop, dtype=np.int64)
         draws, words = self._draws, self._words
         market = self.market[start:stop].astype(np.int64)
@@ -125,7 +143,7 @@ class Customers:
             labels(locale, words.locales),
             labels(channel, list(acquisition)),
             labels(self._segment[start:stop].astype(np.int64), segments),
-            pa.array(self.signed_up_ms[start:stop], TIMESTAMP),
+            pa.array(signed_up_ms, TIMESTAMP),
             pa.array(np.ones(len(rows), dtype=np.int64)),
         ]
         return pa.table(columns, names=CUSTOMERS.names)

@@ -5,7 +5,7 @@ Called by the warehouse's loader, assets and the command line. Takes librdkafka 
 
 from dropship_dagster.stream.consumer import Assignment, FetchedBatch, PartitionReader
 from dropship_dagster.stream.errors import OffsetOutOfRangeError, StreamError, UnknownTopicError
-from dropship_dagster.stream.live import live
+from dropship_dagster.stream.live import live, moment
 from dropship_dagster.stream.membership import GroupMembership
 from dropship_dagster.stream.replay import replay
 from dropship_dagster.stream.report import ProduceReport, TopicCounts
@@ -44,6 +44,7 @@ __all__ = [
     "UnknownTopicError",
     "ensure_topics",
     "live",
+    "moment",
     "partitions",
     "replay",
     "topic_names",

@@ -47,7 +47,7 @@ def live(
     rejected_messages: Path | None = None,
     topic_names: Mapping[str, str] | None = None,
 ) -> ProduceReport:
-    """Send new orders, the steps of open ones, and products whose stock changed, at a rate, until told to stop.
+    """Send new customers and orders, the steps of open ones, and changed stock, at a rate, until told to stop.
 
     The stream's clock begins where the folder's history ends and goes as fast as ours, so the same folder, seed, rate
     and options give the same bytes. A later run goes on where this one ended, also after a kill.
@@ -65,7 +65,7 @@ def live(
         stop: when set, the run drains and ends.
         progress: called with a word, the events so far, and how many there will be, if that is known.
         rejected_messages: a JSON-lines file for refused messages.
-        topic_names: other names than products and orders_events.
+        topic_names: other names than customers, products, orders_events.
 
     Raises:
         ShopError, StreamError: the folder or the state cannot be used, or the client cannot go on.
@@ -102,6 +102,22 @@ def live(
         stopped=stop.is_set(),
         errors=sender.errors,
     )
+
+
+def moment(text: str) -> dt.datetime:
+    """A start for `live` from a user's words: `now`, or an ISO 8601 time with a zone.
+
+    Raises:
+        StreamError: it is neither.
+    """
+    if text == "now":
+        return dt.datetime.now(dt.UTC)
+    try:
+        start = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise StreamError(f"The start {text!r} is no time: give now, or a time such as 2026-07-01T09:00:00Z.") from None
+    _microseconds(start)
+    return start
 
 
 def _config_of(seed_dir: Path) -> ShopConfig:
@@ -219,6 +235,7 @@ class _Run:
 
     def _send(self, interval: Interval, first: int, until: int) -> None:
         for messages, slots in (
+            (interval.customers, interval.customer_slots),  # before the orders they may place
             (interval.products, interval.product_slots),
             (interval.orders, interval.order_slots),
         ):

@@ -23,7 +23,7 @@ from dropship_dagster.shop.lifecycle import Events
 from dropship_dagster.stream.errors import StreamError
 from dropship_dagster.stream.simulation import Pace, State
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,20 @@ def load(path: Path, identity: str) -> Saved | None:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             head = json.loads(bytes(arrays["head"]))
             waiting = Events(**{field.name: arrays[f"waiting_{field.name}"] for field in fields(Events)})
+            head_format = head["format"]
+            if head_format != _FORMAT:
+                raise StreamError(
+                    f"The stream's state {path} has format {head_format}, this version reads {_FORMAT}: name another "
+                    "state file with other topics, or remove it together with the topics."
+                )
             state = State(
-                head["clock_us"], head["next_row"], waiting, arrays["stock"], arrays["version"], arrays["announced"]
+                clock_us=head["clock_us"],
+                next_row=head["next_row"],
+                customers=head["customers"],
+                waiting=waiting,
+                stock=arrays["stock"],
+                version=arrays["version"],
+                announced=arrays["announced"],
             )
     except FileNotFoundError:
         return None
@@ -62,8 +74,6 @@ def load(path: Path, identity: str) -> Saved | None:
             f"The stream's state {path} cannot be read ({error}). Remove it only together with the topics: "
             "without it, the order ids begin again."
         ) from error
-    if head["format"] != _FORMAT:
-        raise StreamError(f"The stream's state {path} has format {head['format']}, this version reads {_FORMAT}.")
     if head["identity"] != identity:
         raise StreamError(
             f"The stream's state {path} belongs to another shop or seed: name another state file, "
@@ -80,6 +90,7 @@ def save(path: Path, saved: Saved) -> None:
         "identity": saved.identity,
         "clock_us": state.clock_us,
         "next_row": state.next_row,
+        "customers": state.customers,
         "pace": asdict(saved.pace),
         "slots_done": saved.slots_done,
         "begun": saved.begun,

@@ -1,8 +1,8 @@
 """The shop going on after its history: a state, and the next messages as a pure function of it.
 
 Time is cut into intervals of about a second, each with a number of slots. A slot carries one event: the step of an
-order that has been due longest, a product whose stock has changed, or else a new order. So the rate is exact, and
-the same state, seed and pace give the same bytes, on any machine and after any kill.
+order that has been due longest, a product whose stock has changed, or else a new order or a new customer. So the rate
+is exact, and the same state, seed and pace give the same bytes, on any machine and after any kill.
 """
 
 from __future__ import annotations
@@ -13,13 +13,19 @@ import numpy as np
 import pyarrow as pa
 
 from dropship_dagster.shop.catalogue import suppliers_table
-from dropship_dagster.shop.contract import ORDER_EVENTS, ORDER_LINES, ORDERS, PRODUCTS, SUPPLIERS
+from dropship_dagster.shop.contract import CUSTOMERS, ORDER_EVENTS, ORDER_LINES, ORDERS, PRODUCTS, SUPPLIERS
 from dropship_dagster.shop.draws import Ints
 from dropship_dagster.shop.generate import Shop
 from dropship_dagster.shop.lifecycle import PLACED, Events
 from dropship_dagster.shop.orders import Block
 from dropship_dagster.shop.text import HOUR_MS
-from dropship_dagster.stream.events import Messages, order_bodies, order_event_messages, product_messages
+from dropship_dagster.stream.events import (
+    Messages,
+    customer_messages,
+    order_bodies,
+    order_event_messages,
+    product_messages,
+)
 
 _SECOND_US = 1_000_000
 
@@ -35,13 +41,15 @@ class Pace:
 
 @dataclass(frozen=True)
 class State:
-    """The shop at a moment. `waiting` are the steps that are to come, by the moment they are due (epoch ms).
+    """The shop at a moment: its clock, the row of the next order, how many customers there are, its products.
 
+    `waiting` are the steps that are to come, by the moment they are due (epoch ms).
     `announced` are products (indices) whose stock has changed and is still to be told.
     """
 
     clock_us: int
     next_row: int
+    customers: int
     waiting: Events
     stock: Ints
     version: Ints
@@ -56,6 +64,8 @@ class Interval:
     order_slots: Ints
     products: Messages
     product_slots: Ints
+    customers: Messages
+    customer_slots: Ints
     slots: int
     rate: float
     state: State
@@ -78,6 +88,7 @@ class Simulation:
         return State(
             clock_us=end * 1000,
             next_row=shop.config.orders,
+            customers=shop.config.customers,
             waiting=replace(waiting, time_ms=due),
             stock=shop.catalogue.stock.copy(),
             version=np.ones(shop.catalogue.count, dtype=np.int64),
@@ -97,14 +108,21 @@ class Simulation:
         free = np.ones(slots, dtype=bool)
         free[:used] = False
         free[step_slots] = False
-        order_slots = np.flatnonzero(free)
+        free_slots = np.flatnonzero(free)
+        # Orders and customers are never more than the free slots there were: their sum numbers the slot.
+        number = state.next_row + state.customers + np.arange(len(free_slots), dtype=np.int64)
+        signs_up = self._shop.order_draws.chance("stream.signs_up", number, self._parameters.stream.sign_up_share)
+        customer_slots, order_slots = free_slots[signs_up], free_slots[~signs_up]
+        customers = state.customers + len(customer_slots)
+        self._shop.customers.grow(customers)
 
         rows: Ints = np.arange(state.next_row, state.next_row + len(order_slots), dtype=np.int64)
         waiting = state.waiting.take(np.arange(len(steps), len(state.waiting)))
         new_stock, changed, block = state.stock, np.empty(0, dtype=np.int64), None
         placed = Events.none()
         if len(rows):
-            block = self._shop.orders.block(rows, slot_ms[order_slots])
+            registered = state.customers + np.cumsum(signs_up)[~signs_up]
+            block = self._shop.orders.block(rows, slot_ms[order_slots], registered)
             placed, later = self._lives(block, pace.life_cycle_speed)
             waiting = _by_due(Events.concatenate([waiting, later]))
             new_stock, changed = self._sell(state.stock, block)
@@ -117,6 +135,7 @@ class Simulation:
         after = State(
             clock_us=state.clock_us + round(slots * _SECOND_US / rate),
             next_row=state.next_row + len(rows),
+            customers=customers,
             waiting=waiting,
             stock=new_stock,
             version=version,
@@ -127,6 +146,8 @@ class Simulation:
             order_slots=slots_of[order],
             products=self._product_messages(told, state.stock, version, slot_ms),
             product_slots=np.arange(used, dtype=np.int64),
+            customers=self._customer_messages(state.customers, customers, slot_ms[customer_slots]),
+            customer_slots=customer_slots,
             slots=slots,
             rate=rate,
             state=after,
@@ -171,6 +192,10 @@ class Simulation:
             orders.orders_table(block).cast(ORDERS.schema), orders.lines_table(block).cast(ORDER_LINES.schema), counts
         )
         return order_event_messages(table, told)
+
+    def _customer_messages(self, start: int, stop: int, signed_up_ms: Ints) -> Messages:
+        rows = self._shop.customers.table(start, stop, signed_up_ms)
+        return customer_messages(rows.cast(CUSTOMERS.schema))
 
     def _product_messages(self, told: Ints, stock: Ints, version: Ints, slot_ms: Ints) -> Messages:
         rows = self._products.take(pa.array(told))

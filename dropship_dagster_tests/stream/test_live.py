@@ -21,7 +21,7 @@ import pytest
 
 from dropship_dagster.shop import ShopConfig
 from dropship_dagster.shop.generate import Shop
-from dropship_dagster.stream import ORDERS_EVENTS, PRODUCTS, StreamError, live
+from dropship_dagster.stream import CUSTOMERS, ORDERS_EVENTS, PRODUCTS, StreamError, live, moment
 from dropship_dagster.stream.simulation import Pace, Simulation
 from dropship_dagster_tests.stream.conftest import Topics
 
@@ -102,6 +102,25 @@ def test_stock_falls_with_the_sales_and_is_announced(topics: Topics, seeds: Path
     falls = sum(b[1] < a[1] for found in stocks.values() for a, b in pairwise(found))
     rises = sum(b[1] > a[1] for found in stocks.values() for a, b in pairwise(found))
     assert falls > rises
+
+
+def test_customers_sign_up_before_they_order_and_go_on_after_a_restart(
+    topics: Topics, seeds: Path, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        live(topics.client, seeds, rate=3_000, duration=1, state=tmp_path / "state", topic_names=topics.names)
+    customers = topics.events(CUSTOMERS)
+    numbers = sorted(int(customer["customer_id"][1:]) for customer in customers)
+    assert numbers == list(range(101, 101 + len(numbers)))
+    assert len({customer["email"] for customer in customers}) == len(customers)
+    signed_up = {customer["customer_id"]: customer["signed_up_at"] for customer in customers}
+    assert all(customer["event_time"] == customer["signed_up_at"] for customer in customers)
+    placed = [event for event in topics.events(ORDERS_EVENTS) if event["event_type"] == "order_placed"]
+    theirs = [event for event in placed if event["customer_id"] in signed_up]
+    assert theirs
+    assert all(signed_up[event["customer_id"]] <= event["event_time"] for event in theirs)
+    assert {int(event["customer_id"][1:]) for event in placed} <= set(range(1, 101)) | set(numbers)
+    assert 0.1 < len(customers) / (len(customers) + len(placed)) < 0.2
 
 
 _PROGRAM = """
@@ -233,6 +252,14 @@ def test_the_clock_can_be_moved_forward(topics: Topics, seeds: Path, tmp_path: P
     assert all(event["event_time"].startswith("2026-07-01T12:00:00.") for event in topics.events(ORDERS_EVENTS))
 
 
+def test_a_start_is_a_time_with_a_zone_or_now() -> None:
+    assert moment("2026-07-01T12:00:00Z") == dt.datetime(2026, 7, 1, 12, tzinfo=dt.UTC)
+    assert moment("now").tzinfo is dt.UTC
+    for wrong, reason in (("tomorrow", "is no time"), ("2026-07-01T12:00:00", "has no zone")):
+        with pytest.raises(StreamError, match=reason):
+            moment(wrong)
+
+
 def test_the_daily_curve_moves_the_rate_and_keeps_the_mean() -> None:
     simulation = Simulation(Shop(CONFIG))
     state = simulation.first_state(8_640)
@@ -249,7 +276,7 @@ def test_every_slot_carries_one_event() -> None:
     state = simulation.first_state(PACE.life_cycle_speed)
     for _ in range(5):
         interval = simulation.next_interval(state, PACE)
-        slots = np.concatenate([interval.order_slots, interval.product_slots])
+        slots = np.concatenate([interval.order_slots, interval.product_slots, interval.customer_slots])
         assert sorted(slots.tolist()) == list(range(interval.slots))
         assert len(interval.orders) == len(interval.order_slots)
         assert np.all(np.diff(interval.orders.times_ms) >= 0)
