@@ -17,7 +17,7 @@ from streamlit_monitor.language import formats, t
 _HEIGHT = 280
 _BAR = 30
 _LONG = 20_000
-_ROOM = 1.22  # beside the longest bar, for its value
+_ROOM = 72  # pixels beside the longest bar, for its value
 _DARK_FROM = 0.55
 
 
@@ -83,12 +83,12 @@ def bars(frame: pd.DataFrame, field: str, *, money: bool, title: str, digits: in
     shown = pd.DataFrame({"name": _distinct(frame["name"]), "value": frame[field].astype("float64")})
     shown["text"] = [_text(value, money, digits) for value in shown["value"]]
     low, high = min(float(shown["value"].min()), 0.0), max(float(shown["value"].max()), 0.0)
-    domain = [low * _ROOM, high * _ROOM or 1.0]
+    room = alt.Scale(domain=[low, high or 1.0], range=[0, alt.ExprRef(f"max(width - {_ROOM}, {_ROOM})")], nice=False)
     base = alt.Chart(shown).encode(
         y=alt.Y(
             "name:N", sort=None, title=None, axis=alt.Axis(labelLimit=190, ticks=False, domain=False, labelPadding=8)
         ),
-        x=alt.X("value:Q", axis=None, scale=alt.Scale(domain=domain, nice=False)),
+        x=alt.X("value:Q", axis=None, scale=room),
         tooltip=[alt.Tooltip("name:N", title=" "), alt.Tooltip("text:N", title=title)],
     )
     drawn = base.mark_bar(color=colours()[0], cornerRadiusEnd=3, height=16)

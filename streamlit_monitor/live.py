@@ -13,8 +13,6 @@ from streamlit_monitor.period import Period
 from streamlit_monitor.store import Pulse, Store
 from streamlit_monitor.warehouse import NotDeployedError, Warehouse, WarehouseDownError
 
-LIVE_SECONDS = 5
-
 
 @dataclass(frozen=True)
 class View:
@@ -41,7 +39,7 @@ def live(draw: Callable[[View], None]) -> None:
 def watch(draw: Callable[[Store], None]) -> None:
     """Draw a page, or what stands in its place while the warehouse has nothing to say, and keep it up to date."""
 
-    @st.fragment(run_every=LIVE_SECONDS)  # type: ignore[untyped-decorator] # Streamlit is not followed
+    @st.fragment(run_every=settings().dashboard_refresh_seconds)  # type: ignore[untyped-decorator] # Streamlit is not followed
     def body() -> None:
         warehouse, store = _shared()
         banner = st.container()
@@ -64,7 +62,7 @@ def watch(draw: Callable[[Store], None]) -> None:
 
 def again(draw: Callable[[], None]) -> None:
     """Draw a page that needs no warehouse, and keep it up to date."""
-    st.fragment(draw, run_every=LIVE_SECONDS)()
+    st.fragment(draw, run_every=settings().dashboard_refresh_seconds)()
 
 
 def settings() -> Settings:

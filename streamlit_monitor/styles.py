@@ -23,6 +23,9 @@ STYLES = """
   [class*="st-key-name-"] [data-testid="stText"] { font-family: inherit; font-weight: 600; font-size: 1.25rem; }
   @media (max-width: 640px) {
     .stMainBlockContainer { padding: 4rem 1rem 3rem; }
+    /* What is compared stands in the control above; here there is no room for the words. */
+    .st-key-kpis [data-testid="stMetricDeltaDescription"] { display: none; }
+    .stButtonGroup [role="radiogroup"] { flex-wrap: wrap; }
     .st-key-kpis [data-testid="stColumn"] { min-width: calc(50% - 0.5rem); flex: 1 1 calc(50% - 0.5rem); }
   }
 </style>

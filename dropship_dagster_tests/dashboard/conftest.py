@@ -19,6 +19,8 @@ from dropship_dagster_tests.dashboard.platform import (
     run_pipeline,
     write_report,
 )
+from streamlit_monitor.store import Store
+from streamlit_monitor.warehouse import Warehouse
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +40,14 @@ def address(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """Where the dashboard of that shop is."""
     with dashboard(platform, tmp_path_factory.mktemp("server") / "dashboard.log", "server.py") as url:
         yield url
+
+
+@pytest.fixture
+def store(platform: Platform) -> Iterator[Store]:
+    """What the dashboard asks, without its server."""
+    warehouse = Warehouse(platform.settings)
+    yield Store(warehouse.query)
+    warehouse.close()
 
 
 @pytest.fixture(scope="session")

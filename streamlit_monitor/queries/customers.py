@@ -1,4 +1,4 @@
-"""Who buys: new and returning customers, cohorts, segments. Names leave the warehouse masked."""
+"""Who buys: new and returning customers, cohorts, segments. Names leave the warehouse masked unless asked for."""
 
 from __future__ import annotations
 
@@ -11,51 +11,46 @@ from streamlit_monitor.queries.points import every_point, point
 from streamlit_monitor.queries.sales import bounds
 from streamlit_monitor.store import Store
 
-_FIRST = """
-  SELECT CUSTOMER_ID, MIN(PLACED_AT) AS FIRST_AT
-  FROM PROD.ORDERS
-  WHERE PLACED_AT IS NOT NULL
-  GROUP BY 1
-"""
-
-_KPIS = f"""
-WITH first AS ({_FIRST}), bought AS (
+_KPIS = """
+SELECT
+  COUNT(*) AS customers,
+  COUNT_IF(ORDERS > 1) AS repeaters,
+  COALESCE(SUM(REVENUE), 0) AS revenue
+FROM (
   SELECT CUSTOMER_ID, COUNT(*) AS ORDERS, SUM(REVENUE) AS REVENUE
   FROM PROD.ORDERS
   WHERE PLACED_AT >= :start AND PLACED_AT < :end
   GROUP BY 1
 )
-SELECT
-  COUNT(*) AS customers,
-  COALESCE(SUM(IFF(f.FIRST_AT >= :start, 1, 0)), 0) AS new_customers,
-  COALESCE(SUM(IFF(b.ORDERS > 1, 1, 0)), 0) AS repeaters,
-  COALESCE(SUM(b.REVENUE), 0) AS revenue
-FROM bought b
-JOIN first f ON f.CUSTOMER_ID = b.CUSTOMER_ID
 """
 
 _TREND = f"""
-WITH first AS ({_FIRST})
-SELECT
-  {point("o.PLACED_AT")} AS point,
-  COUNT(DISTINCT o.CUSTOMER_ID) AS customers,
-  COUNT(DISTINCT IFF(f.FIRST_AT >= :start AND o.PLACED_AT = f.FIRST_AT, o.CUSTOMER_ID, NULL)) AS new_customers
-FROM PROD.ORDERS o
-JOIN first f ON f.CUSTOMER_ID = o.CUSTOMER_ID
-WHERE o.PLACED_AT >= :start AND o.PLACED_AT < :end
+SELECT {point("PLACED_AT")} AS point, COUNT(DISTINCT CUSTOMER_ID) AS customers
+FROM PROD.ORDERS
+WHERE PLACED_AT >= :start AND PLACED_AT < :end
 GROUP BY 1
 ORDER BY 1
 """
 
-_COHORTS = f"""
-WITH first AS ({_FIRST})
-SELECT
-  DATE_TRUNC('month', f.FIRST_AT) AS cohort,
-  DATEDIFF('month', f.FIRST_AT, o.PLACED_AT) AS age,
-  COUNT(DISTINCT o.CUSTOMER_ID) AS customers
-FROM first f
-JOIN PROD.ORDERS o ON o.CUSTOMER_ID = f.CUSTOMER_ID
-WHERE f.FIRST_AT >= :oldest AND f.FIRST_AT < :end AND o.PLACED_AT < :end
+_NEW_TREND = f"""
+SELECT {point("FIRST_AT")} AS point, COUNT(*) AS customers
+FROM PROD.CUSTOMER_FIRST_ORDERS
+WHERE FIRST_AT >= :start AND FIRST_AT < :end
+GROUP BY 1
+ORDER BY 1
+"""
+
+_COHORTS = """
+SELECT cohort, age, COUNT(*) AS customers
+FROM (
+  SELECT DISTINCT
+    DATE_TRUNC('month', f.FIRST_AT) AS cohort,
+    DATEDIFF('month', f.FIRST_AT, o.PLACED_AT) AS age,
+    o.CUSTOMER_ID
+  FROM PROD.CUSTOMER_FIRST_ORDERS f
+  JOIN PROD.ORDERS o ON o.CUSTOMER_ID = f.CUSTOMER_ID
+  WHERE f.FIRST_AT >= :oldest AND f.FIRST_AT < :end AND o.PLACED_AT >= :oldest AND o.PLACED_AT < :end
+)
 GROUP BY 1, 2
 ORDER BY 1, 2
 """
@@ -102,10 +97,11 @@ ORDER BY revenue DESC, name
 LIMIT 10
 """
 
+# {person} is one of the two below: what is masked does not leave the warehouse.
 _BEST = """
 SELECT
   b.CUSTOMER_ID,
-  LEFT(c.NAME, 1) || REPEAT('•', 5) AS name,
+  {person},
   c.COUNTRY,
   c.SEGMENT,
   b.ORDERS,
@@ -122,18 +118,28 @@ ORDER BY b.REVENUE DESC, b.CUSTOMER_ID
 LIMIT :limit
 """
 
+_MASKED = "LEFT(c.NAME, 1) || REPEAT('•', 5) AS name"
+_UNMASKED = "c.NAME AS name, c.EMAIL"
+
 
 def kpis(store: Store, span: Span) -> dict[str, float]:
     """customers who ordered, new_customers (first order ever), repeaters (more than one order), revenue."""
     row = store.ask(_KPIS, **bounds(span)).iloc[0]
-    return {str(name): float(row[name]) for name in row.index}
+    found = {str(name): float(row[name]) for name in row.index}
+    return {**found, "new_customers": float(_new(store, span).sum())}
 
 
 def trend(store: Store, span: Span) -> pd.DataFrame:
     """A row a point of the span: at, customers, new_customers, returning."""
     found = every_point(store.ask(_TREND, step=span.step, **bounds(span)), span)
+    found["new_customers"] = _new(store, span)
     found["returning"] = found["customers"] - found["new_customers"]
     return found
+
+
+def _new(store: Store, span: Span) -> pd.Series:
+    """How many ordered for the first time ever, a value a point of the span."""
+    return every_point(store.ask(_NEW_TREND, step=span.step, **bounds(span)), span)["customers"]
 
 
 def cohorts(store: Store, oldest: datetime, end: datetime) -> pd.DataFrame:
@@ -156,6 +162,11 @@ def by_acquisition(store: Store, span: Span) -> pd.DataFrame:
     return store.ask(_BY.format(column="ACQUISITION_CHANNEL"), **bounds(span))
 
 
-def best(store: Store, span: Span, limit: int) -> pd.DataFrame:
-    """customer_id, name (masked), country, segment, orders, revenue, last_at; most revenue first."""
-    return store.ask(_BEST, limit=limit, **bounds(span))
+def best(store: Store, span: Span, limit: int, *, unmasked: bool = False) -> pd.DataFrame:
+    """customer_id, name, country, segment, orders, revenue, last_at; most revenue first.
+
+    Args:
+        unmasked: the whole name instead of its first letter, and the column email.
+    """
+    sql = _BEST.format(person=_UNMASKED if unmasked else _MASKED)
+    return store.ask(sql, limit=limit, **bounds(span))

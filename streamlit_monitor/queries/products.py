@@ -7,19 +7,30 @@ is that of the sales. V_TOP_PRODUCTS, without a span, says the same.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import time
 from typing import Literal
 
 import pandas as pd
 
 from streamlit_monitor.period import Span
 from streamlit_monitor.queries.points import every_point, point
-from streamlit_monitor.queries.sales import bounds
+from streamlit_monitor.queries.sales import bounds, days
 from streamlit_monitor.store import Store
 
 Measure = Literal["sales", "units", "margin"]
 MEASURES: tuple[Measure, ...] = ("sales", "units", "margin")
 
-# Cancelled orders are few: leaving them out is far quicker than looking for the order of every line.
+_DAY_SECONDS = 86_400
+
+# A span of the pages is whole days, which the warehouse has counted already.
+_DAYS = """
+  SELECT PRODUCT_ID, SIZE, UNITS, AMOUNT AS SALES, COST
+  FROM PROD.DAILY_PRODUCT_SALES
+  WHERE SALES_DATE >= :first AND SALES_DATE < :after
+"""
+
+# Of one product, where days are too coarse: its lines. Cancelled orders are few: leaving them out is far quicker than
+# looking for the order of every line.
 _LINES = """
   SELECT
     l.PRODUCT_ID,
@@ -40,8 +51,9 @@ _LINES = """
 _TOP = f"""
 WITH sold AS (
   SELECT PRODUCT_ID, SUM(UNITS) AS UNITS, SUM(SALES) AS SALES
-  FROM ({_LINES})
+  FROM ({_DAYS})
   GROUP BY 1
+  HAVING SUM(UNITS) > 0
 )
 SELECT s.PRODUCT_ID, COALESCE(p.NAME, s.PRODUCT_ID) AS name, p.CATEGORY, s.UNITS, s.SALES
 FROM sold s
@@ -54,7 +66,7 @@ LIMIT :limit
 _RANKING = f"""
 WITH sold AS (
   SELECT PRODUCT_ID, SUM(UNITS) AS UNITS, SUM(SALES) AS SALES, SUM(COST) AS COST
-  FROM ({_LINES})
+  FROM ({_DAYS})
   GROUP BY 1
 )
 SELECT
@@ -80,18 +92,21 @@ LIMIT :limit
 _BY_CATEGORY = f"""
 SELECT COALESCE(p.CATEGORY, 'UNKNOWN') AS name, SUM(s.UNITS) AS units, SUM(s.SALES) AS sales,
   SUM(s.SALES - s.COST) AS margin
-FROM ({_LINES}) s
+FROM ({_DAYS}) s
 LEFT JOIN PROD.PRODUCTS p ON p.PRODUCT_ID = s.PRODUCT_ID
 GROUP BY 1
+HAVING SUM(s.UNITS) > 0
 ORDER BY sales DESC, name
 """
 
 _BY_SIZE = f"""
-SELECT s.SIZE AS name, SUM(s.UNITS) AS units, SUM(s.SALES) AS sales, SUM(s.SALES - s.COST) AS margin
-FROM ({_LINES}) s
+SELECT COALESCE(NULLIF(s.SIZE, ''), '?') AS name, SUM(s.UNITS) AS units, SUM(s.SALES) AS sales,
+  SUM(s.SALES - s.COST) AS margin
+FROM ({_DAYS}) s
 LEFT JOIN PROD.PRODUCTS p ON p.PRODUCT_ID = s.PRODUCT_ID
 WHERE (:category = '' OR p.CATEGORY = :category) AND (:product = '' OR s.PRODUCT_ID = :product)
 GROUP BY 1
+HAVING SUM(s.UNITS) > 0
 ORDER BY units DESC, name
 LIMIT 20
 """
@@ -114,6 +129,18 @@ SELECT
   SUM(SALES - COST) AS margin
 FROM ({_LINES})
 WHERE PRODUCT_ID = :product
+GROUP BY 1
+ORDER BY 1
+"""
+
+_ONE_TREND_BY_DAY = f"""
+SELECT
+  {point("SALES_DATE")} AS point,
+  SUM(UNITS) AS units,
+  SUM(AMOUNT) AS sales,
+  SUM(AMOUNT - COST) AS margin
+FROM PROD.DAILY_PRODUCT_SALES
+WHERE SALES_DATE >= :first AND SALES_DATE < :after AND PRODUCT_ID = :product
 GROUP BY 1
 ORDER BY 1
 """
@@ -145,7 +172,7 @@ class Choice:
 
 def top(store: Store, span: Span, limit: int) -> pd.DataFrame:
     """product_id, name, category, units, sales; best first."""
-    return store.ask(_TOP, limit=limit, **bounds(span))
+    return store.ask(_TOP, limit=limit, **days(span))
 
 
 def ranking(
@@ -158,17 +185,17 @@ def ranking(
     column = MEASURES[MEASURES.index(measure)]
     order = f"{column} ASC, p.STOCK * p.COST DESC" if worst_first else f"{column} DESC"
     sql = _RANKING.format(order=order)
-    return store.ask(sql, category=choice.category, search=choice.search, limit=limit, **bounds(span))
+    return store.ask(sql, category=choice.category, search=choice.search, limit=limit, **days(span))
 
 
 def by_category(store: Store, span: Span) -> pd.DataFrame:
     """name, units, sales, margin; best first."""
-    return store.ask(_BY_CATEGORY, **bounds(span))
+    return store.ask(_BY_CATEGORY, **days(span))
 
 
 def by_size(store: Store, span: Span, category: str = "", product: str = "") -> pd.DataFrame:
     """name, units, sales, margin; most units first."""
-    return store.ask(_BY_SIZE, category=category, product=product, **bounds(span))
+    return store.ask(_BY_SIZE, category=category, product=product, **days(span))
 
 
 def categories(store: Store) -> list[str]:
@@ -184,7 +211,11 @@ def one(store: Store, product: str) -> pd.Series | None:
 
 def one_trend(store: Store, span: Span, product: str) -> pd.DataFrame:
     """A row a point of the span: at, units, sales, margin of one product."""
-    return every_point(store.ask(_ONE_TREND, step=span.step, product=product, **bounds(span)), span)
+    if span.step >= _DAY_SECONDS and span.end.time() == time.min:
+        found = store.ask(_ONE_TREND_BY_DAY, step=span.step, product=product, start=span.start, **days(span))
+    else:
+        found = store.ask(_ONE_TREND, step=span.step, product=product, **bounds(span))
+    return every_point(found, span)
 
 
 def sold_trend(store: Store, span: Span) -> pd.DataFrame:

@@ -6,7 +6,7 @@ docs/data-contracts.md.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
 import pandas as pd
@@ -140,6 +140,18 @@ def catalogue(store: Store) -> tuple[int, int]:
 def bounds(span: Span) -> dict[str, Any]:
     """The parameters `start` and `end` of a query."""
     return {"start": span.start, "end": span.end}
+
+
+def days(span: Span) -> dict[str, Any]:
+    """The parameters `first` and `after` (days) of a query that reads what is counted by day.
+
+    Raises:
+        ValueError: the span ends within a day.
+    """
+    after = span.end.date()
+    if span.end.time() != time.min:
+        raise ValueError(f"{span} is not whole days")
+    return {"first": span.start.date(), "after": after}
 
 
 def ratio(part: float, whole: float) -> float:

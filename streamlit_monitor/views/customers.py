@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit_monitor import cards, charts, panels
 from streamlit_monitor.cards import Card
 from streamlit_monitor.language import formats, label, t
-from streamlit_monitor.live import View, live
+from streamlit_monitor.live import View, live, settings
 from streamlit_monitor.queries import customers
 from streamlit_monitor.queries.sales import ratio
 
@@ -95,14 +95,18 @@ def _month(month: datetime, size: float) -> str:
 
 
 def _best(view: View) -> None:
-    best = customers.best(view.store, view.period.current, _BEST)
+    unmasked = settings().dashboard_personal_data
+    best = customers.best(view.store, view.period.current, _BEST, unmasked=unmasked)
+    person = {"name": panels.text("name", help=None if unmasked else t("customers.masked"))}
+    if unmasked:
+        person["email"] = panels.text("email")
     panels.table(
         "customers.best",
         "best-customers",
         best,
         {
             "customer_id": panels.text("customer_id"),
-            "name": panels.text("name", help=t("customers.masked")),
+            **person,
             "country": panels.text("country"),
             "segment": panels.text("segment"),
             "orders": panels.number("orders"),

@@ -52,11 +52,10 @@ def _way(store: Store, rows: dict[tuple[str, str], float]) -> None:
     staged = sum(rows.get(("STAGING", name), 0.0) for name in ("CUSTOMER_EVENTS", "PRODUCT_EVENTS", "ORDER_EVENTS"))
     rejected = rows.get(("STAGING", "REJECTED_EVENTS"), 0.0)
     history = rows.get(("PROD", "ORDER_STATUS_HISTORY"), 0.0)
-    report = _last_report()
-    topics = sum(report.stations.get("topics", {}).values()) if report else None
+    topics = _last_count_of_the_topics()
     write = formats()
     steps = [
-        ("kafka", float(topics) if topics is not None else float("nan"), t("pipeline.way.kafka")),
+        ("kafka", topics, t("pipeline.way.kafka")),
         ("raw", raw, t("pipeline.way.raw", offsets=write.number(loaded))),
         ("staging", staged, t("pipeline.way.staging", waiting=write.number(max(raw - staged - rejected, 0.0)))),
         ("prod", rows.get(("PROD", "ORDERS"), 0.0), t("pipeline.way.prod", events=write.number(history))),
@@ -65,11 +64,14 @@ def _way(store: Store, rows: dict[tuple[str, str], float]) -> None:
         st.altair_chart(charts.way([(t(f"station.{name}"), write.number(count), note) for name, count, note in steps]))
 
 
-def _last_report() -> reports.Report | None:
-    try:
-        return reports.latest(live.settings().reports_dir)
-    except reports.ReportError:  # the page of the checks says what is wrong with it
-        return None
+def _last_count_of_the_topics() -> float:
+    """Messages in the topics, as the newest report says that counted them; NaN when none did. No broker is asked."""
+    counted = [
+        report.stations["topics"]
+        for report in reports.history(live.settings().reports_dir)
+        if report.stations.get("topics")
+    ]
+    return float(sum(counted[-1].values())) if counted else float("nan")
 
 
 def _cards(store: Store, rows: dict[tuple[str, str], float]) -> list[Card]:
@@ -160,12 +162,12 @@ def _loads(loads: pd.DataFrame) -> None:
     panels.table(
         "pipeline.loads",
         "loads",
-        loads,
+        loads.assign(megabytes=loads["bytes"].astype("float64") / 1e6),
         {
             "loaded_at": panels.moment("loaded_at"),
             "topic": panels.text("topic"),
             "rows_loaded": panels.number("rows_loaded"),
-            "bytes": panels.number("bytes", format="bytes"),
+            "megabytes": panels.number("megabytes", format="%.2f"),
             "seconds": panels.number("seconds", format="%.2f"),
             "run_id": panels.text("run_id"),
         },

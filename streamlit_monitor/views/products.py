@@ -34,7 +34,9 @@ def _draw(view: View) -> None:
     with left, panels.box("products.top", stretch=True):
         _measured(products.ranking(view.store, span, measure, choice, _TOP), measure)
     with right, panels.box("products.flop", stretch=True):
-        _measured(products.ranking(view.store, span, measure, choice, _TOP, worst_first=True), measure)
+        st.caption(t("products.flop.help"))
+        flop = products.ranking(view.store, span, measure, choice, _TOP, worst_first=True)
+        panels.bars(flop.assign(tied=flop["stock"] * flop["cost"]), "tied", t("column.tied"), money=True)
     left, right = st.columns(2)
     with left, panels.box("products.category", stretch=True):
         _measured(products.by_category(view.store, span), measure)
@@ -102,7 +104,7 @@ def _table(view: View, measure: Measure, choice: Choice) -> None:
             "price": panels.money("price"),
             "cost": panels.money("cost"),
             "stock": panels.number("stock"),
-            "cover": panels.number("cover", format="%.0f", help=t("products.cover.help")),
+            "cover": panels.number("cover", help=t("products.cover.help")),
         },
     )
 
@@ -110,7 +112,7 @@ def _table(view: View, measure: Measure, choice: Choice) -> None:
 def _days_of_cover(frame: pd.DataFrame, days: int) -> pd.Series:
     """How long the stock lasts at the pace of the period; nothing for what did not sell."""
     units = frame["units"].astype("float64")
-    return frame["stock"].astype("float64") / (units.where(units > 0) / days)
+    return (frame["stock"].astype("float64") / (units.where(units > 0) / days)).round()
 
 
 def _draw_product(view: View) -> None:

@@ -81,21 +81,33 @@ def _verdict(report: Report) -> None:
 
 def _ladder(report: Report) -> None:
     """The reconciliation: the same records counted at every station."""
+    rejected = report.stations.get("staging", {}).get("rejected_events", 0)
     rows = []
     for records, steps in _LADDER.items():
         counts = [report.stations.get(station, {}).get(table) for station, table in steps]
-        known = {count for count in counts if count is not None}
         row = dict(zip(_STATIONS, counts, strict=True))
-        rows.append({"records": t(f"quality.{records}"), **row, "equal": len(known) == 1 and None not in counts})
+        rows.append({"records": t(f"quality.{records}"), **row, "complete": _complete(counts, rejected)})
     frame = pd.DataFrame(rows)
     columns = {
         "records": panels.text("records"),
         **{station: panels.number(f"station.{station}") for station in _STATIONS},
-        "equal": st.column_config.CheckboxColumn(t("column.equal")),
+        "complete": st.column_config.CheckboxColumn(t("column.complete"), help=t("quality.complete.help")),
     }
     panels.table("quality.ladder", "reconciliation", frame, columns)
-    rejected = report.stations.get("staging", {}).get("rejected_events", 0)
     st.caption(t("quality.ladder.help", rejected=formats().number(rejected)))
+
+
+def _complete(counts: list[int | None], rejected: int) -> bool:
+    """Whether nothing was lost: what is sent again counts again up to STAGING, and what is rejected ends there.
+
+    Args:
+        counts: of CSV, Kafka, RAW, STAGING, PROD; None where a station was not counted.
+        rejected: messages of all topics that broke a rule.
+    """
+    if None in counts:
+        return False
+    seeds, topics, raw, staging, prod = (count for count in counts if count is not None)
+    return topics == raw and raw - rejected <= staging <= raw and prod >= seeds - rejected
 
 
 def _by_asset(report: Report) -> None:
