@@ -1,15 +1,18 @@
 """Kafka -> RAW -> PROD: how fast, in how much memory, how late. Prints a table in Markdown.
 
     python -m dropship_dagster_tests.benchmarks.load_refresh [--orders 250000] [--later 10000] [--follow 30]
+        [--grow 1000000 10000000] [--dlt PYTHON]
 
 Starts its own embedded broker and warehouse in a temporary folder and stops them at the end. The loader runs in a
-process of its own, whose peak memory is measured.
+process of its own, whose peak memory is measured. `--grow` adds orders to PROD by SQL alone, as copies of those that
+came through Kafka, each of years before; `--dlt` names the Python of an environment that dlt_peer.py can run in.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import signal
 import statistics
@@ -35,6 +38,8 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=250_000, help="orders of the first load, about four events each")
     parser.add_argument("--later", type=int, default=10_000, help="events of the second refresh")
     parser.add_argument("--follow", type=float, default=30.0, help="seconds of events one by one; 0 for none")
+    parser.add_argument("--grow", type=int, nargs="*", default=[], help="numbers of orders to repeat that refresh at")
+    parser.add_argument("--dlt", help="the Python of an environment with dlt[duckdb], confluent-kafka and pyarrow")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the services are stopped then too
     with tempfile.TemporaryDirectory() as folder:
@@ -63,6 +68,13 @@ def measure(settings: Settings, options: argparse.Namespace) -> Any:
     assert load["events"] == events
     yield "Kafka -> RAW, committed", f"{load['events_per_second']:,.0f} events/s ({events:,} events)"
     yield "loader's peak memory", f"{peak} MB"
+    if options.dlt:
+        peer = dlt_peer(options.dlt, dict(kafka.client_config), settings.home)
+        speed = peer["events"] / peer["seconds"]
+        yield (
+            f"dlt {peer['dlt']}, Arrow resource -> DuckDB, orders_events alone",
+            f"{speed:,.0f} events/s: the loader is {load['events_per_second'] / speed:.1f} times as fast",
+        )
 
     seconds, refreshed = timed(lambda: warehouse.refresh(endpoint, timeout=900))
     yield f"RAW -> PROD, {events:,} events", f"{seconds:.1f} s ({events / seconds:,.0f} events/s)"
@@ -70,11 +82,8 @@ def measure(settings: Settings, options: argparse.Namespace) -> Any:
     yield "its slowest tasks", ", ".join(f"{task.task} {task.seconds:.1f} s" for task in reversed(slowest))
 
     pipeline = Pipeline(kafka.client_config, endpoint)
-    later = [Order(pipeline.id(number)).placed() for number in range(options.later)]
-    pipeline.send(pipeline.orders, later)
-    pipeline.load()
-    seconds, _ = timed(pipeline.refresh)
-    yield f"a refresh of {options.later:,} events more, into {options.orders:,} orders", f"{seconds:.1f} s"
+    refresh = later(pipeline, options.later, 0)
+    yield f"a refresh of {options.later:,} events more, into {options.orders:,} orders", f"{refresh:.1f} s"
     seconds, verified = timed(lambda: warehouse.verify(endpoint, client_config=kafka.client_config, topics=tables))
     assert verified.ok, verified.problems
     yield f"verify, {events + options.later:,} events", f"{seconds:.1f} s"
@@ -85,6 +94,63 @@ def measure(settings: Settings, options: argparse.Namespace) -> Any:
             f"event -> PROD when following, {len(latencies)} events",
             (f"median {statistics.median(latencies):.1f} s, p95 {p95:.1f} s"),
         )
+    for step, orders in enumerate(sorted(options.grow), 1):
+        grow(pipeline, orders)
+        refreshes = [later(pipeline, options.later, 10 * step + again) for again in range(3)]
+        yield (
+            f"a refresh of {options.later:,} events more, into {orders:,} orders, best of 3",
+            f"{min(refreshes):.1f} s",
+        )
+
+
+def later(pipeline: Pipeline, events: int, part: int) -> float:
+    """Seconds of a refresh of so many new orders."""
+    first = part * events
+    pipeline.send(pipeline.orders, [Order(pipeline.id(number)).placed() for number in range(first, first + events)])
+    pipeline.load()
+    seconds, _ = timed(pipeline.refresh)
+    return float(seconds)
+
+
+def grow(pipeline: Pipeline, orders: int) -> None:
+    """Copy PROD's orders, with their lines and steps, under other ids and years before, until there are so many."""
+    with warehouse.connect(pipeline.endpoint) as connection:
+        cursor = connection.cursor()
+        while (present := cursor.execute("SELECT COUNT(*) FROM PROD.ORDERS").fetchone()[0]) < orders:
+            for table, moved in (
+                ("ORDERS", "PLACED_AT"),
+                ("ORDER_LINES", "ORDERED_AT"),
+                ("ORDER_STATUS_HISTORY", None),
+            ):
+                names = [column.name for column in cursor.describe(f"SELECT * FROM PROD.{table}")]
+                values = {name: f"t.{name}" for name in names}
+                values["ORDER_ID"] = f"t.ORDER_ID || '+{present}'"
+                if moved:
+                    values[moved] = f"DATEADD('day', -1000, t.{moved})"
+                else:
+                    values["EVENT_ID"] = "UUID_STRING()"
+                cursor.execute(
+                    f"INSERT INTO PROD.{table} ({', '.join(names)}) SELECT {', '.join(values.values())} "
+                    f"FROM PROD.{table} t JOIN (SELECT ORDER_ID FROM PROD.ORDERS "
+                    f"WHERE NOT ENDSWITH(ORDER_ID, '+{present}') ORDER BY ORDER_ID "
+                    f"LIMIT {min(present, orders - present)}) some ON some.ORDER_ID = t.ORDER_ID"
+                )
+
+
+def dlt_peer(python: str, client_config: dict[str, str], home: Path) -> dict[str, Any]:
+    """What dlt_peer.py says of the same topic."""
+    folder = home / "dlt"
+    folder.mkdir()
+    request = {
+        "client_config": client_config, "topic": "orders_events", "folder": str(folder),
+        "database": str(folder / "peer.duckdb"),
+    }  # fmt: skip
+    done = subprocess.run(
+        [python, str(Path(__file__).with_name("dlt_peer.py"))], input=json.dumps(request), capture_output=True,
+        text=True, check=True, env={**os.environ, "RUNTIME__DLTHUB_TELEMETRY": "false"},
+    )  # fmt: skip
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
 
 
 def timed(step: Callable[[], Any]) -> tuple[float, Any]:
