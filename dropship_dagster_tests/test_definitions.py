@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 
 import dagster as dg
 import yaml
@@ -12,6 +13,7 @@ import yaml
 from dropship_dagster.assets import names
 from dropship_dagster.definitions import defs
 from dropship_dagster.settings import PROJECT_ROOT
+from dropship_dagster.warehouse import TABLE_OF_TASK
 
 HEAVY = ("dagster_snowflake", "great_expectations", "snowflake.connector", "pandas", "scipy")
 
@@ -45,6 +47,28 @@ def test_every_asset_has_group_description_owner_and_kinds() -> None:
         assert spec.description, spec.key
         assert spec.owners, spec.key
         assert spec.kinds, spec.key
+
+
+def test_what_holds_personal_data_says_so_from_the_file_to_prod() -> None:
+    tagged = {spec.key.to_user_string() for spec in defs.resolve_all_asset_specs() if names.PERSONAL_DATA in spec.tags}
+    assert tagged == {
+        *("seeds/customers", "topics/customers", "raw/customers", "staging/customer_events"),
+        *("staging/rejected_events", "prod/customers", "prod/customers_history"),
+    }
+
+
+def test_every_table_that_a_task_fills_is_watched() -> None:
+    watched = {key.asset_key for key in defs.resolve_asset_graph().asset_check_keys if key.name == "task_is_healthy"}
+    assert watched == {names.key(table.lower().replace(".", "/")) for table in TABLE_OF_TASK.values()}
+
+
+def test_the_code_location_has_one_name_everywhere() -> None:
+    """`dagster job launch -m` queues a run under it, and the daemon of `dropship up` looks for it."""
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["tool"]["dagster"]
+    local = yaml.safe_load((PROJECT_ROOT / "workspace.yaml").read_text())["load_from"][0]["python_module"]
+    containers = yaml.safe_load((PROJECT_ROOT / "deploy" / "workspace.yaml").read_text())["load_from"][0]["grpc_server"]
+    found = {project["code_location_name"], local["location_name"], containers["location_name"]}
+    assert found == {"dropship_dagster.definitions"}
 
 
 def test_the_graph_leads_from_the_files_to_the_report() -> None:

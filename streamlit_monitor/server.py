@@ -12,6 +12,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import streamlit as st
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+from dropship_dagster.settings import Settings
 
 
 @asynccontextmanager
@@ -21,4 +25,7 @@ async def _imported(_: st.App) -> AsyncIterator[None]:
     yield
 
 
-app = st.App(Path(__file__).parent / "app.py", lifespan=_imported)
+# The validation reports, for the links that Dagster's UI shows: a page may not open a file of this machine.
+_reports = Mount("/reports", StaticFiles(directory=Settings.load().reports_dir, check_dir=False))
+
+app = st.App(Path(__file__).parent / "app.py", lifespan=_imported, routes=[_reports])

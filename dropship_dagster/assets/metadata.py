@@ -14,6 +14,9 @@ ROW_COUNT = "dagster/row_count"
 COLUMN_SCHEMA = "dagster/column_schema"
 COLUMN_LINEAGE = "dagster/column_lineage"
 
+_BAR = 24
+"""Characters of the longest bar."""
+
 _COLUMNS = """
 SELECT TABLE_SCHEMA || '.' || TABLE_NAME, COLUMN_NAME, DATA_TYPE, IS_NULLABLE, COMMENT
 FROM INFORMATION_SCHEMA.COLUMNS
@@ -30,6 +33,17 @@ def seconds(value: float) -> dg.MetadataValue[Any]:
 def per_second(count: int, duration: float) -> dg.MetadataValue[Any]:
     """A rate; 0 when there was nothing to measure."""
     return dg.MetadataValue.float(round(count / duration, 1) if duration > 0 else 0.0)
+
+
+def bars(values: Mapping[str, float]) -> dg.MetadataValue[Any]:
+    """A small chart: a bar a line, as long as its share of the largest value. The names are ours, never data's."""
+    largest = max(values.values(), default=0.0) or 1.0
+    width = max((len(name) for name in values), default=0)
+    lines = [
+        f"{name:<{width}} {'█' * round(_BAR * max(value, 0) / largest):<{_BAR}} {value:,.0f}"
+        for name, value in values.items()
+    ]
+    return dg.MetadataValue.md("\n".join(["```", *lines, "```"]))
 
 
 def column_schemas(connection: SnowflakeConnection) -> Mapping[str, dg.TableSchema]:

@@ -24,6 +24,9 @@ REPORTS = "reports"
 FRESH = dg.FreshnessPolicy.time_window(warn_window=dt.timedelta(hours=24), fail_window=dt.timedelta(hours=48))
 """The tables of the warehouse are written at least once a day, by the schedule or by live traffic."""
 
+PERSONAL_DATA = "dropship/personal-data"
+_PERSONAL = frozenset({"customers", "customers_history", "customer_events", "rejected_events"})
+
 REPORT_KEY = dg.AssetKey([REPORTS, "validation"])
 
 
@@ -45,6 +48,11 @@ class Table:
     def sql_name(self) -> str:
         """SCHEMA.TABLE, as the warehouse spells it."""
         return f"{self.schema}.{self.name}".upper()
+
+
+def tags(name: str) -> dict[str, str]:
+    """Tags of an asset, by its name without the group: whether it holds what tells who somebody is."""
+    return {PERSONAL_DATA: "yes"} if name in _PERSONAL else {}
 
 
 def key(name: str) -> dg.AssetKey:
@@ -137,6 +145,7 @@ def table_specs(tables: tuple[Table, ...], owner: str) -> Iterator[dg.AssetSpec]
             group_name=each.schema,
             kinds={"snowflake", "table"},
             owners=[owner],
+            tags=tags(each.name),
             freshness_policy=FRESH,
             metadata={"dagster/table_name": f"{prefix}.{each.sql_name}"},
         )

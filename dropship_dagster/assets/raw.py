@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 from pydantic import Field
 
+from dropship_dagster import stream
 from dropship_dagster.assets import metadata, names
 from dropship_dagster.resources import KafkaResource, WarehouseResource, user_errors
 from dropship_dagster.settings import Settings
@@ -37,6 +38,8 @@ def raw(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Deploy sql/ if it is not deployed as it is, then load the selected topics."""
     from dropship_dagster import warehouse as wh
+    from dropship_dagster.assets.batches import Batches
+    from dropship_dagster.warehouse.offsets import read_positions
 
     endpoint = warehouse.endpoint()
     run_id = context.run.run_id
@@ -51,12 +54,18 @@ def raw(
         options = wh.LoadOptions(
             max_events=config.max_events, max_seconds=config.max_seconds, accept_gaps=config.accept_gaps
         )
-        report = wh.load(endpoint, kafka.client_config(), tables, options, run_id=run_id, on_state=context.log.info)
+        client = kafka.client_config()
+        batches = Batches()
+        report = wh.load(endpoint, client, tables, options, run_id=run_id, on_state=context.log.info, observer=batches)
+        ends = stream.partitions(client, tables)
         rows = wh.counts(endpoint)
-        with wh.connect(endpoint, query_tag=f"dropship metadata run={run_id}") as connection:
+        with wh.connect(endpoint, query_tag=f"dropship metadata run={run_id} asset=raw") as connection:
             columns = metadata.column_schemas(connection)
+            offsets = {(each.topic_id, each.partition): each.next_offset for each in read_positions(connection)}
     loaded = {each.topic: each for each in report.topics}
     for topic, name in tables.items():
+        topic_id = str(ends[topic].topic_id)
+        following = {part: offsets.get((topic_id, part.partition), part.low) for part in ends[topic].partitions}
         table = names.table(dg.AssetKey([names.RAW, name.lower()]))
         yield dg.MaterializeResult(
             asset_key=table.key,
@@ -66,7 +75,10 @@ def raw(
                 "topic": topic,
                 "loaded": loaded[topic].events if topic in loaded else 0,
                 "bytes": loaded[topic].bytes if topic in loaded else 0,
+                "next_offsets": dg.MetadataValue.json({str(part.partition): at for part, at in following.items()}),
+                "lag": sum(part.high - at for part, at in following.items()),
                 "batches": report.batches,
+                **batches.metadata(name),
                 "seconds": metadata.seconds(report.seconds),
                 "events_per_second": metadata.per_second(report.events, report.seconds),
                 "ended": report.ended,

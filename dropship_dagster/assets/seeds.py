@@ -57,6 +57,7 @@ def _specs() -> Iterator[dg.AssetSpec]:
             group_name=names.SEEDS,
             kinds={"python", "csv"},
             owners=[_OWNER],
+            tags=names.tags(name),
         )
 
 

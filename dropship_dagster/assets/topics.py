@@ -55,6 +55,7 @@ def _specs() -> Iterator[dg.AssetSpec]:
             group_name=names.TOPICS,
             kinds={"kafka"},
             owners=["team:platform"],
+            tags=names.tags(topic),
         )
 
 

@@ -6,6 +6,7 @@ has no result all the same is reported as such, so the order is a matter of comp
 
 import datetime as dt
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 
@@ -16,6 +17,12 @@ from dropship_dagster.resources import KafkaResource, WarehouseResource, user_er
 from dropship_dagster.settings import Settings
 
 LAST = "-100"
+
+
+def report_url(path: Path, settings: Settings) -> str:
+    """The page of a report, as the dashboard serves it: from a page of Dagster's, a browser opens no file."""
+    page = path.relative_to(settings.reports_dir).with_suffix(".html")
+    return f"http://127.0.0.1:{settings.dashboard_port}/reports/{page.as_posix()}"
 
 
 @dg.asset(
@@ -51,7 +58,7 @@ def validation(
         asset_key=names.REPORT_KEY,
         metadata={
             "path": dg.MetadataValue.path(path),
-            "page": dg.MetadataValue.url(path.with_suffix(".html").as_uri()),
+            "page": dg.MetadataValue.url(report_url(path, settings)),
             "summary": dg.MetadataValue.md(summary(report)),
             "ok": report.ok,
             "checks": len(report.run.checks),

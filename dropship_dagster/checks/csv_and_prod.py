@@ -98,6 +98,6 @@ def _sentence(differing: int, days: int, any_found: bool) -> str:
         return "No order of orders.csv is in PROD: replay the files, load the topics, refresh."
     return (
         f"{differing:,} of {days:,} days differ from orders.csv. Either it is not loaded to its end, or the files were "
-        "made anew with another seed or size: PROD keeps the first version of an order, so another shop needs another "
-        "DROPSHIP_HOME or database."
+        "made anew with another seed or size: PROD keeps the first version of an order, so another shop needs an empty "
+        "home: `make clean` removes this one, DROPSHIP_HOME (or SNOWFLAKE_DATABASE) names another."
     )

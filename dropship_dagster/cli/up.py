@@ -27,6 +27,8 @@ from dropship_dagster.settings import PROJECT_ROOT, Settings
 
 _LOCK = "up.lock"
 _CANCEL_SECONDS = 3.0
+_LOCATION = "dropship_dagster.definitions"
+"""As `dagster job launch -m dropship_dagster.definitions` names it, so that the daemon finds what that has queued."""
 _CODE_SERVER_PORTS = range(4266, 4299)
 
 
@@ -151,12 +153,12 @@ def _watch(config: Settings, group: ProcessGroup, stop: threading.Event) -> None
 def _programs(config: Settings) -> list[Program]:
     logs = config.home / "logs"
     workspace, code_port = _workspace(config)
-    code_server = ("--location-name", "dropship", "-h", "127.0.0.1", "-p", str(code_port))
+    code_server = ("--location-name", _LOCATION, "-h", "127.0.0.1", "-p", str(code_port))
     ui_port, dashboard_port = config.dagster_port, config.dashboard_port
     return [
         Program(
             "Dagster's code server",
-            _python("dagster", "code-server", "start", "-m", "dropship_dagster.definitions", *code_server),
+            _python("dagster", "code-server", "start", "-m", _LOCATION, *code_server),
             logs / "code-server.log",
             lambda: answers(code_port),
         ),
@@ -174,7 +176,7 @@ def _programs(config: Settings) -> list[Program]:
 def _workspace(config: Settings) -> tuple[Path, int]:
     """A workspace file that names the code server, so that UI and daemon share one process with the code."""
     port = next((port for port in _CODE_SERVER_PORTS if not answers(port)), _CODE_SERVER_PORTS.start)
-    server = {"host": "127.0.0.1", "port": port, "location_name": "dropship"}
+    server = {"host": "127.0.0.1", "port": port, "location_name": _LOCATION}
     path = config.home / "workspace.yaml"
     path.write_text(json.dumps({"load_from": [{"grpc_server": server}]}) + "\n")  # JSON is YAML
     return path, port

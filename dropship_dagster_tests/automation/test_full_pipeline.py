@@ -56,7 +56,7 @@ def validation(pipeline: Pipeline) -> dict[str, object]:
 
 
 def test_it_ends_well_with_every_check_evaluated(pipeline: Pipeline) -> None:
-    assert pipeline.first.success, (pipeline.first.failed_steps, pipeline.first.failed_checks)
+    assert pipeline.first.success, pipeline.first.failed_steps
     assert len(pipeline.first.checks) > 90
     assert not [check for check in pipeline.first.checks if check.status == "not_evaluated"]
 
@@ -82,6 +82,25 @@ def test_every_asset_is_materialized_with_its_rows_and_columns(pipeline: Pipelin
         metadata = event.asset_materialization.metadata  # type: ignore[union-attr]
         assert metadata["dagster/row_count"].value == expected[table.sql_name]
         assert metadata["dagster/column_schema"].value.columns
+
+
+def test_raw_tells_its_offsets_its_lag_and_its_batches(pipeline: Pipeline) -> None:
+    for table in names.RAW_TABLES:
+        event = pipeline.instance.get_latest_materialization_event(table.key)
+        assert event is not None
+        metadata = event.asset_materialization.metadata  # type: ignore[union-attr]
+        assert sum(metadata["next_offsets"].value.values()) == metadata["dagster/row_count"].value
+        assert metadata["lag"].value == 0
+        assert metadata["table_batches"].value >= 1
+        assert "events/s" in metadata["events_per_second_by_batch"].value
+
+
+def test_daily_sales_shows_its_last_days(pipeline: Pipeline) -> None:
+    event = pipeline.instance.get_latest_materialization_event(names.key("prod/daily_sales"))
+    assert event is not None
+    chart = event.asset_materialization.metadata["revenue_by_day"].value  # type: ignore[union-attr]
+    days = rows(pipeline, "SELECT DISTINCT SALES_DATE FROM PROD.DAILY_SALES ORDER BY 1 DESC LIMIT 14")
+    assert [line.split()[0] for line in str(chart).splitlines()[1:-1]] == [str(day) for (day,) in reversed(days)]
 
 
 def test_the_assets_are_the_tables_that_the_warehouse_counts(pipeline: Pipeline) -> None:

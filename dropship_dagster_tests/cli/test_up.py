@@ -58,7 +58,7 @@ def get(url: str) -> int:
 def test_everything_runs_says_where_and_ends_on_ctrl_c(env: dict[str, str], tmp_path: Path) -> None:
     output = tmp_path / "up.txt"
     with output.open("w") as file:
-        platform = subprocess.Popen([*COMMAND, "up"], env=env, cwd=PROJECT_ROOT, stdout=file, stderr=file)
+        platform = subprocess.Popen([*COMMAND, "up", "--no-live"], env=env, cwd=PROJECT_ROOT, stdout=file, stderr=file)
     try:
         deadline = time.monotonic() + 240
         while "Ctrl-C" not in output.read_text():
@@ -71,6 +71,9 @@ def test_everything_runs_says_where_and_ends_on_ctrl_c(env: dict[str, str], tmp_
         assert dashboard in output.read_text()
         assert get(f"{ui}/server_info") == 200
         assert get(f"{dashboard}/_stcore/health") == 200
+        (tmp_path / "reports").mkdir(exist_ok=True)
+        (tmp_path / "reports" / "validation.html").write_text("<p>ok</p>")
+        assert get(f"{dashboard}/reports/validation.html") == 200
 
         second = subprocess.run(
             [*COMMAND, "up"], env=env, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False
