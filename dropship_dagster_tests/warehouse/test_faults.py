@@ -1,4 +1,4 @@
-"""The warehouse killed, stopped and away, under load."""
+"""The warehouse killed, stopped and away, and the broker too, under load."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from snowflake.connector import errors as snowflake_errors
 from dropship_dagster import warehouse as platform
 from dropship_dagster.endpoints import KafkaEndpoint, WarehouseEndpoint
 from dropship_dagster.errors import DropshipError
+from dropship_dagster_tests.embedded.kafka.process import running_broker
 from dropship_dagster_tests.warehouse.events import Order
 from dropship_dagster_tests.warehouse.pipeline import Pipeline, wait_until
 
@@ -120,6 +121,73 @@ def test_a_warehouse_that_stalls_and_then_dies_is_waited_for_in_bounded_memory(
     assert states[-1] == "state loading"
     pipeline.refresh()
     pipeline.assert_sound(events=8100)
+
+
+def process_state(pid: int) -> str:
+    """The letter of the kernel: T for a process that is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_warehouse_that_stands_still_for_two_minutes_is_caught_up_with(server: Server, pipeline: Pipeline) -> None:
+    consumer = pipeline.process(follow=True, flush_seconds=0.1, batch_events=500)
+    try:
+        pipeline.send(pipeline.orders, orders(pipeline, 0, 50))
+        wait_until(lambda: pipeline.value("SELECT COUNT(*) FROM RAW.ORDERS_EVENTS") == 100, "the first rows")
+        before = resident_megabytes(consumer.popen.pid)
+        server.popen.send_signal(signal.SIGSTOP)
+        stood_still, largest = time.monotonic() + 120, before
+        sent = 50
+        while time.monotonic() < stood_still:
+            pipeline.send(pipeline.orders, orders(pipeline, sent, 500))
+            sent += 500
+            largest = max(largest, resident_megabytes(consumer.popen.pid))
+            time.sleep(1)
+        assert process_state(server.popen.pid) == "T", "the warehouse did not stand still"
+        assert largest < max(400, before + 100)
+        server.popen.send_signal(signal.SIGCONT)
+        wait_until(
+            lambda: pipeline.value("SELECT COUNT(*) FROM RAW.ORDERS_EVENTS") == 2 * sent, "all rows", seconds=300
+        )
+    finally:
+        consumer.popen.kill()
+        _, out, errors = consumer.wait()
+    states = [line for line in out.splitlines() if line.startswith("state ")]
+    assert any(state.startswith("state waiting: ") for state in states), (out, errors)
+    assert states[-1] == "state loading"
+    pipeline.refresh()
+    pipeline.assert_sound(events=2 * sent)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_broker_that_stands_still_and_then_dies_is_waited_for(server: Server, tmp_path: Path) -> None:
+    platform.deploy(server.endpoint())
+    with running_broker(tmp_path / "kafka") as broker:
+        pipeline = Pipeline({"bootstrap.servers": broker.bootstrap}, server.endpoint())
+        consumer = pipeline.process(follow=True, flush_seconds=0.1, batch_events=500)
+        try:
+            pipeline.send(pipeline.orders, orders(pipeline, 0, 500))
+            wait_until(lambda: pipeline.value("SELECT COUNT(*) FROM RAW.ORDERS_EVENTS") == 1000, "the first rows")
+            os.kill(broker.pid, signal.SIGSTOP)
+            time.sleep(30)
+            assert process_state(broker.pid) == "T", "the broker did not stand still"
+            assert consumer.popen.poll() is None
+            os.kill(broker.pid, signal.SIGCONT)
+            pipeline.send(pipeline.orders, orders(pipeline, 500, 500))
+            wait_until(lambda: pipeline.value("SELECT COUNT(*) FROM RAW.ORDERS_EVENTS") == 2000, "what came after it")
+            broker.restart()
+            pipeline.send(pipeline.orders, orders(pipeline, 1000, 500))
+            wait_until(lambda: pipeline.value("SELECT COUNT(*) FROM RAW.ORDERS_EVENTS") == 3000, "the rest")
+        finally:
+            consumer.popen.kill()
+            _, out, errors = consumer.wait()
+        states = [line for line in out.splitlines() if line.startswith("state ")]
+        assert any(state.startswith("state stalled: Kafka has not answered") for state in states), (out, errors)
+        assert states[-1] == "state loading"
+        pipeline.refresh()
+        pipeline.assert_sound(events=3000)
 
 
 def kill_the_warehouse(server: Server, pipeline: Pipeline, kills: int) -> None:

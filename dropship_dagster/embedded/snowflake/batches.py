@@ -15,7 +15,6 @@ from .errors import SnowflakeError, from_duckdb
 from .locks import Mode
 from .names import quote
 from .results import Result, StatementType, counted
-from .streams import columns_of
 from .targets import identifier, target_name
 from .translate.dialect import parse
 
@@ -41,7 +40,7 @@ def run_batch(session: Session, sql: str, bound: bindings.Values, query_id: str)
     dml.require_table(session, name)
     stored = session.stored(name)
     table_facts(session.connection, stored)
-    kinds = columns_of(session.connection, stored)
+    kinds = session.columns_of(stored)
     listed = [identifier(c) for c in tree.this.expressions] if isinstance(tree.this, exp.Schema) else []
     wanted = listed or [column for column, _ in kinds]
     if len(wanted) != len(bound):

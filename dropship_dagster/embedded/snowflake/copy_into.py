@@ -211,7 +211,8 @@ def _load(
         wanted, tree = _by_name(reader, wanted, sensitive=options.match == "CASE_SENSITIVE")
     else:
         tree = reader.positional([kinds[column] for column in wanted])
-    query = fit(session, render(translate(tree, session)), [(column, kinds[column]) for column in wanted])
+    limits = dict(session.columns_of(stored))
+    query = fit(session, render(translate(tree, session)), [(column, limits[column]) for column in wanted])
     listed = ", ".join(quote(column) for column in wanted)
     return session.apply(f"INSERT INTO {stored.sql} ({listed}) {query}")
 

@@ -17,8 +17,9 @@ from .plans import Plan, Step
 from .results import DONE, Result, StatementType, counted, status
 from .targets import identifier, target_name
 from .translate import typed
+from .translate.datatypes import length_of
 from .translate.dialect import parse
-from .translate.functions import cast_to
+from .translate.functions import cast_to, fill
 from .translate.rewriter import Rewriter, invalid_identifier
 from .translate.translator import render, translate
 
@@ -124,7 +125,9 @@ def _update(session: Session, tree: exp.Expr) -> Plan:
     rewritten = Rewriter(session).rewrite(tree)
     for assignment in rewritten.expressions:
         kind = kinds[assignment.this.name].replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")
-        assignment.set("expression", cast_to(assignment.expression, kind))
+        length = length_of(kind)
+        value = cast_to(assignment.expression, "VARCHAR" if length else kind)
+        assignment.set("expression", fill(f"sf_fitting({{0}}, {length})", [value]) if length else value)
     step = Step(render(typed.apply(rewritten, session)), "number of rows updated")
     return Plan(StatementType.UPDATE, (step,), streams, {name: Mode.CHANGE})
 

@@ -71,6 +71,7 @@ _MEMORY = "The embedded warehouse ran out of memory: {}; raise --memory-limit or
 _NUMBER = "Numeric value '{}' is not recognized"
 _IDENTIFIER = "SQL compilation error: error line 1 at position 0\ninvalid identifier '{}'"
 _PATTERNS: list[tuple[str, str, int, str]] = [
+    (r"String '(.*)' is too long and", "String '{}' is too long and would be truncated", 100078, "22000"),
     (r"division by zero", "Division by zero", 100051, "22012"),
     (r"Duplicate row detected", "Duplicate row detected during DML action", 100090, "42P18"),
     (r"More than one row returned by a subquery", "Single-row subquery returns more than one row.", 90150, "21000"),

@@ -11,8 +11,9 @@ from .errors import SnowflakeError, invalid, unsupported
 from .lexer import Cursor
 from .names import literal
 from .store import TEMPORARY
+from .translate import typed
 from .translate.datatypes import from_duckdb
-from .translate.translator import render, translate
+from .translate.translator import render
 
 if TYPE_CHECKING:
     from .session import Session
@@ -161,7 +162,7 @@ def _task_history(session: Session, arguments: Mapping[str, exp.Expr]) -> str:
     conditions = ["coalesce(query_start_time, scheduled_time) > now() - INTERVAL 7 DAY"]
     for name, operator in (("SCHEDULED_TIME_RANGE_START", ">="), ("SCHEDULED_TIME_RANGE_END", "<=")):
         if name in arguments:
-            moment = render(translate(arguments[name].copy(), session))
+            moment = render(typed.apply(arguments[name].copy(), session))
             conditions.append(f"scheduled_time {operator} CAST({moment} AS TIMESTAMPTZ)")
     task = _text(arguments, "TASK_NAME")
     if task is not None:

@@ -23,6 +23,9 @@ CREATE OR REPLACE MACRO sf_divide_float(a, b) AS
 CREATE OR REPLACE MACRO sf_modulo(a, b) AS CASE WHEN b = 0 THEN sf_fail('division by zero' || left(CAST(b AS VARCHAR), 0)) ELSE a % b END;
 
 -- Text
+CREATE OR REPLACE MACRO sf_fitting(t, n) AS
+    CASE WHEN t IS NULL OR length(t) <= n THEN t
+         ELSE sf_fail_text('String ''' || t || ''' is too long and would be truncated') END;
 CREATE OR REPLACE MACRO sf_boolean(t) AS
     CASE WHEN t IS NULL THEN NULL
          WHEN lower(t) IN ('true', 't', 'yes', 'y', 'on', '1') THEN TRUE

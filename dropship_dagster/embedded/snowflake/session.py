@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import threading
@@ -16,6 +17,7 @@ from sqlglot import exp
 
 from . import bindings, information_schema, stages, statements, system_functions
 from .errors import SnowflakeError, from_duckdb, invalid, missing, no_current, unsupported
+from .kept_results import KeptResults, scanned_table
 from .names import Name, literal, quote
 from .plans import Plan
 from .results import BATCH_ROWS, Column, Result, StatementType
@@ -24,6 +26,7 @@ from .stream_sql import reader, window_variables
 from .streams import Stream
 from .targets import identifier
 from .transactional import Transactional
+from .translate.datatypes import limited
 from .translate.functions import fill
 
 if TYPE_CHECKING:
@@ -56,6 +59,8 @@ class Session(Transactional):
         self.query_id = ""
         self.previous_query_id: str | None = None
         self.last_used = time.monotonic()
+        self.results = KeptResults()
+        self._scanned: set[str] = set()
         self._specific = False
 
     # running ----------------------------------------------------------------------------------------------------
@@ -64,6 +69,7 @@ class Session(Transactional):
         """A statement begins: it has an id and can be cancelled."""
         self.last_used = time.monotonic()
         self.cancelled.clear()
+        self._let_scanned_go()
         self.previous_query_id, self.query_id = self.query_id or None, query_id or str(uuid.uuid4())
 
     def execute(self, sql: str, bound: bindings.Values | None = None, query_id: str | None = None) -> Result:
@@ -74,14 +80,17 @@ class Session(Transactional):
         """
         self.begin_statement(query_id)
         self.bindings = bound or {}
+        own_id = self.query_id
         try:
-            return statements.run(self, sql)
+            result = statements.run(self, sql)
         except SnowflakeError as error:
             self.undo_statement(error)
             raise
         except duckdb.Error as error:
             self.undo_statement(error)
             raise from_duckdb(error) from error
+        self.results.keep(own_id, result)
+        return result
 
     def plan(self, sql: str, build: Callable[[], Plan]) -> Plan:
         """The plan of a statement, from the cache if nothing of this session is in it."""
@@ -257,7 +266,28 @@ class Session(Transactional):
 
     def table_function(self, name: str, arguments: Mapping[str, exp.Expr]) -> str:
         self._specific = True
+        if name == "RESULT_SCAN":
+            return self._result_scan(arguments.get("0"))
         return information_schema.table_function(self, name, arguments)
+
+    def _result_scan(self, query_id: exp.Expr | None) -> str:
+        if not isinstance(query_id, exp.Literal):
+            raise invalid("RESULT_SCAN needs the id of a query, a constant")
+        query, rows = self.results.scan(query_id.name)
+        if rows is not None:
+            table = scanned_table(query_id.name)
+            for connection in (self.connection, self._probe):
+                connection.register(table, rows)
+            self._scanned.add(table)
+        return query
+
+    def _let_scanned_go(self) -> None:
+        """Forget the rows that the statement before has scanned."""
+        while self._scanned:
+            table = self._scanned.pop()
+            for connection in (self.connection, self._probe):
+                with contextlib.suppress(duckdb.Error):  # the end of its transaction may have taken it away
+                    connection.unregister(table)
 
     def staged(self, location: str, table: exp.Table) -> exp.Expr:
         raise unsupported("SELECT FROM @stage outside COPY INTO; load the file into a table first")
@@ -267,16 +297,19 @@ class Session(Transactional):
         return system_functions.call(self, name, arguments)
 
     def columns_of(self, stored: Name) -> list[tuple[str, str]]:
-        """Name and DuckDB type of a table's columns.
+        """Name and DuckDB type of a table's columns, texts with the length they were declared with: VARCHAR(20).
 
         Raises:
             SnowflakeError: 002003, it does not exist.
         """
-        try:
-            described = self._probe.execute(f"DESCRIBE {stored.sql}").fetchall()
-        except (duckdb.CatalogException, duckdb.BinderException) as error:
-            raise missing("Table", stored) from error
-        return [(str(row[0]), str(row[1])) for row in described]
+        rows = self._probe.execute(
+            "SELECT column_name, data_type, comment ->> '$.type' FROM duckdb_columns() "
+            "WHERE database_name = current_database() AND schema_name = ? AND table_name = ? ORDER BY column_index",
+            [stored.schema_key, stored.name],
+        ).fetchall()
+        if not rows:
+            raise missing("Table", stored)
+        return [(name, limited(kind, shown)) for name, kind, shown in rows]
 
     def describe_query(self, query: str) -> list[tuple[str, str]]:
         """Name and type of the columns of a DuckDB query; raises DuckDB's error when it cannot be bound."""

@@ -34,10 +34,11 @@ LOCK_TIMEOUT_SECONDS = 43_200
 _KEPT_BYTES = 8 << 20
 """Of the statements of a transaction, kept for a repetition."""
 
-# What may give something else when it runs again, also where it only looks so. `_batch` are the rows of executemany.
+# What may give something else when it runs again, also where it only looks so. `_batch` are the rows of executemany,
+# `_result_...` those of RESULT_SCAN.
 _UNREPEATABLE = re.compile(
     r"\b(random|uuid|nextval|now|read_\w+|limit|over|any_value|arg_m\w+|first|last|list|mode|approx_\w+|string_agg|"
-    r"listagg|group_concat|array_agg|json_group_\w+|_batch)\b|_sf\.",
+    r"listagg|group_concat|array_agg|json_group_\w+|_batch|_result_\w+)\b|_sf\.",
     re.IGNORECASE,
 )
 

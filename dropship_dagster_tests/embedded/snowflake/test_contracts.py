@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
 from snowflake.connector.errors import Error
 
+from dropship_dagster.embedded.snowflake.errors import SnowflakeError
+from dropship_dagster.embedded.snowflake.translate.dialect import parse
+from dropship_dagster.embedded.snowflake.translate.functions import ALLOWED, OWN
 from dropship_dagster_tests.embedded.snowflake import contract_file
 from dropship_dagster_tests.embedded.snowflake.server import Session
 
@@ -36,3 +40,15 @@ def test_every_statement_of_a_contract_answers_as_documented(path: Path, session
         if expected.rows is not None and rows != expected.rows:
             differences.append(f"{where}\n  expected {expected.rows}\n  got      {rows}")
     assert not differences, "\n".join(differences)
+
+
+def test_every_function_that_is_allowed_is_in_a_contract() -> None:
+    text, used = "", set()
+    for path in FILES:
+        for statement in contract_file.read(path):
+            if statement.error is None and statement.rows is not None:
+                text += statement.sql.upper()
+                with contextlib.suppress(SnowflakeError):
+                    used.update(type(node) for node in parse(statement.sql).walk())
+    assert [name for name in OWN if OWN[name] is not OWN["TO_TIMESTAMP_TZ"] and f"{name}(" not in text] == []
+    assert sorted(kind.__name__ for kind in ALLOWED - used) == []

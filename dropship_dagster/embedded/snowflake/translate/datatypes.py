@@ -20,6 +20,8 @@ _BINARIES = {DType.BINARY, DType.VARBINARY}
 _NTZ = {DType.TIMESTAMP, DType.TIMESTAMPNTZ, DType.DATETIME}
 _VARIANTS = {DType.VARIANT, DType.OBJECT, DType.ARRAY, DType.JSON}
 
+NO_OFFSETS = "the data type TIMESTAMP_TZ, which keeps an offset; use TIMESTAMP_LTZ, or TIMESTAMP_NTZ in UTC"
+
 VARCHAR_LENGTH = 16_777_216
 BINARY_LENGTH = 8_388_608
 
@@ -57,11 +59,11 @@ def to_duckdb(kind: exp.DataType) -> str:
         ({DType.BOOLEAN}, "BOOLEAN"),
         ({DType.DATE}, "DATE"),
         ({DType.TIME}, "TIME"),
-        ({DType.TIMESTAMPTZ, DType.TIMESTAMPLTZ}, "TIMESTAMPTZ"),
+        ({DType.TIMESTAMPLTZ}, "TIMESTAMPTZ"),
     ):
         if base in group:
             return name
-    return refuse(f"the data type {kind.sql('snowflake')}")
+    return refuse(NO_OFFSETS if base is DType.TIMESTAMPTZ else f"the data type {kind.sql('snowflake')}")
 
 
 def declared(kind: exp.DataType) -> str:
@@ -75,8 +77,6 @@ def declared(kind: exp.DataType) -> str:
     digits = parameters[0] if parameters else 9
     if base in _NTZ:
         return f"TIMESTAMP_NTZ({digits})"
-    if base is DType.TIMESTAMPTZ:
-        return f"TIMESTAMP_TZ({digits})"
     if base is DType.TIMESTAMPLTZ:
         return f"TIMESTAMP_LTZ({digits})"
     if base is DType.TIME:
@@ -107,6 +107,18 @@ def from_duckdb(kind: str) -> str:
         "TIMESTAMP_NS": "TIMESTAMP_NTZ(9)",
         "TIMESTAMP WITH TIME ZONE": "TIMESTAMP_LTZ(9)",
     }.get(kind, kind)
+
+
+def limited(kind: str, shown: str | None) -> str:
+    """A column's DuckDB type, a VARCHAR with the length that it was declared with unless that is the longest."""
+    length = length_of(shown) if shown and kind == "VARCHAR" else None
+    return f"VARCHAR({length})" if length and length < VARCHAR_LENGTH else kind
+
+
+def length_of(kind: str) -> int | None:
+    """The length of VARCHAR(n)."""
+    found = re.fullmatch(r"VARCHAR\((\d+)\)", kind)
+    return int(found[1]) if found else None
 
 
 def is_text(kind: str | None) -> bool:

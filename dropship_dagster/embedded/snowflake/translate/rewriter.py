@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from ..errors import SnowflakeError, refuse
 from . import functions
-from .datatypes import to_duckdb
+from .datatypes import declared, length_of, to_duckdb
 from .environment import Environment
 from .flatten import flatten
 
@@ -233,6 +233,8 @@ class Rewriter:
         if name.startswith("SYSTEM$"):
             return self._environment.system_function(name, node.expressions)
         if name in _CONTEXT_NAMES:
+            if node.expressions and [argument.sql() for argument in node.expressions] != ["-1"]:
+                refuse(f"{name} with an argument")
             return self._context(name)
         if isinstance(node.parent, exp.TableFromRows | exp.Dot):
             return node
@@ -275,7 +277,9 @@ class Rewriter:
         kind = to_duckdb(node.to)
         if node.args.get("format"):
             refuse("CAST with a format")
-        return functions.cast_to(node.this, kind, safe=isinstance(node, exp.TryCast))
+        cast = functions.cast_to(node.this, kind, safe=isinstance(node, exp.TryCast))
+        length = length_of(declared(node.to)) if kind == "VARCHAR" and node.to.expressions else None
+        return functions.fill(f'"left"({{0}}, {length})', [cast]) if length else cast
 
     def _extract(self, node: exp.Extract) -> exp.Expr:
         part = node.this.name.upper()
