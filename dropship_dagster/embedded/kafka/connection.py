@@ -62,7 +62,7 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[Body | None] | None = None
         self._task_api: Api | None = None
         self._transport: asyncio.Transport | None = None
-        self._peer = ""
+        self._peer = self._client_host = ""
         self._reading = True
         self._writable = True
         self._draining = False
@@ -74,7 +74,7 @@ class Connection(asyncio.Protocol):
         # uvloop's transports are no subclass of asyncio's, but have all its methods.
         self._transport = stream = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
-        self._peer = f"{peer[0]}:{peer[1]}" if peer else "unknown"
+        self._peer, self._client_host = (f"{peer[0]}:{peer[1]}", f"/{peer[0]}") if peer else ("unknown", "/")
         if not self._opened(self):
             transport.close()
             return
@@ -157,7 +157,7 @@ class Connection(asyncio.Protocol):
         except MalformedError as error:
             self._close(f"closed: a malformed request ({error})")
             return
-        call = Call(self._state, prefix.version, client_id, f"/{self._peer.rpartition(':')[0]}", request)
+        call = Call(self._state, prefix.version, client_id, self._client_host, request)
         slot = self._slot(prefix, len(frame))
         try:
             answer = api.handler(call)
@@ -217,14 +217,15 @@ class Connection(asyncio.Protocol):
     def _answer(self, slot: _Slot, body: Body | None) -> None:
         """Make what is ready go out, up to the first answer that is not."""
         slot.body, slot.done = body, True
-        if not self._outgoing:
-            asyncio.get_running_loop().call_soon(self._flush)
+        nothing_went_out = not self._outgoing
         while self._slots and self._slots[0].done:
             ready = self._slots.popleft()
             self._bytes -= ready.size
             if ready.body is not None:
                 prefix = ready.prefix
                 self._outgoing += write_response(prefix.api_key, prefix.version, prefix.correlation_id, ready.body)
+        if nothing_went_out and self._outgoing:
+            asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:
         """Send all answers of this step of the event loop in one go."""

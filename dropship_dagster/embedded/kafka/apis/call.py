@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from dropship_dagster.embedded.kafka.groups.coordinator import GroupCoordinator
 from dropship_dagster.embedded.kafka.options import BrokerOptions
@@ -33,8 +33,7 @@ class BrokerState:
     port: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One request."""
 
     state: BrokerState

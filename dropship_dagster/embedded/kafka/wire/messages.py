@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from kio.index import load_request_schema, load_response_schema
 
@@ -19,8 +18,7 @@ _SIZE = struct.Struct(">i")
 _LARGE = 16_384
 
 
-@dataclass(frozen=True, slots=True)
-class RequestPrefix:
+class RequestPrefix(NamedTuple):
     """What begins every request, whatever its version."""
 
     api_key: int
@@ -32,7 +30,7 @@ def read_prefix(frame: bytes) -> RequestPrefix:
     """The first eight bytes of a frame (without its size)."""
     if len(frame) < _PREFIX.size:
         raise MalformedError(f"a request of {len(frame)} bytes")
-    return RequestPrefix(*_PREFIX.unpack_from(frame))
+    return RequestPrefix._make(_PREFIX.unpack_from(frame))
 
 
 def read_request(api_key: int, version: int, frame: bytes) -> tuple[str, Struct]:

@@ -128,10 +128,22 @@ def _steps(specs: tuple[FieldSpec, ...]) -> list[Step]:
 def _run_step(run: list[FieldSpec]) -> Step:
     layout = struct.Struct(">" + "".join(FIXED[spec.kind] for spec in run))
     names = tuple(spec.name for spec in run)
+    if len(names) == 1:
+        return _single_step(names[0], layout)
 
     def step(data: bytes, position: int, budget: Budget, values: dict[str, Any]) -> int:
         values.update(zip(names, layout.unpack_from(data, position), strict=True))
         return position + layout.size
+
+    return step
+
+
+def _single_step(name: str, layout: struct.Struct) -> Step:
+    unpack_from, size = layout.unpack_from, layout.size
+
+    def step(data: bytes, position: int, budget: Budget, values: dict[str, Any]) -> int:
+        (values[name],) = unpack_from(data, position)
+        return position + size
 
     return step
 
@@ -197,6 +209,9 @@ def _length_reader(flexible: bool, fixed: str) -> Callable[[bytes, int], tuple[i
     if flexible:
 
         def read_compact(data: bytes, position: int) -> tuple[int, int]:
+            length = data[position]
+            if length < 0x80:  # nearly always: a call less for each string and array
+                return length - 1, position + 1
             length, position = read_uvarint(data, position)
             return length - 1, position
 
@@ -224,7 +239,10 @@ def _string_reader(read_length: Callable[[bytes, int], tuple[int, int]]) -> Read
         length, position = read_length(data, position)
         if length < 0:
             return None, position
-        return _take(data, position, length).decode(), position + length
+        end = position + length
+        if end > len(data):
+            raise MalformedError("a string ends behind the frame")
+        return data[position:end].decode(), end
 
     return read
 

@@ -94,6 +94,9 @@ def _field_writers(specs: tuple[FieldSpec, ...]) -> list[WriteField]:
 def _run_writer(run: list[FieldSpec]) -> WriteField:
     pack = struct.Struct(">" + "".join(FIXED[spec.kind] for spec in run)).pack
     fields = tuple((spec.name, spec.default) for spec in run)
+    if len(fields) == 1:
+        ((name, default),) = fields
+        return lambda out, value: out.append(pack(value.get(name, default)))
 
     def write(out: list[Buffer], value: Mapping[str, Any]) -> None:
         get = value.get
@@ -147,7 +150,7 @@ def _item_writer(kind: Any, flexible: bool) -> Write:
 def _length_writer(flexible: bool, fixed: str) -> Callable[[int], bytes]:
     """Lengths of strings, bytes and arrays: -1 stands for null."""
     if flexible:
-        return lambda length: uvarint(length + 1)
+        return lambda length: _SMALL[length + 1] if length < 0x7F else uvarint(length + 1)
     return struct.Struct(fixed).pack
 
 
