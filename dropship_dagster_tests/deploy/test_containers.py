@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from dropship_dagster.embedded.service import read_state
 from dropship_dagster_tests.deploy import composefile
@@ -36,6 +37,8 @@ GIVEN = {
     "DROPSHIP_PRODUCTS": "20",
     "DROPSHIP_ORDERS": "60",
 }
+(SERVER,) = yaml.safe_load((composefile.PROJECT_ROOT / "deploy/workspace.yaml").read_text())["load_from"]
+LOCATION = SERVER["grpc_server"]["location_name"]
 LISTENING = {"warehouse": 8085, "code": 4000, "webserver": 3000, "consumer": 9108, "dashboard": 8501}
 
 
@@ -146,9 +149,7 @@ class Platform:
             """mutation($params: ExecutionParams!) { launchPipelineExecution(executionParams: $params) {
                  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }""",
             params={
-                "selector": {
-                    "jobName": job, "repositoryName": "__repository__", "repositoryLocationName": "dropship"
-                },
+                "selector": {"jobName": job, "repositoryName": "__repository__", "repositoryLocationName": LOCATION},
                 "runConfigData": {},
             },
         )["launchPipelineExecution"]  # fmt: skip
