@@ -8,7 +8,7 @@ LOCK = $(PY) -m uv pip compile --universal --python-version 3.11 --generate-hash
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev demo all generate-data deploy produce consume refresh validate verify monitor up down \
-	docker-up docker-down test test-long test-kafka test-snowflake bench chaos captures lint format lock clean
+	docker-up docker-down test test-long test-kafka test-snowflake test-containers bench chaos captures lint format lock clean
 
 help: ## Print this help
 	@awk 'BEGIN {FS = ":.*## "; print "Dropship: a streaming data platform for a drop-shipping clothing shop\n"} \
@@ -73,6 +73,9 @@ test-kafka: install-dev ## Contract, stream, loader and faults on Apache Kafka (
 
 test-snowflake: install-dev ## The contract and an end-to-end slice on the account of .env; says so when there is none
 	@$(PY) -m dropship_dagster_tests.deploy.account $(ARGS)
+
+test-containers: install-dev ## Every service of docker-compose.yml run as its image would (needs Debian's postgresql)
+	@$(PY) -m pytest -m slow dropship_dagster_tests/deploy/test_containers.py $(ARGS)
 
 bench: install-dev ## The benchmarks, one after the other, on a quiet machine (minutes; docs/benchmarks.md)
 	@for suite in kafka_broker snowflake_server shop_generate replay load_refresh dashboard_queries; do \
