@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
+import time
 
 import aiokafka
 import confluent_kafka
@@ -93,6 +94,31 @@ def test_confluent_kafka_learns_that_transactions_are_refused(shared_broker: Bro
     with pytest.raises(confluent_kafka.KafkaException) as raised:
         producer.init_transactions(20)
     assert raised.value.args[0].code() == confluent_kafka.KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+
+
+def test_confluent_kafka_learns_that_the_new_group_protocol_is_refused(
+    shared_broker: BrokerProcess, topic: str
+) -> None:
+    create_topic(shared_broker.bootstrap, topic)
+    reader = confluent_kafka.Consumer(
+        {
+            "bootstrap.servers": shared_broker.bootstrap,
+            "group.id": topic,
+            "group.protocol": "consumer",
+            "log_level": 0,
+        }
+    )
+    reader.subscribe([topic])
+    refusal = None
+    deadline = time.monotonic() + TIMEOUT
+    while refusal is None and time.monotonic() < deadline:
+        message = reader.poll(0.5)
+        refusal = message.error() if message else None
+    reader.close()
+    assert refusal is not None
+    assert refusal.code() == confluent_kafka.KafkaError._FATAL
+    assert "API version not supported" in refusal.str()
+    assert f"joins group {topic} by the new group protocol (KIP-848)" in shared_broker.log()
 
 
 def test_compacted_topics_are_refused_with_a_sentence(shared_broker: BrokerProcess, topic: str) -> None:

@@ -173,7 +173,7 @@ def test_answers_come_in_the_order_of_requests(shared_broker: BrokerProcess, top
             assert client.receive(18, 0).api_keys
 
 
-@pytest.mark.parametrize(("api_key", "version"), [(68, 0), (24, 4), (26, 3), (36, 2), (74, 0)])
+@pytest.mark.parametrize(("api_key", "version"), [(24, 4), (26, 3), (36, 2), (74, 0)])
 def test_apis_that_are_not_served_are_refused_with_an_error(
     shared_broker: BrokerProcess, api_key: int, version: int
 ) -> None:

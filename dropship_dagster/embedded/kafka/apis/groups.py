@@ -24,6 +24,10 @@ _JOIN_KNOWN_ID, _JOIN_NULL_PROTOCOL, _JOIN_SKIP = 4, 7, 9
 _LEAVE_MANY = 3
 _FETCH_MANY = 8
 _DESCRIBE_NOT_FOUND = 6
+_CLASSIC_ONLY = (
+    "The embedded broker has no groups of the new protocol (KIP-848): set group.protocol=classic, "
+    "or use Apache Kafka 4."
+)
 _NOTHING_COMMITTED = CommittedOffset(-1, -1, "")
 
 
@@ -282,6 +286,16 @@ def _described(call: Call, group_id: str) -> Body:
         "protocol_data": group.protocol if stable else "",
         "members": _members(group, stable),
     }
+
+
+def consumer_group_heartbeat(call: Call) -> Body:
+    """Refuse a member of the new group protocol (KIP-848), which clients take for final."""
+    log.warning(
+        "client %s joins group %s by the new group protocol (KIP-848), which is refused: set group.protocol=classic",
+        call.client_id,
+        call.request.group_id,
+    )
+    return {"error_code": ErrorCode.unsupported_version, "error_message": _CLASSIC_ONLY}
 
 
 def _members(group: Group, stable: bool) -> list[Body]:

@@ -85,5 +85,7 @@ APIS = {
         Api(44, "IncrementalAlterConfigs", 0, 1, configs.incremental_alter_configs),
         Api(47, "OffsetDelete", 0, 0, groups.offset_delete),
         Api(60, "DescribeCluster", 0, 1, cluster.describe_cluster),
+        # Refused by its handler: a client that does not find it here waits for ever instead of saying what is missing.
+        Api(68, "ConsumerGroupHeartbeat", 0, 1, groups.consumer_group_heartbeat),
     )
 }
