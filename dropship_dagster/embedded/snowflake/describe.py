@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import show
+from . import show_pipeline
 from .catalog import facts, table_facts
 from .errors import missing, unsupported
 from .information_schema import DECLARED
@@ -29,7 +29,7 @@ def run(session: Session, cursor: Cursor) -> Result:
 
 
 def _one(session: Session, kind: str, name: Name) -> Result:
-    rows = show.stream_rows if kind == "STREAM" else show.task_rows
+    rows = show_pipeline.stream_rows if kind == "STREAM" else show_pipeline.task_rows
     columns, found = rows(session, lambda other: other == name)
     if not found:
         raise missing(kind.capitalize(), name)

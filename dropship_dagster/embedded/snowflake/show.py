@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import account, information_schema, scope
+from . import information_schema, scope, show_account, show_columns, show_pipeline
 from .catalog import facts
 from .errors import unsupported
+from .headings import OWNER, TIME, Heading, Rows
 from .lexer import Cursor
 from .names import Name
 from .results import Result, table
-from .streams import RETENTION
 
 if TYPE_CHECKING:
     from .session import Session
-
-Heading = Sequence[str | tuple[str, str]]
-Rows = tuple[Heading, list[Sequence[Any]]]
-_TIME = "TIMESTAMP WITH TIME ZONE"
-OWNER = "ACCOUNTADMIN"
 
 
 def run(session: Session, cursor: Cursor) -> Result:
@@ -47,7 +41,7 @@ def _databases(session: Session, cursor: Cursor) -> Rows:
     found = scope.read(session, cursor)
     rows = session.engine.store.query("SELECT created, name, comment, transient FROM databases ORDER BY name")
     columns: Heading = [
-        ("created_on", _TIME),
+        ("created_on", TIME),
         "name",
         "is_default",
         "is_current",
@@ -72,7 +66,7 @@ def _schemas(session: Session, cursor: Cursor) -> Rows:
         "SELECT created, name, database, comment, transient FROM schemas ORDER BY database, name"
     )
     columns: Heading = [
-        ("created_on", _TIME),
+        ("created_on", TIME),
         "name",
         "is_default",
         "is_current",
@@ -102,7 +96,7 @@ def _tables(session: Session, cursor: Cursor) -> Rows:
     found = scope.read(session, cursor)
     rows = _duckdb_rows(session, "duckdb_tables", found, "comment, estimated_size", "table_name")
     columns: Heading = [
-        ("created_on", _TIME),
+        ("created_on", TIME),
         "name",
         "database_name",
         "schema_name",
@@ -133,7 +127,7 @@ def _views(session: Session, cursor: Cursor) -> Rows:
     found = scope.read(session, cursor)
     rows = _duckdb_rows(session, "duckdb_views", found, "comment", "view_name")
     columns: Heading = [
-        ("created_on", _TIME),
+        ("created_on", TIME),
         "name",
         "reserved",
         "database_name",
@@ -156,137 +150,10 @@ def _objects(session: Session, cursor: Cursor) -> Rows:
     _, base = _tables(session, cursor)
     cursor.at = at
     _, views = _views(session, cursor)
-    columns: Heading = [("created_on", _TIME), "name", "database_name", "schema_name", "kind", "comment"]
+    columns: Heading = [("created_on", TIME), "name", "database_name", "schema_name", "kind", "comment"]
     rows: list[Sequence[Any]] = [row[:6] for row in base]
     rows.extend((row[0], row[1], row[3], row[4], "VIEW", row[6]) for row in views)
     return columns, sorted(rows, key=lambda row: (row[2], row[3], row[1]))
-
-
-def _columns(session: Session, cursor: Cursor) -> Rows:
-    found = scope.read(session, cursor)
-    rows = session.connection.execute(
-        f"SELECT {information_schema.DATABASE}, {information_schema.SCHEMA}, table_name, column_name, "
-        f"{information_schema.DECLARED}, is_nullable, column_default, comment FROM duckdb_columns() "
-        f"WHERE {information_schema.OURS} ORDER BY 1, 2, 3, column_index"
-    ).fetchall()
-    columns: Heading = [
-        "table_name",
-        "schema_name",
-        "column_name",
-        "data_type",
-        "null?",
-        "default",
-        "kind",
-        "expression",
-        "comment",
-        "database_name",
-        "autoincrement",
-    ]
-    shown: list[Sequence[Any]] = []
-    for database, schema, owner, name, kind, nullable, default, comment in rows:
-        inside = found.database in (None, database) and found.schema in (None, schema)
-        if not inside or found.table not in (None, owner) or not found.matches(name):
-            continue
-        data_type = json.dumps(wire_type(kind, nullable=nullable))
-        shown.append(
-            (owner, schema, name, data_type, "true" if nullable else "NOT_NULL", default, "COLUMN", None,
-             facts(comment).get("comment"), database, None)
-        )  # fmt: skip
-    return columns, shown
-
-
-def wire_type(kind: str, *, nullable: bool) -> dict[str, Any]:
-    """A data type as SHOW COLUMNS writes it."""
-    base, _, rest = kind.partition("(")
-    sizes = [int(size) for size in rest.rstrip(")").split(",") if size]
-    if base == "NUMBER":
-        return {"type": "FIXED", "precision": sizes[0], "scale": sizes[1], "nullable": nullable}
-    if base == "VARCHAR":
-        return {"type": "TEXT", "length": sizes[0], "byteLength": min(sizes[0] * 4, 16_777_216), "nullable": nullable,
-                "fixed": False}  # fmt: skip
-    if base == "FLOAT":
-        return {"type": "REAL", "nullable": nullable}
-    if base == "BINARY":
-        return {"type": "BINARY", "length": sizes[0], "byteLength": sizes[0], "nullable": nullable, "fixed": True}
-    if base.startswith("TIME"):
-        return {"type": base, "precision": 0, "scale": sizes[0], "nullable": nullable}
-    return {"type": base, "nullable": nullable}
-
-
-def _streams(session: Session, cursor: Cursor) -> Rows:
-    found = scope.read(session, cursor)
-    return stream_rows(session, lambda name: found.has(name))
-
-
-def stream_rows(session: Session, wanted: Callable[[Name], bool]) -> Rows:
-    """SHOW STREAMS and DESCRIBE STREAM; docs.snowflake.com/en/sql-reference/sql/show-streams."""
-    advanced = dict(session.engine.store.query("SELECT stream_id, advanced FROM stream_offsets"))
-    columns: Heading = [
-        ("created_on", _TIME),
-        "name",
-        "database_name",
-        "schema_name",
-        "owner",
-        "comment",
-        "table_name",
-        "source_type",
-        "base_tables",
-        "type",
-        "stale",
-        "mode",
-        ("stale_after", _TIME),
-        "invalid_reason",
-        "owner_role_type",
-    ]
-    return columns, [
-        (s.created, s.name.name, s.name.database, s.name.schema, OWNER, s.comment, str(s.table), "Table", str(s.table),
-         "DELTA", "true" if s.stale else "false", s.mode, advanced.get(s.id, s.created) + RETENTION,
-         "Base table dropped" if s.stale else "N/A", "ROLE")
-        for s in session.engine.streams.all()
-        if wanted(s.name)
-    ]  # fmt: skip
-
-
-def _tasks(session: Session, cursor: Cursor) -> Rows:
-    found = scope.read(session, cursor)
-    return task_rows(session, lambda name: found.has(name))
-
-
-def task_rows(session: Session, wanted: Callable[[Name], bool]) -> Rows:
-    """SHOW TASKS and DESCRIBE TASK; docs.snowflake.com/en/sql-reference/sql/show-tasks."""
-    columns: Heading = [
-        ("created_on", _TIME),
-        "name",
-        "id",
-        "database_name",
-        "schema_name",
-        "owner",
-        "comment",
-        "warehouse",
-        "schedule",
-        "predecessors",
-        "state",
-        "definition",
-        "condition",
-        "allow_overlapping_execution",
-        "error_integration",
-        ("last_committed_on", _TIME),
-        ("last_suspended_on", _TIME),
-        "owner_role_type",
-        "config",
-        "budget",
-        "task_relations",
-        "last_suspended_reason",
-    ]
-    return columns, [
-        (t.created, t.name.name, t.id, t.name.database, t.name.schema, OWNER, t.comment, t.warehouse, t.schedule,
-         json.dumps([str(p) for p in t.predecessors]), t.state, t.definition, t.condition,
-         "true" if t.overlap else "false", None, t.resumed, t.suspended, "ROLE", t.config, None,
-         json.dumps({"Predecessors": [str(p) for p in t.predecessors],
-                     **({"FinalizedRootTask": str(t.finalizes)} if t.finalizes else {})}), t.suspended_reason)
-        for t in session.engine.tasks.all()
-        if wanted(t.name)
-    ]  # fmt: skip
 
 
 def _stages(session: Session, cursor: Cursor) -> Rows:
@@ -295,7 +162,7 @@ def _stages(session: Session, cursor: Cursor) -> Rows:
         "SELECT created, name, database, schema, comment FROM stages ORDER BY database, schema, name"
     )
     columns: Heading = [
-        ("created_on", _TIME),
+        ("created_on", TIME),
         "name",
         "database_name",
         "schema_name",
@@ -321,7 +188,7 @@ def _formats(session: Session, cursor: Cursor) -> Rows:
         "SELECT created, name, database, schema, type, comment, options FROM file_formats ORDER BY name"
     )
     columns: Heading = [
-        ("created_on", _TIME),
+        ("created_on", TIME),
         "name",
         "database_name",
         "schema_name",
@@ -344,7 +211,7 @@ def _sequences(session: Session, cursor: Cursor) -> Rows:
         "schema_name",
         ("next_value", "BIGINT"),
         ("interval", "BIGINT"),
-        ("created_on", _TIME),
+        ("created_on", TIME),
         "owner",
         "comment",
         "ordered",
@@ -352,130 +219,9 @@ def _sequences(session: Session, cursor: Cursor) -> Rows:
     return columns, [(*row[:6], OWNER, row[6], "Y") for row in rows if found.has(Name(row[1], row[2], row[0]))]
 
 
-def _warehouses(session: Session, cursor: Cursor) -> Rows:
-    found = scope.read(session, cursor)
-    columns: Heading = [
-        "name",
-        "state",
-        "type",
-        "size",
-        ("auto_suspend", "BIGINT"),
-        "auto_resume",
-        "is_default",
-        "is_current",
-        ("created_on", _TIME),
-        "owner",
-        "comment",
-        "resource_monitor",
-    ]
-    return columns, [
-        (name, "STARTED", p.get("WAREHOUSE_TYPE", "STANDARD"), p.get("WAREHOUSE_SIZE", "X-Small"),
-         int(p.get("AUTO_SUSPEND", 600)), p.get("AUTO_RESUME", "true").lower(), "N",
-         "Y" if name == session.warehouse else "N", created, OWNER, p.get("COMMENT", ""),
-         p.get("RESOURCE_MONITOR", "null"))
-        for name, p, created in session.engine.objects.all("WAREHOUSE", found.pattern)
-    ]  # fmt: skip
-
-
-def _recorded(kind: str) -> Callable[[Session, Cursor], Rows]:
-    def rows(session: Session, cursor: Cursor) -> Rows:
-        found = scope.read(session, cursor)
-        columns: Heading = [("created_on", _TIME), "name", "owner", "comment"]
-        shown: list[Sequence[Any]] = [
-            (created, name, OWNER, properties.get("COMMENT", ""))
-            for name, properties, created in session.engine.objects.all(kind, found.pattern)
-        ]
-        system = account.SYSTEM_ROLES if kind == "ROLE" else (session.engine.user,) if kind == "USER" else ()
-        shown.extend((None, name, "", "") for name in system if found.matches(name))
-        return columns, sorted(shown, key=lambda row: row[1])
-
-    return rows
-
-
-def _grants(session: Session, cursor: Cursor) -> Rows:
-    columns: Heading = [
-        ("created_on", _TIME),
-        "privilege",
-        "granted_on",
-        "name",
-        "granted_to",
-        "grantee_name",
-        "grant_option",
-        "granted_by",
-    ]
-    if cursor.accept("TO"):
-        kind = next((k for k in ("DATABASE ROLE", "ROLE", "USER") if cursor.accept(*k.split())), "ROLE")
-        where, arguments = "granted_to = ? AND grantee = ?", [kind, ".".join(cursor.name())]
-    elif cursor.accept("OF"):
-        cursor.accept("ROLE")
-        where, arguments = "granted_on = 'ROLE' AND name = ?", [".".join(cursor.name())]
-    elif cursor.accept("ON"):
-        kind = cursor.identifier()
-        parts = cursor.name() if not cursor.done else [session.engine.account.upper()]
-        name = str(session.qualify(parts)) if kind in ("TABLE", "VIEW", "STREAM", "TASK", "STAGE") else ".".join(parts)
-        where, arguments = "granted_on = ? AND name = ?", [kind, name]
-    else:
-        where, arguments = "granted_to = 'USER' AND grantee = ?", [session.engine.user]
-    rows = session.engine.objects.grants(where, arguments)
-    return columns, [(*row[:6], "true" if row[6] else "false", OWNER) for row in rows]
-
-
-def _keys(kind: str) -> Callable[[Session, Cursor], Rows]:
-    def rows(session: Session, cursor: Cursor) -> Rows:
-        found = scope.read(session, cursor)
-        tables = session.connection.execute(
-            f"SELECT {information_schema.DATABASE}, {information_schema.SCHEMA}, table_name, comment "
-            f"FROM duckdb_tables() WHERE {information_schema.OURS} ORDER BY 1, 2, 3"
-        ).fetchall()
-        columns = _FOREIGN if kind == "FOREIGN KEY" else _PRIMARY
-        shown: list[Sequence[Any]] = []
-        for database, schema, name, comment in tables:
-            inside = found.database in (None, database) and found.schema in (None, schema)
-            if inside and found.table in (None, name):
-                for key in facts(comment).get("keys", []):
-                    if key["kind"] == kind:
-                        shown.extend(_key_rows(Name(database, schema, name), key))
-        return columns, shown
-
-    return rows
-
-
-_PRIMARY: Heading = [("created_on", _TIME), "database_name", "schema_name", "table_name", "column_name",
-            ("key_sequence", "BIGINT"), "constraint_name", "rely", "comment"]  # fmt: skip
-_FOREIGN: Heading = [("created_on", _TIME), "pk_database_name", "pk_schema_name", "pk_table_name", "pk_column_name",
-            "fk_database_name", "fk_schema_name", "fk_table_name", "fk_column_name", ("key_sequence", "BIGINT"),
-            "update_rule", "delete_rule", "fk_name", "pk_name", "deferrability", "rely", "comment"]  # fmt: skip
-
-
-def _key_rows(owner: Name, key: dict[str, Any]) -> list[Sequence[Any]]:
-    constraint = key["name"] or f"SYS_CONSTRAINT_{owner.name}_{'_'.join(key['columns'])}"
-    if key["kind"] != "FOREIGN KEY":
-        return [
-            (None, owner.database, owner.schema, owner.name, column, index + 1, constraint, "false", None)
-            for index, column in enumerate(key["columns"])
-        ]
-    target, referenced = key["references"]["table"], key["references"]["columns"]
-    return [
-        (None, *target, referenced[index] if index < len(referenced) else None, owner.database, owner.schema,
-         owner.name, column, index + 1, "NO ACTION", "NO ACTION", constraint, None, "NOT DEFERRABLE", "false", None)
-        for index, column in enumerate(key["columns"])
-    ]  # fmt: skip
-
-
-def _parameters(session: Session, cursor: Cursor) -> Rows:
-    pattern = cursor.value() if cursor.accept("LIKE") else None
-    found = scope.Scope(pattern)
-    columns: Heading = ["key", "value", "default", "level", "description", "type"]
-    return columns, [
-        (key, value, "", "SESSION", "", "STRING")
-        for key, value in sorted(session.parameters.items())
-        if found.matches(key)
-    ]
-
-
 def _nothing(session: Session, cursor: Cursor) -> Rows:
     scope.read(session, cursor)
-    return [("created_on", _TIME), "name", "schema_name"], []
+    return [("created_on", TIME), "name", "schema_name"], []
 
 
 _COMMANDS: dict[str, Callable[[Session, Cursor], Rows]] = {
@@ -484,21 +230,21 @@ _COMMANDS: dict[str, Callable[[Session, Cursor], Rows]] = {
     "TABLES": _tables,
     "VIEWS": _views,
     "OBJECTS": _objects,
-    "COLUMNS": _columns,
-    "STREAMS": _streams,
-    "TASKS": _tasks,
+    "COLUMNS": show_columns.columns,
+    "STREAMS": show_pipeline.streams,
+    "TASKS": show_pipeline.tasks,
     "STAGES": _stages,
     "FILE FORMATS": _formats,
     "SEQUENCES": _sequences,
-    "WAREHOUSES": _warehouses,
-    "ROLES": _recorded("ROLE"),
-    "USERS": _recorded("USER"),
-    "RESOURCE MONITORS": _recorded("RESOURCE MONITOR"),
-    "GRANTS": _grants,
-    "PRIMARY KEYS": _keys("PRIMARY KEY"),
-    "UNIQUE KEYS": _keys("UNIQUE"),
-    "IMPORTED KEYS": _keys("FOREIGN KEY"),
-    "PARAMETERS": _parameters,
+    "WAREHOUSES": show_account.warehouses,
+    "ROLES": show_account.recorded("ROLE"),
+    "USERS": show_account.recorded("USER"),
+    "RESOURCE MONITORS": show_account.recorded("RESOURCE MONITOR"),
+    "GRANTS": show_account.grants,
+    "PRIMARY KEYS": show_columns.keys("PRIMARY KEY"),
+    "UNIQUE KEYS": show_columns.keys("UNIQUE"),
+    "IMPORTED KEYS": show_columns.keys("FOREIGN KEY"),
+    "PARAMETERS": show_account.parameters,
     "PROCEDURES": _nothing,
     "USER FUNCTIONS": _nothing,
     "USER PROCEDURES": _nothing,

@@ -73,6 +73,23 @@ def test_a_condition_that_is_false_skips_the_task_and_those_below(tables: Sessio
     assert len(history(tables, "CHILD")) == 1
 
 
+def test_a_child_needs_every_predecessor_to_succeed_and_a_skipped_one_has_not(tables: Session) -> None:
+    """docs.snowflake.com/en/sql-reference/functions/system_predecessors_state: ALL_SUCCEEDED is the default."""
+    tables.run("CREATE TASK ROOT SCHEDULE = '1 HOUR' AS INSERT INTO DST VALUES (1, 'root')")
+    tables.run("CREATE TASK CHILD AFTER ROOT WHEN SYSTEM$STREAM_HAS_DATA('S') AS INSERT INTO DST VALUES (2, 'child')")
+    tables.run("CREATE TASK BELOW AFTER CHILD AS INSERT INTO DST VALUES (3, 'below')")
+    tables.run("CREATE TASK BESIDE AFTER ROOT, CHILD AS INSERT INTO DST VALUES (4, 'beside')")
+    tables.run("CREATE TASK FINALLY FINALIZE = 'ROOT' AS INSERT INTO DST VALUES (5, 'finally')")
+    for name in ("CHILD", "BELOW", "BESIDE", "FINALLY"):
+        tables.run(f"ALTER TASK {name} RESUME")
+    tables.run("EXECUTE TASK ROOT")
+    ended(tables, "FINALLY")
+    assert {row["NAME"]: row["STATE"] for row in history(tables)} == {
+        "ROOT": "SUCCEEDED", "CHILD": "SKIPPED", "FINALLY": "SUCCEEDED",
+    }  # fmt: skip
+    assert tables.run("SELECT WHO FROM DST ORDER BY N") == [("root",), ("finally",)]
+
+
 def test_a_failing_task_keeps_its_stream_and_stops_what_is_below(tables: Session) -> None:
     tables.run("INSERT INTO SRC VALUES (0)")
     tables.run("CREATE TASK ROOT SCHEDULE = '1 HOUR' AS INSERT INTO DST SELECT 1 / N, 'x' FROM S")
