@@ -29,6 +29,12 @@ def _timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def _cpu_seconds(pid: int) -> float:
+    """Processor time of a process so far: what a busy machine changes least."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _resident_mb(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
     return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
@@ -57,7 +63,7 @@ COPY = (
 )
 
 
-def _load(session: Session, folder: Path, rows: int) -> list[tuple[str, str]]:
+def _load(session: Session, pid: int, folder: Path, rows: int) -> list[tuple[str, str]]:
     session.run("CREATE STAGE ST")
     for table in ("PLAIN", "TRACKED"):
         session.run(
@@ -67,8 +73,11 @@ def _load(session: Session, folder: Path, rows: int) -> list[tuple[str, str]]:
     session.run("CREATE STREAM ST_TRACKED ON TABLE TRACKED APPEND_ONLY = TRUE")
     file = _events(folder / "events.parquet", rows)
     put = _timed(lambda: session.run(f"PUT file://{file} @ST AUTO_COMPRESS = FALSE OVERWRITE = TRUE"))
+    before = _cpu_seconds(pid)
     plain = _timed(lambda: session.run(COPY.format(table="PLAIN")))
+    between = _cpu_seconds(pid)
     tracked = _timed(lambda: session.run(COPY.format(table="TRACKED")))
+    after = _cpu_seconds(pid)
     session.run("CREATE TABLE NARROW (O NUMBER(19,0), P NUMBER(10,0), AT TIMESTAMP_NTZ(3))")
     session.run("CREATE STREAM ST_NARROW ON TABLE NARROW APPEND_ONLY = TRUE")
     insert = _timed(lambda: session.run("INSERT INTO NARROW SELECT O, P, AT FROM PLAIN"))
@@ -77,8 +86,11 @@ def _load(session: Session, folder: Path, rows: int) -> list[tuple[str, str]]:
     )
     return [
         (f"PUT of {rows:,} rows", f"{put:.2f} s"),
-        ("COPY", f"{rows / plain / 1e6:.2f} M rows/s"),
-        ("COPY into a table with a stream", f"{rows / tracked / 1e6:.2f} M rows/s"),
+        ("COPY", f"{rows / plain / 1e6:.2f} M rows/s; {between - before:.1f} s of CPU"),
+        (
+            "COPY into a table with a stream",
+            f"{rows / tracked / 1e6:.2f} M rows/s; {after - between:.1f} s of CPU",
+        ),
         ("INSERT ... SELECT into a table with a stream, three columns", f"{rows / insert / 1e6:.2f} M rows/s"),
         ("consuming an append-only stream, one path cast", f"{rows / consume / 1e6:.2f} M rows/s"),
     ]
@@ -127,9 +139,9 @@ def main() -> None:
         assert server.process is not None
         try:
             session = server.session(database="DROPSHIP")
-            figures = [("start, empty folder", f"{started:.2f} s")]
+            figures = [("start, empty folder", f"{started:.2f} s; {_cpu_seconds(server.process.pid):.1f} s of CPU")]
             figures += _statements(session, server.process.pid, options.statements)
-            figures += _load(session, Path(folder), options.rows)
+            figures += _load(session, server.process.pid, Path(folder), options.rows)
             figures += _merge(session, 5 * options.rows)
             figures.append(("resident at the end", f"{_resident_mb(server.process.pid):.0f} MB"))
         finally:
