@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -118,10 +119,13 @@ class Platform:
         commands = {pid: _command(pid) for pid in _descendants(self.process.pid)}
         return {name: pid for name, words in PROGRAMS.items() for pid, command in commands.items() if words in command}
 
-    def run_pids(self) -> list[int]:
-        """The processes of the runs that are on their way."""
-        code = self.pids().get("code")
-        return [pid for pid in _descendants(code) if "multiprocessing" in _command(pid)][1:] if code else []
+    def run_pids(self, job: str) -> list[int]:
+        """The processes of the job's run that is on its way, told by Dagster's events."""
+        with self.instance() as instance:
+            runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.STARTED]))
+            entries = [entry for run in runs for entry in instance.all_logs(run.run_id)]
+        told = {pid for entry in entries for pid in re.findall(r"\(pid: (\d+)\)", entry.user_message or entry.message)}
+        return [int(pid) for pid in told if "multiprocessing" in _command(int(pid))]
 
     def clean_up(self) -> None:
         """End whatever is left."""
