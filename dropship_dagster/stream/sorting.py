@@ -21,8 +21,8 @@ from dropship_dagster.shop.reading import Batch
 from dropship_dagster.shop.rejects import Rejects
 from dropship_dagster.stream.orderbook import bodies_of, lost_order, order_numbers, positions
 
-SORTED_BYTES = 64 << 20
-"""CSV bytes of the three files that are joined and sorted at a time: some 400 MB of memory."""
+SORTED_BYTES = 32 << 20
+"""CSV bytes of the three files that are joined and sorted at a time."""
 
 _MOST_PARTS = 256
 _MERGED_ROWS = 16_384

@@ -1,9 +1,10 @@
-"""How fast the shop is generated, alone and against the generators of peers.
+"""How fast the shop is generated, alone and against the generators of peers, in one run.
 
-    python -m dropship_dagster_tests.benchmarks.shop_generate [--orders N] [--peers PYTHON]
+    python -m dropship_dagster_tests.benchmarks.shop_generate [--orders N] [--peers]
 
-`--peers` names the Python of an environment with mimesis (pip install mimesis): it makes orders of about the same
-columns, one dictionary an order, written with csv.writer. Prints one JSON object.
+`--peers` installs mimesis and jafgen from the package index into a temporary environment. mimesis makes orders of
+about the same columns, one row at a time, written with csv.writer; jafgen makes a year of its own shop. Prints one JSON
+object.
 """
 
 from __future__ import annotations
@@ -12,18 +13,19 @@ import argparse
 import json
 import resource
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 from dropship_dagster.shop import ShopConfig, generate
 
+_MIMESIS_ROWS = 100_000
 _MIMESIS = """
-import csv, sys, time
+import csv, sys
 from mimesis import Generic, Locale
 g = Generic(Locale.FR, seed=42)
 rows = int(sys.argv[1])
-began = time.perf_counter()
 with open(sys.argv[2], "w", newline="") as file:
     writer = csv.writer(file, lineterminator="\\n")
     for number in range(rows):
@@ -33,7 +35,6 @@ with open(sys.argv[2], "w", newline="") as file:
             g.choice(["card", "paypal"]), "", g.numeric.integer_number(0, 1000) / 100, "4.90",
             g.numeric.integer_number(1000, 20000) / 100, g.datetime.datetime().isoformat(),
         ])
-print(rows / (time.perf_counter() - began))
 """
 
 
@@ -42,14 +43,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=1_000_000)
     parser.add_argument("--customers", type=int, default=100_000)
-    parser.add_argument("--peers", help="the Python of an environment with mimesis")
+    parser.add_argument("--peers", action="store_true", help="measure mimesis and jafgen too; needs a package index")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
+        python = _environment(Path(scratch) / "peers") if options.peers else None
         figures = measure(Path(scratch), options.orders, options.customers)
-        if options.peers:
-            peer = mimesis(options.peers, Path(scratch), 100_000)
-            figures["mimesis_rows_per_second"] = round(peer)
-            figures["times_mimesis"] = round(figures["rows_per_second"] / peer, 1)
+        if python is not None:
+            for name, peer in (("mimesis", mimesis), ("jafgen", jafgen)):
+                clock, cpu = peer(python, Path(scratch))
+                figures[f"{name}_rows_per_second"] = round(clock)
+                figures[f"{name}_rows_per_cpu_second"] = round(cpu)
+                figures[f"times_{name}"] = round(figures["rows_per_second"] / clock, 1)
+                figures[f"times_{name}_by_cpu"] = round(figures["rows_per_cpu_second"] / cpu, 1)
     print(json.dumps(figures, indent=2))
 
 
@@ -70,10 +75,41 @@ def measure(scratch: Path, orders: int, customers: int) -> dict[str, float]:
     }
 
 
-def mimesis(python: str, scratch: Path, rows: int) -> float:
-    """Rows a second of the same columns as orders.csv by mimesis."""
-    command = [python, "-c", _MIMESIS, str(rows), str(scratch / "mimesis.csv")]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+def mimesis(python: Path, scratch: Path) -> tuple[float, float]:
+    """Rows of about the columns of orders.csv, a second of the clock and a second of the processor."""
+    out = scratch / "mimesis.csv"
+    seconds, cpu = _run([str(python), "-c", _MIMESIS, str(_MIMESIS_ROWS), str(out)], scratch)
+    return _rows(out) / seconds, _rows(out) / cpu
+
+
+def jafgen(python: Path, scratch: Path) -> tuple[float, float]:
+    """Rows of all files of a year, a second of the clock and a second of the processor."""
+    seconds, cpu = _run([str(python.with_name("jafgen")), "1"], scratch)
+    rows = sum(_rows(path) for path in (scratch / "jaffle-data").glob("*.csv"))
+    return rows / seconds, rows / cpu
+
+
+def _environment(folder: Path) -> Path:
+    """The Python of a new environment with the peers in it."""
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    python = folder / "bin" / "python"
+    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "mimesis", "jafgen"]
+    subprocess.run(command, check=True)
+    return python
+
+
+def _run(command: list[str], folder: Path) -> tuple[float, float]:
+    """Seconds of the clock and of the processor, start-up included."""
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, capture_output=True, cwd=folder)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - began, cpu
+
+
+def _rows(path: Path) -> int:
+    """Lines of a file without its header, if it has one."""
+    return path.read_bytes().count(b"\n") - (path.parent.name == "jaffle-data")
 
 
 if __name__ == "__main__":
