@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import socket
 import tempfile
 import threading
@@ -30,6 +31,8 @@ from dropship_dagster_tests.embedded.kafka.raw import RawClient, batch, complete
 from dropship_dagster_tests.embedded.kafka.wire.samples import request_class, request_frame
 
 TOPIC = "bench"
+# Of figures that waiting for a turn on the processor can spoil, the best of so many is taken.
+ATTEMPTS = 3
 PARTITIONS = 6
 PRODUCE, VERSION = 0, 9
 # Events of 240 bytes that are as much alike as those of a shop.
@@ -110,6 +113,12 @@ def _receive(client: RawClient, count: int) -> None:
     stream = client.socket.makefile("rb")
     for _ in range(count):
         stream.read(int.from_bytes(stream.read(4), "big"))
+
+
+def processor_seconds(pid: int) -> float:
+    """Processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -209,9 +218,12 @@ def _run(broker: BrokerProcess, count: int, wanted: set[str]) -> None:
         beside = _beside(lambda sink: produce(sink, count // 10, **single))
         speed = produce(broker.bootstrap, count // 10, **single)
         report("batches of one message, librdkafka, idempotent", speed, "batches/s", "", beside)
-        beside = _beside(lambda sink: single_batches(sink, count // 10))
-        speed = single_batches(broker.bootstrap, count // 10)
+        beside = max(_beside(lambda sink: single_batches(sink, count // 10)) for _ in range(ATTEMPTS))
+        used = processor_seconds(broker.pid)
+        speed = max(single_batches(broker.bootstrap, count // 10) for _ in range(ATTEMPTS))
+        used = (processor_seconds(broker.pid) - used) / ATTEMPTS / (count // 10)
         report("batches of one message, frames made beforehand", speed, "batches/s", "25,000", beside)
+        report("the broker's processor time for each", used * 1e6, "µs", "")
     if "large" in wanted:
         for _ in range(4):
             produce(broker.bootstrap, count)
