@@ -26,7 +26,9 @@ if TYPE_CHECKING:
         WarehouseUnavailableError,
     )
     from dropship_dagster.warehouse.graph import TABLE_OF_TASK, RefreshReport, TaskRun, refresh
-    from dropship_dagster.warehouse.loader import LoadOptions, LoadProgress, LoadReport, TopicLoad, load
+    from dropship_dagster.warehouse.load_options import LoadOptions
+    from dropship_dagster.warehouse.load_report import LoadProgress, LoadReport, TopicLoad
+    from dropship_dagster.warehouse.loader import load
     from dropship_dagster.warehouse.observer import LoadObserver
     from dropship_dagster.warehouse.oracle import (
         StagingVerdict,
@@ -110,10 +112,10 @@ _HOME = {
     "RefreshReport": "graph",
     "TaskRun": "graph",
     "refresh": "graph",
-    "LoadOptions": "loader",
-    "LoadProgress": "loader",
-    "LoadReport": "loader",
-    "TopicLoad": "loader",
+    "LoadOptions": "load_options",
+    "LoadProgress": "load_report",
+    "LoadReport": "load_report",
+    "TopicLoad": "load_report",
     "load": "loader",
     "LoadObserver": "observer",
     "StagingVerdict": "oracle",

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -28,23 +28,18 @@ from dropship_dagster.stream.client import ClientConfig
 from dropship_dagster.warehouse.batch import EncodedBatch, LoadedTopic, encode
 from dropship_dagster.warehouse.commit import Committed, commit_batch
 from dropship_dagster.warehouse.connection import close_quietly, open_connection, with_retries
-from dropship_dagster.warehouse.errors import DataLostError, KafkaUnreachableError, LoadError, OffsetsMovedError
+from dropship_dagster.warehouse.errors import DataLostError, KafkaUnreachableError, OffsetsMovedError
+from dropship_dagster.warehouse.load_options import LoadOptions
+from dropship_dagster.warehouse.load_report import LoadProgress, LoadReport, Totals
 from dropship_dagster.warehouse.observer import LoadLog, LoadObserver, Observers
 from dropship_dagster.warehouse.offsets import accept_gap, read_positions, register
 from dropship_dagster.warehouse.refresher import Refresher
-from dropship_dagster.warehouse.reports import Report
 from dropship_dagster.warehouse.stage import remove_abandoned
 from dropship_dagster.warehouse.topics import GROUP, MEMBERS_GROUP, LagReporter, TopicWatch
 
 logger = logging.getLogger(__name__)
 
-BATCH_EVENTS = 100_000
-BATCH_BYTES = 16 << 20
-FLUSH_SECONDS = 1.0
 GATHER_SECONDS = 5.0
-# Longer than the five minutes after which Snowflake rolls back the idle transaction of a client that died
-# (docs.snowflake.com/en/sql-reference/transactions).
-PATIENCE_SECONDS = 600.0
 SILENCE_SECONDS = 10.0
 LOOK_AGAIN_SECONDS = 10.0
 
@@ -54,97 +49,6 @@ _FETCH_AHEAD = {"queued.max.messages.kbytes": "16384"}
 
 Place = tuple[str, int]
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class LoadOptions:
-    """How far and how to load.
-
-    Attributes:
-        max_events: stop after this many messages.
-        max_seconds: stop after this long.
-        follow: go on after the end of the topics, until stopped.
-        batch_events, batch_bytes, flush_seconds: a batch is committed at the first of these; the seconds count when
-            following, a bounded run rather fills its batches.
-        share: (index, count): of several consumers, this one takes the partitions p with p % count == index.
-        group: the same, but Kafka's consumer group shares out the partitions among those that are there; with
-            `follow` only.
-        refresh: when following, run the task graph after each load instead of waiting for its schedule.
-        accept_gaps: load on behind messages that Kafka has lost, and record the loss in OPS.KAFKA_GAPS.
-        patience_seconds: how long to wait for a warehouse or broker that is away; without end when following.
-    """
-
-    max_events: int | None = None
-    max_seconds: float | None = None
-    follow: bool = False
-    batch_events: int = BATCH_EVENTS
-    batch_bytes: int = BATCH_BYTES
-    flush_seconds: float = FLUSH_SECONDS
-    share: tuple[int, int] = (0, 1)
-    group: bool = False
-    refresh: bool = False
-    accept_gaps: bool = False
-    patience_seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        index, count = self.share
-        if not 0 <= index < count:
-            raise LoadError(f"A share is index/count with index from 0 to before count, not {index}/{count}.")
-        if self.group and (not self.follow or count > 1):
-            raise LoadError(
-                "A group shares out its partitions among consumers that follow, without a share of their own."
-            )
-
-    @property
-    def patience(self) -> float:
-        """`patience_seconds` with its default."""
-        if self.patience_seconds is not None:
-            return self.patience_seconds
-        return math.inf if self.follow else PATIENCE_SECONDS
-
-
-@dataclass(frozen=True)
-class TopicLoad:
-    """What was loaded of a topic in a run."""
-
-    topic: str
-    topic_id: str
-    table: str
-    events: int
-    bytes: int
-
-
-@dataclass(frozen=True)
-class LoadReport(Report):
-    """What a run loaded.
-
-    Attributes:
-        run_id: OPS.LOADS.RUN_ID.
-        events, bytes, batches: committed.
-        seconds, events_per_second: from the first fetch to the last commit.
-        ended: "caught up", "max events", "max seconds" or "stopped".
-        topics: by topic.
-        gaps: offsets that were recorded as lost.
-    """
-
-    run_id: str
-    events: int
-    bytes: int
-    batches: int
-    seconds: float
-    events_per_second: float
-    ended: str
-    topics: tuple[TopicLoad, ...]
-    gaps: int = 0
-
-
-@dataclass(frozen=True)
-class LoadProgress:
-    """After each commit: messages committed in this run, and of how many known at its start (None when following)."""
-
-    events: int
-    expected: int | None
-    seconds: float
 
 
 @dataclass
@@ -158,22 +62,6 @@ class _Plan:
 
     def expected(self, topic: str) -> dict[int, int]:
         return {number: at for (name, number), at in self.positions.items() if name == topic}
-
-
-@dataclass
-class _Totals:
-    batches: int = 0
-    gaps: int = 0
-    by_topic: dict[LoadedTopic, tuple[int, int]] = field(default_factory=dict)
-
-    def add(self, batch: EncodedBatch) -> None:
-        events, size = self.by_topic.get(batch.topic, (0, 0))
-        self.by_topic[batch.topic] = (events + batch.rows, size + batch.size)
-        self.batches += 1
-
-    @property
-    def events(self) -> int:
-        return sum(events for events, _ in self.by_topic.values())
 
 
 class _TopicsChangedError(Exception):
@@ -232,7 +120,7 @@ class _Loader:
         self._lag = LagReporter(client_config)
         self._connection: SnowflakeConnection | None = None
         self._loaded: dict[Place, int] = {}
-        self._totals = _Totals()
+        self._totals = Totals()
         self._stop = threading.Event()
         self._progress: Callable[[LoadProgress], None] | None = None
         self._on_state: Callable[[str], None] | None = None
@@ -268,7 +156,7 @@ class _Loader:
                 self._refresher.close()
             self._close_connection()
             self._lag.close()
-        return self._report(ended)
+        return self._totals.report(self._run_id, ended, time.monotonic() - self._began)
 
     def _run(self) -> str:
         self._retrying(lambda: remove_abandoned(self._session()))
@@ -493,22 +381,3 @@ class _Loader:
             self._observer.entered(state)
             if self._on_state:
                 self._on_state(state)
-
-    def _report(self, ended: str) -> LoadReport:
-        seconds = time.monotonic() - self._began
-        totals = self._totals
-        topics = tuple(
-            TopicLoad(topic.name, topic.topic_id, topic.table, events, size)
-            for topic, (events, size) in sorted(totals.by_topic.items(), key=lambda item: item[0].name)
-        )
-        return LoadReport(
-            run_id=self._run_id,
-            events=totals.events,
-            bytes=sum(topic.bytes for topic in topics),
-            batches=totals.batches,
-            seconds=round(seconds, 3),
-            events_per_second=round(totals.events / seconds, 1) if seconds else 0.0,
-            ended=ended,
-            topics=topics,
-            gaps=totals.gaps,
-        )

@@ -45,7 +45,8 @@ class TopicWatch:
     """Asks for the identity of topics over one connection, cheaply enough to ask before every commit."""
 
     def __init__(self, client_config: ClientConfig) -> None:
-        self._admin = AdminClient(admin_config(client_config), logger=logger)
+        self._client_config = client_config
+        self._admin = self._connect()
 
     def identities(self, topics: Iterable[str]) -> dict[str, Identity]:
         """The topics that exist, by name.
@@ -62,11 +63,17 @@ class TopicWatch:
             except KafkaException as error:
                 if error.args[0].code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
                     continue
+                # librdkafka sends this to the broker it took for the controller, and goes on asking that one after its
+                # death until it looks at the cluster again, after five minutes; a new client looks at once.
+                self._admin = self._connect()
                 reason = error.args[0].str()
                 raise KafkaUnreachableError(f"Kafka does not describe topic {name}: {reason}.") from error
             partitions = tuple(sorted(partition.id for partition in description.partitions))
             found[name] = Identity(str(_uuid(description.topic_id)), partitions)
         return found
+
+    def _connect(self) -> AdminClient:
+        return AdminClient(admin_config(self._client_config), logger=logger)
 
 
 class LagReporter:
