@@ -85,7 +85,7 @@ captures: install-dev ## Every picture of docs/CAPTURE_CHECKLIST.md, from the ru
 	@$(PY) -m dropship_dagster_tests.dashboard.captures $(ARGS)
 
 chaos: install-dev ## Kills at random moments, under load, in their long form
-	@$(PY) -m pytest -m slow dropship_dagster_tests/warehouse dropship_dagster_tests/embedded $(ARGS)
+	@$(PY) -m pytest -m slow dropship_dagster_tests/warehouse dropship_dagster_tests/embedded dropship_dagster_tests/real_kafka $(ARGS)
 
 lint: install-dev ## Format, lint, types, layers
 	@$(PY) -m ruff format --check .

@@ -89,12 +89,9 @@ def leader(pipeline: Pipeline) -> int:
     return int(metadata.topics[pipeline.orders].partitions[0].leader)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "fault",
-    [
-        pytest.param(kill_a_leader, id="one"),
-        pytest.param(kill_all_and_start_them_again, id="all", marks=pytest.mark.slow),
-    ],
+    "fault", [pytest.param(kill_a_leader, id="one"), pytest.param(kill_all_and_start_them_again, id="all")]
 )
 def test_brokers_that_die_while_producing_and_consuming_lose_nothing(
     cluster: KafkaCluster,
