@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -22,7 +21,7 @@ _SESSION_MS = 10_000
 
 
 class GroupMembership:
-    """A member of a consumer group, from its making until `close`. Use it in a `with`."""
+    """A member of a consumer group, from its making until `close`."""
 
     def __init__(self, client_config: ClientConfig, topics: Iterable[str], group: str) -> None:
         """Join; the first partitions come a little later.
@@ -67,14 +66,6 @@ class GroupMembership:
         self._closing.set()
         self._thread.join()
         self._consumer.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _run(self) -> None:
         while not self._closing.is_set():

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition, Uuid
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
 
 from dropship_dagster.settings import Settings
@@ -120,7 +120,9 @@ def ensure_topics(client_config: ClientConfig, specs: Sequence[TopicSpec]) -> li
             differs.append(f"has {partitions} partitions, {spec.partitions} are configured: partitions never shrink")
         if spec.name not in created:
             differs += _config_differences(admin, spec)
-        states.append(TopicState(spec.name, _uuid(description), partitions, spec.name in created, tuple(differs)))
+        states.append(
+            TopicState(spec.name, topic_uuid(description.topic_id), partitions, spec.name in created, tuple(differs))
+        )
     return states
 
 
@@ -145,7 +147,7 @@ def _topic_offsets(admin: AdminClient, topics: list[str]) -> dict[str, TopicOffs
     for entry in descriptions:
         ids = sorted(part.id for part in entry.partitions)
         parts = tuple(PartitionState(number, low[entry.name, number], high[entry.name, number]) for number in ids)
-        states[entry.name] = TopicOffsets(entry.name, _uuid(entry), parts)
+        states[entry.name] = TopicOffsets(entry.name, topic_uuid(entry.topic_id), parts)
     return states
 
 
@@ -254,7 +256,8 @@ def _said(error: KafkaException) -> str:
     return text
 
 
-def _uuid(description: Any) -> uuid.UUID:
-    high = description.topic_id.get_most_significant_bits() & _UINT64
-    low = description.topic_id.get_least_significant_bits() & _UINT64
+def topic_uuid(topic_id: Uuid) -> uuid.UUID:
+    """librdkafka's topic id, two signed halves, as the UUID that Kafka shows."""
+    high = topic_id.get_most_significant_bits() & _UINT64
+    low = topic_id.get_least_significant_bits() & _UINT64
     return uuid.UUID(int=high << 64 | low)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition, Uuid
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from dropship_dagster.settings import Settings
 from dropship_dagster.stream.client import ClientConfig, admin_config, consumer_config
+from dropship_dagster.stream.topics import topic_uuid
 from dropship_dagster.warehouse.errors import KafkaUnreachableError
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,6 @@ MEMBERS_GROUP = "dropship-members"
 
 RAW_TABLES = ("CUSTOMERS", "PRODUCTS", "ORDERS_EVENTS")
 _TIMEOUT_SECONDS = 10.0
-_UINT64 = (1 << 64) - 1
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class TopicWatch:
                 reason = error.args[0].str()
                 raise KafkaUnreachableError(f"Kafka does not describe topic {name}: {reason}.") from error
             partitions = tuple(sorted(partition.id for partition in description.partitions))
-            found[name] = Identity(str(_uuid(description.topic_id)), partitions)
+            found[name] = Identity(str(topic_uuid(description.topic_id)), partitions)
         return found
 
     def _connect(self) -> AdminClient:
@@ -99,9 +98,3 @@ class LagReporter:
             # Only tools read these offsets: a broker that does not take them now is told again with the next batch.
             with suppress(KafkaException):
                 self._consumer.commit(offsets=self._offsets, asynchronous=not wait)
-
-
-def _uuid(topic_id: Uuid) -> uuid.UUID:
-    high = topic_id.get_most_significant_bits() & _UINT64
-    low = topic_id.get_least_significant_bits() & _UINT64
-    return uuid.UUID(int=high << 64 | low)
