@@ -122,6 +122,17 @@ def test_settings_of_containers_are_settings_of_the_platform() -> None:
     assert own - known == {"DROPSHIP_ALERT_WEBHOOK", "DROPSHIP_DAGSTER_URL"}, "those two are Dagster's alone"
 
 
+def test_the_dashboard_gets_each_of_its_settings_and_no_other_service_does() -> None:
+    known = {
+        str(field.validation_alias) for name, field in Settings.model_fields.items() if name.startswith("dashboard_")
+    }
+    own = known - {"DROPSHIP_DASHBOARD_PORT"}  # the port on this machine; inside it is always the same
+    assert own == OURS["dashboard"]["environment"].keys() - OURS["code"]["environment"].keys()
+    given = dict.fromkeys(own, "17")
+    passed_on = composefile.read({**GIVEN, **given})["services"]["dashboard"]["environment"]
+    assert {name: passed_on[name] for name in own} == given
+
+
 def test_hadolint_has_nothing_to_say_about_the_dockerfile() -> None:
     if not sys.platform.startswith("linux"):
         pytest.skip("hadolint is locked for Linux only")

@@ -10,10 +10,7 @@ import typer
 from rich.markup import escape
 
 from dropship_dagster.cli.console import EXIT_FAILED, out, print_json, sentences, settings
-from dropship_dagster.cli.doctor.account import account
 from dropship_dagster.cli.doctor.finding import Finding
-from dropship_dagster.cli.doctor.machine import machine
-from dropship_dagster.cli.doctor.services import embedded_services, kafka, warehouse
 from dropship_dagster.settings import Settings
 
 
@@ -43,6 +40,10 @@ def doctor(
 
 def examine(config: Settings) -> Iterator[Finding]:
     """Every check."""
+    from dropship_dagster.cli.doctor.account import account
+    from dropship_dagster.cli.doctor.machine import machine
+    from dropship_dagster.cli.doctor.services import embedded_services, kafka, warehouse
+
     yield from machine(config)
     yield from embedded_services(config)
     yield from kafka(config)
