@@ -1,36 +1,45 @@
 """The shop: a drop-shipping clothing shop's data, its CSV contract, and reading and writing by that contract.
 
-Knows no Kafka, no SQL, no orchestration. Called by stream, assets, checks and the command line.
+Knows no Kafka, no SQL, no orchestration. Called by stream, assets, checks and the command line. Names are loaded when
+they are first used: who only reads files need not wait for what generates them.
 """
 
-from dropship_dagster.shop.checking import CheckReport, check
-from dropship_dagster.shop.config import Parameters, ShopConfig, load_parameters
-from dropship_dagster.shop.dirt import Fault, Layer, Score, read_truth, score
-from dropship_dagster.shop.errors import ShopError, TooManyRejectsError
-from dropship_dagster.shop.generate import generate
-from dropship_dagster.shop.manifest import Manifest, read_manifest
-from dropship_dagster.shop.reading import Batch, read, read_batches
-from dropship_dagster.shop.rejects import Reject, Rejects
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Batch",
-    "CheckReport",
-    "Fault",
-    "Layer",
-    "Manifest",
-    "Parameters",
-    "Reject",
-    "Rejects",
-    "Score",
-    "ShopConfig",
-    "ShopError",
-    "TooManyRejectsError",
-    "check",
-    "generate",
-    "load_parameters",
-    "read",
-    "read_batches",
-    "read_manifest",
-    "read_truth",
-    "score",
-]
+from dropship_dagster.lazy import loader
+
+if TYPE_CHECKING:
+    from dropship_dagster.shop.checking import CheckReport as CheckReport
+    from dropship_dagster.shop.checking import check as check
+    from dropship_dagster.shop.config import Parameters as Parameters
+    from dropship_dagster.shop.config import ShopConfig as ShopConfig
+    from dropship_dagster.shop.config import load_parameters as load_parameters
+    from dropship_dagster.shop.dirt import Fault as Fault
+    from dropship_dagster.shop.dirt import Layer as Layer
+    from dropship_dagster.shop.dirt import Score as Score
+    from dropship_dagster.shop.dirt import read_truth as read_truth
+    from dropship_dagster.shop.dirt import score as score
+    from dropship_dagster.shop.errors import ShopError as ShopError
+    from dropship_dagster.shop.errors import TooManyRejectsError as TooManyRejectsError
+    from dropship_dagster.shop.history import generate as generate
+    from dropship_dagster.shop.manifest import Manifest as Manifest
+    from dropship_dagster.shop.manifest import read_manifest as read_manifest
+    from dropship_dagster.shop.reading import Batch as Batch
+    from dropship_dagster.shop.reading import read as read
+    from dropship_dagster.shop.reading import read_batches as read_batches
+    from dropship_dagster.shop.rejects import Reject as Reject
+    from dropship_dagster.shop.rejects import Rejects as Rejects
+else:
+    __getattr__ = loader(
+        __name__,
+        {
+            "checking": ("CheckReport", "check"),
+            "config": ("Parameters", "ShopConfig", "load_parameters"),
+            "dirt": ("Fault", "Layer", "Score", "read_truth", "score"),
+            "errors": ("ShopError", "TooManyRejectsError"),
+            "history": ("generate",),
+            "manifest": ("Manifest", "read_manifest"),
+            "reading": ("Batch", "read", "read_batches"),
+            "rejects": ("Reject", "Rejects"),
+        },
+    )

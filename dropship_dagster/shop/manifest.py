@@ -8,12 +8,14 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dropship_dagster.shop.config import ShopConfig
 from dropship_dagster.shop.csvfile import FileFacts
 from dropship_dagster.shop.dirt import TRUTH_FILE
 from dropship_dagster.shop.errors import ShopError
+
+if TYPE_CHECKING:
+    from dropship_dagster.shop.config import ShopConfig
 
 FILE = "manifest.json"
 FORMAT = 1

@@ -31,7 +31,7 @@ from dropship_dagster.shop.contract import (
 )
 from dropship_dagster.shop.draws import Ints
 from dropship_dagster.shop.text import times
-from dropship_dagster.stream import topics
+from dropship_dagster.stream import roles
 from dropship_dagster.stream.ids import event_ids
 
 SCHEMA_VERSION = 1
@@ -70,9 +70,7 @@ class Messages:
 def customer_messages(customers: pa.Table) -> Messages:
     """customer_upserted events of contract rows."""
     body = [_member(CUSTOMERS, customers, name) for name in CUSTOMERS.names if name != "version"]
-    return _entity_messages(
-        CUSTOMERS, topics.CUSTOMERS, "customer_upserted", customers, customers["signed_up_at"], body
-    )
+    return _entity_messages(CUSTOMERS, roles.CUSTOMERS, "customer_upserted", customers, customers["signed_up_at"], body)
 
 
 def product_messages(products: pa.Table, suppliers: pa.Table, times_ms: Ints | None = None) -> Messages:
@@ -92,7 +90,7 @@ def product_messages(products: pa.Table, suppliers: pa.Table, times_ms: Ints | N
         elif name != "version":
             body.append(_member(PRODUCTS, products, name))
     moments = products["created_at"] if times_ms is None else pa.array(times_ms, TIMESTAMP)
-    return _entity_messages(PRODUCTS, topics.PRODUCTS, "product_upserted", products, moments, body)
+    return _entity_messages(PRODUCTS, roles.PRODUCTS, "product_upserted", products, moments, body)
 
 
 def order_bodies(orders: pa.Table, lines: pa.Table, line_counts: Ints) -> pa.Array:
@@ -111,10 +109,10 @@ def order_event_messages(events: pa.Table, bodies: pa.Array) -> Messages:
     """Events of contract rows. `bodies`: for each order_placed among them, in their order, the `order_bodies` text."""
     order_ids = _flat(events["order_id"])
     envelope = _envelope(
-        topics.ORDERS_EVENTS, _flat(events["event_type"]), order_ids, events["version"], events["event_time"]
+        roles.ORDERS_EVENTS, _flat(events["event_type"]), order_ids, events["version"], events["event_time"]
     )
     values = _join("{", *envelope, ',"order_id":"', order_ids, '"', _told(events, bodies), "}")
-    return _messages(topics.ORDERS_EVENTS, order_ids, values, _epoch_ms(events["event_time"]))
+    return _messages(roles.ORDERS_EVENTS, order_ids, values, _epoch_ms(events["event_time"]))
 
 
 def _told(events: pa.Table, bodies: pa.Array) -> pa.Array:

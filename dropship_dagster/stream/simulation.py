@@ -15,7 +15,7 @@ import pyarrow as pa
 from dropship_dagster.shop.catalogue import suppliers_table
 from dropship_dagster.shop.contract import CUSTOMERS, ORDER_EVENTS, ORDER_LINES, ORDERS, PRODUCTS, SUPPLIERS
 from dropship_dagster.shop.draws import Ints
-from dropship_dagster.shop.generate import Shop
+from dropship_dagster.shop.history import Shop
 from dropship_dagster.shop.lifecycle import PLACED, Events
 from dropship_dagster.shop.orders import Block
 from dropship_dagster.shop.text import HOUR_MS

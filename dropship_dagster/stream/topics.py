@@ -10,17 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition, Uuid
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
 
 from dropship_dagster.settings import Settings
 from dropship_dagster.stream.client import ADMIN_TIMEOUT_SECONDS, ClientConfig, admin_config
 from dropship_dagster.stream.errors import StreamError, UnknownTopicError
-
-CUSTOMERS = "customers"
-PRODUCTS = "products"
-ORDERS_EVENTS = "orders_events"
-
-TOPICS = (CUSTOMERS, PRODUCTS, ORDERS_EVENTS)
+from dropship_dagster.stream.roles import TOPICS
 
 T = TypeVar("T")
 
@@ -166,8 +161,6 @@ def _create(admin: AdminClient, spec: TopicSpec) -> bool:
 
 
 def _add_partitions(admin: AdminClient, spec: TopicSpec) -> None:
-    from confluent_kafka.admin import NewPartitions
-
     request = [NewPartitions(spec.name, spec.partitions)]
     _result(admin.create_partitions(request, request_timeout=ADMIN_TIMEOUT_SECONDS)[spec.name], f"Topic {spec.name}")
 

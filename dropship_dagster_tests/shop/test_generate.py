@@ -16,7 +16,7 @@ import pytest
 from dropship_dagster.shop import ShopConfig, ShopError, generate, read_manifest
 from dropship_dagster.shop.contract import TABLES
 from dropship_dagster.shop.draws import Choice, Draws
-from dropship_dagster.shop.generate import Shop
+from dropship_dagster.shop.history import Shop
 
 SMALL = ShopConfig(customers=50, products=20, orders=200, seed=7)
 

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from dropship_dagster.shop import ShopConfig
-from dropship_dagster.shop.generate import Shop
+from dropship_dagster.shop.history import Shop
 from dropship_dagster.stream import CUSTOMERS, ORDERS_EVENTS, PRODUCTS, StreamError, live, moment
 from dropship_dagster.stream.simulation import Pace, Simulation
 from dropship_dagster_tests.stream.conftest import Topics

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dropship_dagster.shop.config import ShopConfig
-from dropship_dagster.shop.generate import Shop
+from dropship_dagster.shop.history import Shop
 from dropship_dagster.shop.manifest import read_manifest
 from dropship_dagster.stream import livestate
 from dropship_dagster.stream.client import ClientConfig

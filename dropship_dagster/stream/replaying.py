@@ -15,9 +15,9 @@ from dropship_dagster.stream.events import Messages
 from dropship_dagster.stream.pacing import Clock, EvenRate, Schedule, TimeLapse, Unlimited
 from dropship_dagster.stream.reader import WORTH_A_PROCESS, open_reader
 from dropship_dagster.stream.report import ProduceReport
+from dropship_dagster.stream.roles import ORDERS_EVENTS
 from dropship_dagster.stream.sender import Sender
 from dropship_dagster.stream.source import Seeds
-from dropship_dagster.stream.topics import ORDERS_EVENTS
 
 Progress = Callable[[str, int, int | None], None]
 """Called with the topic, the messages of all topics so far, and how many there are, if that is known."""
