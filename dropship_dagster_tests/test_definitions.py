@@ -11,6 +11,7 @@ import dagster as dg
 import yaml
 
 from dropship_dagster.assets import names
+from dropship_dagster.checks.expectations.suites import SUITES
 from dropship_dagster.definitions import defs
 from dropship_dagster.settings import PROJECT_ROOT
 from dropship_dagster.warehouse import TABLE_OF_TASK
@@ -60,6 +61,10 @@ def test_what_holds_personal_data_says_so_from_the_file_to_prod() -> None:
 def test_every_table_that_a_task_fills_is_watched() -> None:
     watched = {key.asset_key for key in defs.resolve_asset_graph().asset_check_keys if key.name == "task_is_healthy"}
     assert watched == {names.key(table.lower().replace(".", "/")) for table in TABLE_OF_TASK.values()}
+
+
+def test_every_table_of_prod_has_a_suite_of_expectations() -> None:
+    assert {suite.table for suite in SUITES} == set(names.PROD_TABLES)
 
 
 def test_the_code_location_has_one_name_everywhere() -> None:

@@ -62,26 +62,26 @@ def raw(
         with wh.connect(endpoint, query_tag=f"dropship metadata run={run_id} asset=raw") as connection:
             columns = metadata.column_schemas(connection)
             offsets = {(each.topic_id, each.partition): each.next_offset for each in read_positions(connection)}
-    loaded = {each.topic: each for each in report.topics}
-    for topic, name in tables.items():
-        topic_id = str(ends[topic].topic_id)
-        following = {part: offsets.get((topic_id, part.partition), part.low) for part in ends[topic].partitions}
-        table = names.table(dg.AssetKey([names.RAW, name.lower()]))
-        yield dg.MaterializeResult(
-            asset_key=table.key,
-            metadata={
-                metadata.ROW_COUNT: rows[table.sql_name],
-                metadata.COLUMN_SCHEMA: columns[table.sql_name],
-                "topic": topic,
-                "loaded": loaded[topic].events if topic in loaded else 0,
-                "bytes": loaded[topic].bytes if topic in loaded else 0,
-                "next_offsets": dg.MetadataValue.json({str(part.partition): at for part, at in following.items()}),
-                "lag": sum(part.high - at for part, at in following.items()),
-                "batches": report.batches,
-                **batches.metadata(name),
-                "seconds": metadata.seconds(report.seconds),
-                "events_per_second": metadata.per_second(report.events, report.seconds),
-                "ended": report.ended,
-                "deployed": ", ".join(deployed.applied) or "unchanged",
-            },
-        )
+        loaded = {each.topic: each for each in report.topics}
+        for topic, name in tables.items():
+            topic_id = str(ends[topic].topic_id)
+            following = {part: offsets.get((topic_id, part.partition), part.low) for part in ends[topic].partitions}
+            table = names.table(dg.AssetKey([names.RAW, name.lower()]))
+            yield dg.MaterializeResult(
+                asset_key=table.key,
+                metadata={
+                    metadata.ROW_COUNT: rows[table.sql_name],
+                    metadata.COLUMN_SCHEMA: columns[table.sql_name],
+                    "topic": topic,
+                    "loaded": loaded[topic].events if topic in loaded else 0,
+                    "bytes": loaded[topic].bytes if topic in loaded else 0,
+                    "next_offsets": dg.MetadataValue.json({str(part.partition): at for part, at in following.items()}),
+                    "lag": sum(part.high - at for part, at in following.items()),
+                    "batches": report.batches,
+                    **batches.metadata(name),
+                    "seconds": metadata.seconds(report.seconds),
+                    "events_per_second": metadata.per_second(report.events, report.seconds),
+                    "ended": report.ended,
+                    "deployed": ", ".join(deployed.applied) or "unchanged",
+                },
+            )

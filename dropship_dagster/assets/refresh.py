@@ -57,22 +57,22 @@ def refresh(
         with wh.connect(endpoint, query_tag=f"dropship metadata run={run_id} asset=refresh") as connection:
             columns = metadata.column_schemas(connection)
             days = connection.cursor().execute(_DAYS).fetchall()
-    tasks = {task.table: task for task in report.tasks}
-    for table in names.STAGING_TABLES + names.PROD_TABLES:
-        values: dict[str, Any] = {
-            metadata.ROW_COUNT: rows[table.sql_name],
-            metadata.COLUMN_SCHEMA: columns[table.sql_name],
-            "graph_run": report.run_id,
-            "graph_state": report.state,
-            "graph_seconds": metadata.seconds(report.seconds),
-        }
-        if table.schema == names.PROD:
-            listed = [column.name for column in columns[table.sql_name].columns]
-            values[metadata.COLUMN_LINEAGE] = lineage(table, listed, columns)
-        if table.name == "daily_sales" and days:
-            values["revenue_by_day"] = metadata.bars({str(day): float(revenue) for day, revenue in reversed(days)})
-        task = tasks.get(table.sql_name)
-        if task:
-            values |= {"task": task.task, "task_state": task.state, "query_id": task.query_id or ""}
-            values["task_seconds"] = metadata.seconds(task.seconds or 0.0)
-        yield dg.MaterializeResult(asset_key=table.key, metadata=values)
+        tasks = {task.table: task for task in report.tasks}
+        for table in names.STAGING_TABLES + names.PROD_TABLES:
+            values: dict[str, Any] = {
+                metadata.ROW_COUNT: rows[table.sql_name],
+                metadata.COLUMN_SCHEMA: columns[table.sql_name],
+                "graph_run": report.run_id,
+                "graph_state": report.state,
+                "graph_seconds": metadata.seconds(report.seconds),
+            }
+            if table.schema == names.PROD:
+                listed = [column.name for column in columns[table.sql_name].columns]
+                values[metadata.COLUMN_LINEAGE] = lineage(table, listed, columns)
+            if table.name == "daily_sales" and days:
+                values["revenue_by_day"] = metadata.bars({str(day): float(revenue) for day, revenue in reversed(days)})
+            task = tasks.get(table.sql_name)
+            if task:
+                values |= {"task": task.task, "task_state": task.state, "query_id": task.query_id or ""}
+                values["task_seconds"] = metadata.seconds(task.seconds or 0.0)
+            yield dg.MaterializeResult(asset_key=table.key, metadata=values)

@@ -69,23 +69,23 @@ def seeds(config: SeedsConfig) -> Iterator[dg.MaterializeResult[None]]:
         settings = Settings.load()
         wanted = _shop_config(config, settings)
         manifest = shop.generate(wanted, settings.data_dir)
-    duration = time.monotonic() - begin
-    for name in _DESCRIPTIONS:
-        facts = manifest.files[f"{name}.csv"]
-        yield dg.MaterializeResult(
-            asset_key=seed_key(name),
-            data_version=dg.DataVersion(facts.sha256),
-            metadata={
-                metadata.ROW_COUNT: facts.rows,
-                metadata.COLUMN_SCHEMA: _column_schema(table(name)),
-                "path": dg.MetadataValue.path(settings.data_dir / f"{name}.csv"),
-                "bytes": facts.bytes,
-                "sha256": facts.sha256,
-                "seed": wanted.seed,
-                "seconds": metadata.seconds(duration),
-                "rows_per_second": metadata.per_second(manifest.rows, duration),
-            },
-        )
+        duration = time.monotonic() - begin
+        for name in _DESCRIPTIONS:
+            facts = manifest.files[f"{name}.csv"]
+            yield dg.MaterializeResult(
+                asset_key=seed_key(name),
+                data_version=dg.DataVersion(facts.sha256),
+                metadata={
+                    metadata.ROW_COUNT: facts.rows,
+                    metadata.COLUMN_SCHEMA: _column_schema(table(name)),
+                    "path": dg.MetadataValue.path(settings.data_dir / f"{name}.csv"),
+                    "bytes": facts.bytes,
+                    "sha256": facts.sha256,
+                    "seed": wanted.seed,
+                    "seconds": metadata.seconds(duration),
+                    "rows_per_second": metadata.per_second(manifest.rows, duration),
+                },
+            )
 
 
 def _column_schema(contract: Table) -> dg.TableSchema:

@@ -10,6 +10,7 @@ from pydantic import Field
 from dropship_dagster import stream
 from dropship_dagster.assets import metadata, names
 from dropship_dagster.assets.seeds import fingerprint
+from dropship_dagster.errors import DropshipError
 from dropship_dagster.resources import KafkaResource, user_errors
 from dropship_dagster.settings import Settings
 
@@ -79,15 +80,15 @@ def topics(config: ReplayConfig, kafka: KafkaResource) -> Iterator[dg.Materializ
             topic_names=stream.topic_names(settings),
         )
         offsets = stream.partitions(client, settings.topics)
-    if report.failed:
-        raise dg.Failure(
-            f"{report.failed:,} of {report.sent:,} messages were not acknowledged ({'; '.join(report.errors)}): "
-            "see that the broker is well, then replay again, which has no second effect."
-        )
-    for role, name in stream.topic_names(settings).items():
-        yield dg.MaterializeResult(
-            asset_key=topic_key(role), metadata=_metadata(report, states[name], offsets[name], rejects, files)
-        )
+        if report.failed:
+            raise DropshipError(
+                f"{report.failed:,} of {report.sent:,} messages were not acknowledged ({'; '.join(report.errors)}): "
+                "see that the broker is well, then replay again, which has no second effect."
+            )
+        for role, name in stream.topic_names(settings).items():
+            yield dg.MaterializeResult(
+                asset_key=topic_key(role), metadata=_metadata(report, states[name], offsets[name], rejects, files)
+            )
 
 
 def _metadata(

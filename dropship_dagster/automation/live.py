@@ -12,6 +12,7 @@ from dropship_dagster.automation.hooks import report_failure
 from dropship_dagster.automation.jobs import full_pipeline, replay_seeds
 from dropship_dagster.automation.sensors.active import active_run, sensor_status, skip
 from dropship_dagster.automation.sensors.seeds import replayed
+from dropship_dagster.errors import DropshipError
 from dropship_dagster.resources import KafkaResource, user_errors
 from dropship_dagster.settings import Settings
 
@@ -50,25 +51,25 @@ def send_live_orders(context: dg.OpExecutionContext, config: LiveConfig, kafka: 
             **config.model_dump(include=set(LiveConfig.model_fields) - {"start"}),
             start=stream.moment(config.start) if config.start else None,
         )
-    for role, name in stream.topic_names(settings).items():
-        counts = report.topics.get(name)
-        if counts and counts.sent:
-            context.log_event(
-                dg.AssetMaterialization(
-                    topic_key(role),
-                    description="New traffic of the shop.",
-                    metadata={
-                        "topic": name,
-                        "sent": counts.sent,
-                        "acknowledged": counts.acknowledged,
-                        "seconds": metadata.seconds(report.seconds),
-                        "achieved_rate": report.achieved_rate,
-                        "requested_rate": report.requested_rate,
-                    },
+        for role, name in stream.topic_names(settings).items():
+            counts = report.topics.get(name)
+            if counts and counts.sent:
+                context.log_event(
+                    dg.AssetMaterialization(
+                        topic_key(role),
+                        description="New traffic of the shop.",
+                        metadata={
+                            "topic": name,
+                            "sent": counts.sent,
+                            "acknowledged": counts.acknowledged,
+                            "seconds": metadata.seconds(report.seconds),
+                            "achieved_rate": report.achieved_rate,
+                            "requested_rate": report.requested_rate,
+                        },
+                    )
                 )
-            )
-    if report.failed:
-        raise dg.Failure(f"{report.failed:,} of {report.sent:,} messages were not acknowledged.")
+        if report.failed:
+            raise DropshipError(f"{report.failed:,} of {report.sent:,} messages were not acknowledged.")
 
 
 @dg.job(

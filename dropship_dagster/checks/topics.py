@@ -51,13 +51,13 @@ def topic_checks(context: dg.AssetCheckExecutionContext, kafka: KafkaResource) -
         settings = Settings.load()
         manifest = read_manifest(settings.data_dir)
         offsets = stream.partitions(client, settings.topics)
-    for role, name in stream.topic_names(settings).items():
-        selected = {key.name for key in context.selected_asset_check_keys if key.asset_key == topic_key(role)}
-        if _HOLDS in selected:
-            facts = manifest.files.get(_FILES[role]) if manifest else None
-            yield _holds(role, offsets[name], facts.rows if facts else None, settings.data_dir)
-        if _CONFIGURED in selected:
-            yield _configured(role, offsets[name], settings)
+        for role, name in stream.topic_names(settings).items():
+            selected = {key.name for key in context.selected_asset_check_keys if key.asset_key == topic_key(role)}
+            if _HOLDS in selected:
+                facts = manifest.files.get(_FILES[role]) if manifest else None
+                yield _holds(role, offsets[name], facts.rows if facts else None, settings.data_dir)
+            if _CONFIGURED in selected:
+                yield _configured(role, offsets[name], settings)
 
 
 def _holds(role: str, offsets: stream.TopicOffsets, wanted: int | None, folder: Path) -> dg.AssetCheckResult:

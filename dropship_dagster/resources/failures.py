@@ -23,6 +23,8 @@ def user_errors() -> Iterator[None]:
     """
     try:
         yield
+    except dg.Failure:
+        raise  # it has its sentence
     except (DropshipError, ServiceError) as error:
         raise dg.Failure(description=str(error), metadata=_HELP, allow_retries=_may_pass(error)) from error
     except Exception as error:

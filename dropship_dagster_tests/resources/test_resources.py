@@ -102,3 +102,9 @@ def test_only_what_may_pass_is_tried_again(error: Exception, retried: bool) -> N
     assert caught.value.allow_retries is retried
     assert str(error) in str(caught.value.description)
     assert "dropship doctor" in str(caught.value.metadata["help"].value)
+
+
+def test_a_failure_that_has_its_sentence_keeps_it() -> None:
+    with pytest.raises(dg.Failure) as caught, user_errors(), user_errors():
+        raise DropshipError("The file is missing.")
+    assert caught.value.description == "The file is missing."

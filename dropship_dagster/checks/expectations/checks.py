@@ -7,7 +7,7 @@ import dagster as dg
 
 from dropship_dagster.checks.expectations.suites import SUITES, Suite
 from dropship_dagster.checks.outcome import ERROR, WARN, fail_if_critical, sample_table
-from dropship_dagster.resources import WarehouseResource
+from dropship_dagster.resources import WarehouseResource, user_errors
 
 
 def expectation_checks(suite: Suite) -> dg.AssetChecksDefinition:
@@ -32,8 +32,9 @@ def expectation_checks(suite: Suite) -> dg.AssetChecksDefinition:
         keys = context.selected_asset_check_keys
         selected = [expected for expected in suite.expected if suite.check_key(expected) in keys]
         tag = f"dropship checks run={context.run.run_id} asset={suite.table.key.to_user_string()}"
-        validated = validate(suite, selected, warehouse.endpoint(), query_tag=tag)
-        yield from fail_if_critical(_result(suite, each) for each in validated)
+        with user_errors():
+            validated = validate(suite, selected, warehouse.endpoint(), query_tag=tag)
+            yield from fail_if_critical(_result(suite, each) for each in validated)
 
     return expectations
 

@@ -1,7 +1,7 @@
 """What is expected of the tables, column by column. One entry becomes one expectation and one asset check.
 
 Expectations look at one table and are the same on every warehouse. What concerns several tables, or offsets and
-versions, is a rule of our own in `dropship_dagster.checks.reconciliation`.
+versions, is a rule of our own in `dropship_dagster.checks.warehouse_rules` or `exactly_once`.
 """
 
 from __future__ import annotations
@@ -108,6 +108,15 @@ def _in_order(later: str, earlier: str) -> Expected:
     )
 
 
+def _no_more_than(part: str, whole: str) -> Expected:
+    return Expected(
+        f"{part}_are_among_{whole}",
+        "ExpectColumnPairValuesAToBeGreaterThanB",
+        {"column_A": whole, "column_B": part, "or_equal": True},
+        f"{part.upper()} is not above {whole.upper()}.",
+    )
+
+
 def _has_rows() -> Expected:
     return Expected(
         "has_rows", "ExpectTableRowCountToBeBetween", {"min_value": 1}, "The table is not empty.", critical=False
@@ -128,6 +137,12 @@ SUITES = (
         _two_letters("country"),
     ),
     _suite(
+        "prod/customers_history",
+        _unique_together("customer_id", "version"),
+        _at_least("version", 1),
+        _in_order("valid_to", "valid_from"),
+    ),
+    _suite(
         "prod/products",
         _has_rows(),
         _present("product_id"),
@@ -135,6 +150,12 @@ SUITES = (
         _at_least("price", 0),
         _at_least("cost", 0),
         _at_least("stock", 0, critical=False),
+    ),
+    _suite(
+        "prod/products_history",
+        _unique_together("product_id", "version"),
+        _at_least("version", 1),
+        _in_order("valid_to", "valid_from"),
     ),
     _suite(
         "prod/suppliers",
@@ -180,5 +201,27 @@ SUITES = (
         _at_least("orders", 0),
         _at_least("units", 0),
         _at_least("cost", 0),
+    ),
+    _suite(
+        "prod/daily_product_sales",
+        _unique_together("sales_date", "product_id", "size"),
+        _at_least("units", 0),
+        _no_more_than("units", "units_ordered"),
+        _at_least("amount", 0),
+        _at_least("cost", 0),
+    ),
+    _suite(
+        "prod/daily_supplier_deliveries",
+        _unique_together("sales_date", "supplier_id", "minutes"),
+        _at_least("minutes", 0, critical=False),  # clocks that are off deliver before they are paid
+        _at_least("orders", 1),
+        _at_least("late", 0),
+        _no_more_than("late", "orders"),
+    ),
+    _suite(
+        "prod/customer_first_orders",
+        _present("customer_id"),
+        _unique("customer_id"),
+        _unique("order_id"),
     ),
 )
