@@ -71,14 +71,15 @@ def read_batches(
             header = file.readline()
             _check_header(path, table, header)
             line = 2
-            for block in _blocks(file.read, block_bytes):
+            for block in _blocks(file.read, block_bytes, _last_line_end if known_good else _last_row_end):
                 rejected_before = rejects.of(table.file)
                 if known_good:
                     parsed = _parse_plain(table, block, line)
                     batch = Batch(parsed.cells, parsed.lines)
+                    line += len(parsed.lines)
                 else:
                     batch = _typed(table, _parse(table, block, line, rejects), rejects)
-                line += block.count(b"\n")
+                    line += block.count(b"\n")
                 rejects.seen(table.file, batch.rows.num_rows + rejects.of(table.file) - rejected_before)
                 if batch.rows.num_rows:
                     yield batch
@@ -115,7 +116,7 @@ def _check_header(path: Path, table: Table, header: bytes) -> None:
     raise ShopError(f"{path}: the header {what}; it must be {','.join(table.names)}.")
 
 
-def _blocks(read: Callable[[int], bytes], size: int) -> Iterator[bytes]:
+def _blocks(read: Callable[[int], bytes], size: int, row_end: Callable[[bytes], int]) -> Iterator[bytes]:
     """Whole rows, about `size` bytes at a time, each block ending with a line feed."""
     rest = b""
     while True:
@@ -123,7 +124,7 @@ def _blocks(read: Callable[[int], bytes], size: int) -> Iterator[bytes]:
         if not data:
             break
         rest += data
-        cut = _last_row_end(rest)
+        cut = row_end(rest)
         if cut:
             yield rest[:cut]
             rest = rest[cut:]
@@ -131,9 +132,14 @@ def _blocks(read: Callable[[int], bytes], size: int) -> Iterator[bytes]:
         yield rest if rest.endswith(b"\n") else rest + b"\n"
 
 
+def _last_line_end(data: bytes) -> int:
+    """Where the last whole row ends, 0 for none, when every line is a row."""
+    return data.rfind(b"\n") + 1
+
+
 def _last_row_end(data: bytes) -> int:
     """Where the last whole row ends, 0 for none. A quote that is never closed must not hold up the rest of the file."""
-    cut = data.rfind(b"\n") + 1
+    cut = _last_line_end(data)
     if not data.count(b'"', 0, cut) % 2:
         return cut
     even, open_quote, start = 0, False, 0
