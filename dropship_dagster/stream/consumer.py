@@ -10,11 +10,13 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
+import numpy as np
 import pyarrow as pa
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from dropship_dagster.stream.client import ADMIN_TIMEOUT_SECONDS, ClientConfig, consumer_config
 from dropship_dagster.stream.errors import OffsetOutOfRangeError, StreamError
@@ -33,7 +35,10 @@ FETCHED = pa.schema(
 """A message a row. timestamp: UTC, NULL when the message has none. headers: JSON, an array of [name, value] pairs with
 values as text, base64 where they are not UTF-8; NULL for none."""
 
-_CHUNK = 1_000  # larger calls cost three times the processor time a message
+Place = tuple[str, int]
+Header = tuple[str, bytes | None]
+
+_CHUNK = 100  # more at once keeps so many objects alive that Python's collector runs again and again
 _LISTED = 16_384  # messages held as Python's objects, which take three times the room of Arrow's columns
 _POLL_SECONDS = 0.1
 _PASSING = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TIMED_OUT})
@@ -57,7 +62,7 @@ class FetchedBatch:
     """
 
     rows: pa.Table
-    next_offsets: Mapping[tuple[str, int], int]
+    next_offsets: Mapping[Place, int]
     bytes: int
     at_end: bool
 
@@ -74,10 +79,10 @@ class PartitionReader:
             StreamError: the settings are not accepted.
         """
         self._position = {(entry.topic, entry.partition): entry.offset for entry in assignments}
-        self._ended: set[tuple[str, int]] = set()
-        self._paused: set[tuple[str, int]] = set()
+        self._ended: set[Place] = set()
+        self._paused: set[Place] = set()
         self._last_heard = time.monotonic()
-        self._headers: dict[tuple[tuple[str, bytes | None], ...], str] = {}
+        self._headers: dict[tuple[Header, ...], str] = {}
         try:
             self._consumer = Consumer(consumer_config(client_config, group))
             self._consumer.assign([TopicPartition(e.topic, e.partition, e.offset) for e in assignments])
@@ -95,7 +100,7 @@ class PartitionReader:
         max_messages: int,
         max_seconds: float,
         max_bytes: int = 256 << 20,
-        until: Mapping[tuple[str, int], int] | None = None,
+        until: Mapping[Place, int] | None = None,
     ) -> FetchedBatch:
         """Collect messages until one of the limits is reached or every partition has ended.
 
@@ -139,34 +144,42 @@ class PartitionReader:
     ) -> None:
         self.close()
 
-    def _finished(self, until: Mapping[tuple[str, int], int]) -> bool:
+    def _finished(self, until: Mapping[Place, int]) -> bool:
         for place, position in self._position.items():
             end = until.get(place)
             if place not in self._ended and (end is None or position < end):
                 return False
         return True
 
-    def _take(self, messages: list[Any], collected: _Columns, until: Mapping[tuple[str, int], int]) -> None:
-        position = self._position
-        for message in messages:
-            place = (message.topic(), message.partition())
-            error = message.error()
-            if error is not None:
-                self._handle(error, message, place)
-                continue
-            offset = message.offset()
-            end = until.get(place)
-            if end is not None and offset >= end:
-                self._stop_at(place, end)
-                continue
-            if offset < position[place]:
-                continue  # fetched before the partition was set back to its end
-            collected.add(place, offset, message)
-            position[place] = offset + 1
-            self._ended.discard(place)
+    def _take(self, messages: list[Message], collected: _Columns, until: Mapping[Place, int]) -> None:
+        """Messages in runs of one partition each: what is done for every single one is what costs."""
+        failed = [message.error() is not None for message in messages]
+        kinds = zip(map(Message.topic, messages), map(Message.partition, messages), failed, strict=True)
+        start = 0
+        for (topic, partition, is_error), same in groupby(kinds):
+            run = messages[start : start + sum(1 for _ in same)]
+            start += len(run)
+            if is_error:
+                for message in run:
+                    self._handle(message.error(), message, (topic, partition))
+            else:
+                self._take_run((topic, partition), run, collected, until.get((topic, partition)))
         self._last_heard = time.monotonic()
 
-    def _stop_at(self, place: tuple[str, int], end: int) -> None:
+    def _take_run(self, place: Place, run: list[Message], collected: _Columns, end: int | None) -> None:
+        position, offsets = self._position[place], list(map(Message.offset, run))
+        enough = end is not None and offsets[-1] >= end
+        if enough or offsets[0] < position:  # before the position: fetched before the partition was set back to its end
+            taken = [at for at, offset in enumerate(offsets) if offset >= position and (end is None or offset < end)]
+            run, offsets = [run[at] for at in taken], [offsets[at] for at in taken]
+        if run:
+            collected.extend(place, offsets, run)
+            self._position[place] = offsets[-1] + 1
+            self._ended.discard(place)
+        if enough and end is not None:
+            self._stop_at(place, end)
+
+    def _stop_at(self, place: Place, end: int) -> None:
         """Enough of this partition: what was fetched beyond is not taken and comes again."""
         if place not in self._ended:
             self._position[place] = max(self._position[place], end)
@@ -175,7 +188,7 @@ class PartitionReader:
             self._consumer.pause([TopicPartition(*place)])
             self._paused.add(place)
 
-    def _resume(self, until: Mapping[tuple[str, int], int]) -> None:
+    def _resume(self, until: Mapping[Place, int]) -> None:
         """Go on with partitions that an earlier batch was not to read further."""
         for place in list(self._paused):
             end = until.get(place)
@@ -184,7 +197,7 @@ class PartitionReader:
                 self._paused.discard(place)
                 self._ended.discard(place)
 
-    def _handle(self, error: KafkaError, message: Any, place: tuple[str, int]) -> None:
+    def _handle(self, error: KafkaError, message: Message, place: Place) -> None:
         code = error.code()
         if code == KafkaError._PARTITION_EOF:
             # Offsets may have holes (transaction markers, compaction): the end is where the broker says it is.
@@ -205,7 +218,7 @@ class PartitionReader:
 class _Columns:
     """Messages as lists, the fastest way from the client into Arrow; the lists are kept short."""
 
-    def __init__(self, headers: dict[tuple[tuple[str, bytes | None], ...], str]) -> None:
+    def __init__(self, headers: dict[tuple[Header, ...], str]) -> None:
         self._known_headers = headers
         self._done: list[pa.RecordBatch] = []
         self._rows = 0
@@ -213,8 +226,8 @@ class _Columns:
         self._begin()
 
     def _begin(self) -> None:
-        self._topics: list[str] = []
-        self._partitions: list[int] = []
+        self._places: list[Place] = []
+        self._counts: list[int] = []
         self._offsets: list[int] = []
         self._times: list[int | None] = []
         self._keys: list[bytes | None] = []
@@ -224,24 +237,30 @@ class _Columns:
     def __len__(self) -> int:
         return self._rows + len(self._offsets)
 
-    def add(self, place: tuple[str, int], offset: int, message: Any) -> None:
-        key, value = message.key(), message.value()
-        kind, moment = message.timestamp()
-        self._topics.append(place[0])
-        self._partitions.append(place[1])
-        self._offsets.append(offset)
-        self._times.append(None if kind == TIMESTAMP_NOT_AVAILABLE else moment)
-        self._keys.append(key)
-        self._values.append(value)
-        self._headers.append(self._header_text(message.headers()))
-        self.bytes += (len(key) if key else 0) + (len(value) if value else 0)
-        if len(self._offsets) == _LISTED:
+    def extend(self, place: Place, offsets: list[int], messages: list[Message]) -> None:
+        """Add messages of one partition."""
+        keys, values = list(map(Message.key, messages)), list(map(Message.value, messages))
+        self._places.append(place)
+        self._counts.append(len(messages))
+        self._offsets += offsets
+        self._times += [
+            None if kind == TIMESTAMP_NOT_AVAILABLE else moment for kind, moment in map(Message.timestamp, messages)
+        ]
+        self._keys += keys
+        self._values += values
+        self._headers += map(self._header_text, map(Message.headers, messages))
+        self.bytes += sum(map(len, filter(None, keys))) + sum(map(len, filter(None, values)))
+        if len(self._offsets) >= _LISTED:
             self._convert()
 
     def _convert(self) -> None:
+        topics = pa.DictionaryArray.from_arrays(
+            np.repeat(np.arange(len(self._places), dtype=np.int32), self._counts),
+            pa.array([topic for topic, _ in self._places], pa.string()),
+        )
         columns = [
-            self._topics,
-            self._partitions,
+            topics.cast(pa.string()),
+            np.repeat(np.array([partition for _, partition in self._places], np.int32), self._counts),
             self._offsets,
             self._times,
             self._keys,
@@ -254,10 +273,11 @@ class _Columns:
         self._begin()
 
     def table(self) -> pa.Table:
-        self._convert()
+        if self._offsets:
+            self._convert()
         return pa.Table.from_batches(self._done, FETCHED)
 
-    def _header_text(self, headers: list[tuple[str, bytes | None]] | None) -> str | None:
+    def _header_text(self, headers: list[Header] | None) -> str | None:
         if not headers:
             return None
         key = tuple(headers)

@@ -7,6 +7,7 @@ has no forgiving function for; whether it is JSON is for the warehouse to say.
 from __future__ import annotations
 
 import io
+import threading
 import time
 import uuid
 from collections.abc import Mapping
@@ -18,7 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dropship_dagster.stream import FetchedBatch
+from dropship_dagster.stream import FetchedBatch, PartitionReader
+
+_ROW_GROUP = 16_384  # messages held as Python's objects and Arrow's columns at a time
 
 
 @dataclass(frozen=True)
@@ -75,41 +78,132 @@ class EncodedBatch:
     encode_seconds: float
 
 
-def encode(
-    fetched: FetchedBatch, topic: LoadedTopic, expected: Mapping[int, int], fetch_seconds: float
-) -> EncodedBatch | None:
-    """The topic's messages of a fetch as a Parquet file; None when its partitions did not move.
+@dataclass(frozen=True)
+class Gathered:
+    """What one round of fetching brought.
+
+    batches: those whose partitions moved, one a topic at most. rows: their messages. next_offsets: of every assigned
+    partition. at_end: every partition was read to the end it was asked for, or to its end.
+    """
+
+    batches: list[EncodedBatch]
+    rows: int
+    next_offsets: Mapping[tuple[str, int], int]
+    at_end: bool
+
+
+def gather(
+    reader: PartitionReader,
+    expected: Mapping[LoadedTopic, Mapping[int, int]],
+    *,
+    max_messages: float,
+    max_bytes: int,
+    max_seconds: float,
+    until: Mapping[tuple[str, int], int] | None,
+    stop: threading.Event,
+) -> Gathered:
+    """Fetch until a limit is reached, every partition has ended or `stop` is set.
+
+    What is fetched is encoded at once, a row group at a time, so that a batch is held as its compressed file only.
 
     Args:
-        fetched: messages of any number of topics.
-        topic: the one to take out.
-        expected: for each of its partitions the offset after the last loaded one.
-        fetch_seconds: how long the fetch took.
+        reader: where from.
+        expected: for each partition of each topic the offset after the last loaded message.
+        max_messages, max_bytes, max_seconds: the limits; the bytes are those of keys and values.
+        until: by (topic, partition) the offset to stop before; without it, partitions are read to their end.
+        stop: ends it early.
+
+    Raises:
+        OffsetOutOfRangeError, StreamError: as `PartitionReader.fetch` does.
     """
     began = time.monotonic()
-    rows = fetched.rows
-    if len({place[0] for place in fetched.next_offsets}) > 1:
-        rows = rows.filter(pc.equal(rows["topic"], topic.name))
-    ends = {place[1]: end for place, end in fetched.next_offsets.items() if place[0] == topic.name}
-    ranges, gaps = _cover(rows, expected, ends)
-    if not ranges:
-        return None
-    batch_id = str(uuid.uuid4())
-    return EncodedBatch(
-        batch_id=batch_id,
-        topic=topic,
-        ranges=tuple(ranges),
-        gaps=tuple(gaps),
-        rows=rows.num_rows,
-        size=_size(rows["key"]) + _size(rows["value"]),
-        parquet=_parquet(rows, topic, batch_id),
-        fetch_seconds=fetch_seconds,
-        encode_seconds=time.monotonic() - began,
-    )
+    deadline = began + max_seconds
+    encoders = [Encoder(topic, offsets) for topic, offsets in expected.items()]
+    rows = size = 0
+    while True:
+        fetched = reader.fetch(
+            max_messages=int(min(_ROW_GROUP, max_messages - rows)),
+            max_bytes=max_bytes - size,
+            max_seconds=deadline - time.monotonic(),
+            until=until,
+        )
+        for encoder in encoders:
+            encoder.add(fetched)
+        rows, size = rows + fetched.rows.num_rows, size + fetched.bytes
+        full = rows >= max_messages or size >= max_bytes
+        if full or fetched.at_end or stop.is_set() or time.monotonic() >= deadline:
+            break
+    fetch_seconds = time.monotonic() - began - sum(encoder.seconds for encoder in encoders)
+    finished = [encoder.finish(fetch_seconds) for encoder in encoders]
+    return Gathered([batch for batch in finished if batch], rows, fetched.next_offsets, fetched.at_end)
 
 
-def _cover(rows: pa.Table, expected: Mapping[int, int], ends: Mapping[int, int]) -> tuple[list[Range], list[Gap]]:
-    partitions, offsets = rows["partition"].to_numpy(), rows["offset"].to_numpy()
+class Encoder:
+    """A topic's messages of any number of fetches, as one Parquet file."""
+
+    def __init__(self, topic: LoadedTopic, expected: Mapping[int, int]) -> None:
+        """`expected`: for each of its partitions the offset after the last loaded message."""
+        self._topic, self._expected, self._ends = topic, expected, dict(expected)
+        self._batch_id = str(uuid.uuid4())
+        self._file = io.BytesIO()
+        self._writer: pq.ParquetWriter | None = None
+        self._partitions, self._offsets = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
+        self._rows = self._size = 0
+        self.seconds = 0.0
+
+    def add(self, fetched: FetchedBatch) -> None:
+        """Take the topic's messages out of a fetch."""
+        began = time.monotonic()
+        rows = fetched.rows
+        if len({topic for topic, _ in fetched.next_offsets}) > 1:
+            rows = rows.filter(pc.equal(rows["topic"], self._topic.name))
+        self._ends.update({at: end for (topic, at), end in fetched.next_offsets.items() if topic == self._topic.name})
+        if rows.num_rows:
+            table = _row_group(rows, self._topic, self._batch_id)
+            if self._writer is None:
+                self._writer = pq.ParquetWriter(
+                    self._file,
+                    table.schema,
+                    compression="snappy",
+                    use_dictionary=["TOPIC", "TOPIC_ID", "HEADERS", "BATCH_ID"],
+                    write_statistics=False,
+                )
+            self._writer.write_table(table)
+            self._partitions.append(rows["partition"].to_numpy())
+            self._offsets.append(rows["offset"].to_numpy())
+            self._rows += rows.num_rows
+            self._size += _size(rows["key"]) + _size(rows["value"])
+        self.seconds += time.monotonic() - began
+
+    def finish(self, fetch_seconds: float) -> EncodedBatch | None:
+        """The batch; None when no partition moved."""
+        began = time.monotonic()
+        if self._writer is not None:
+            self._writer.close()
+        ranges, gaps = _cover(
+            np.concatenate(self._partitions), np.concatenate(self._offsets), self._expected, self._ends
+        )
+        if not ranges:
+            return None
+        return EncodedBatch(
+            batch_id=self._batch_id,
+            topic=self._topic,
+            ranges=tuple(ranges),
+            gaps=tuple(gaps),
+            rows=self._rows,
+            size=self._size,
+            parquet=self._file.getvalue(),
+            fetch_seconds=fetch_seconds,
+            encode_seconds=self.seconds + time.monotonic() - began,
+        )
+
+
+def _cover(
+    partitions: npt.NDArray[np.int32],
+    offsets: npt.NDArray[np.int64],
+    expected: Mapping[int, int],
+    ends: Mapping[int, int],
+) -> tuple[list[Range], list[Gap]]:
     ranges, gaps = [], []
     for partition, start in sorted(expected.items()):
         end = ends.get(partition, start)
@@ -130,8 +224,8 @@ def _holes(offsets: npt.NDArray[np.int64], start: int, end: int) -> list[tuple[i
     return [(int(bounds[index]) + 1, int(bounds[index + 1])) for index in before]
 
 
-def _parquet(rows: pa.Table, topic: LoadedTopic, batch_id: str) -> bytes:
-    table = pa.table(
+def _row_group(rows: pa.Table, topic: LoadedTopic, batch_id: str) -> pa.Table:
+    return pa.table(
         {
             "TOPIC": _constant(topic.name, rows.num_rows),
             "TOPIC_ID": _constant(topic.topic_id, rows.num_rows),
@@ -145,10 +239,6 @@ def _parquet(rows: pa.Table, topic: LoadedTopic, batch_id: str) -> bytes:
             "BATCH_ID": _constant(batch_id, rows.num_rows),
         }
     )
-    file = io.BytesIO()
-    dictionary = ["TOPIC", "TOPIC_ID", "HEADERS", "BATCH_ID"]
-    pq.write_table(table, file, compression="snappy", use_dictionary=dictionary, write_statistics=False)
-    return file.getvalue()
 
 
 def _constant(text: str, rows: int) -> pa.Array:

@@ -25,7 +25,7 @@ from snowflake.connector import errors as snowflake_errors
 from dropship_dagster.endpoints import WarehouseEndpoint
 from dropship_dagster.stream import Assignment, GroupMembership, OffsetOutOfRangeError, PartitionReader, partitions
 from dropship_dagster.stream.client import ClientConfig
-from dropship_dagster.warehouse.batch import EncodedBatch, LoadedTopic, encode
+from dropship_dagster.warehouse.batch import EncodedBatch, LoadedTopic, gather
 from dropship_dagster.warehouse.commit import Committed, commit_batch
 from dropship_dagster.warehouse.connection import close_quietly, open_connection, with_retries
 from dropship_dagster.warehouse.errors import DataLostError, KafkaUnreachableError, OffsetsMovedError
@@ -45,7 +45,7 @@ LOOK_AGAIN_SECONDS = 10.0
 
 _REQUEST_SECONDS = 120
 # What the consumer fetches ahead; with it and two batches the whole loader stays below 400 MB.
-_FETCH_AHEAD = {"queued.max.messages.kbytes": "16384"}
+_FETCH_AHEAD = {"queued.max.messages.kbytes": "8192", "fetch.message.max.bytes": "131072"}
 
 Place = tuple[str, int]
 Result = TypeVar("Result")
@@ -272,19 +272,19 @@ class _Loader:
             if not plan.positions:  # more consumers than partitions: be there when one of the others goes
                 self._stop.wait(options.flush_seconds)
                 return None, []
-        fetched = reader.fetch(
-            max_messages=int(min(options.batch_events, events_left)),
-            max_seconds=min(options.flush_seconds if options.follow else GATHER_SECONDS, seconds_left),
+        gathered = gather(
+            reader,
+            {topic: plan.expected(topic.name) for topic in plan.topics},
+            max_messages=min(options.batch_events, events_left),
             max_bytes=options.batch_bytes,
+            max_seconds=min(options.flush_seconds if options.follow else GATHER_SECONDS, seconds_left),
             until=None if options.follow else plan.ends,
+            stop=self._stop,
         )
         self._note_silence(reader.silent_seconds)
-        seconds = time.monotonic() - began
-        encoded = [encode(fetched, topic, plan.expected(topic.name), seconds) for topic in plan.topics]
-        plan.positions.update(fetched.next_offsets)
-        self._taken += fetched.rows.num_rows
-        caught_up = fetched.at_end and not options.follow
-        return "caught up" if caught_up else None, [batch for batch in encoded if batch]
+        plan.positions.update(gathered.next_offsets)
+        self._taken += gathered.rows
+        return "caught up" if gathered.at_end and not options.follow else None, gathered.batches
 
     def _look_again(self, plan: _Plan) -> None:
         """Notice what changes while no message comes that would be committed."""

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from dropship_dagster.stream import FetchedBatch
 from dropship_dagster.stream.consumer import FETCHED
-from dropship_dagster.warehouse.batch import Gap, LoadedTopic, Range, encode
+from dropship_dagster.warehouse.batch import EncodedBatch, Encoder, Gap, LoadedTopic, Range
 
 TOPIC = LoadedTopic("orders", "11111111-2222-3333-4444-555555555555", "ORDERS_EVENTS")
 
@@ -31,12 +31,16 @@ def fetched(places: list[tuple[str, int, int]], ends: dict[tuple[str, int], int]
     return FetchedBatch(pa.Table.from_pylist(rows, schema=FETCHED), ends, 0, False)
 
 
+def encode(fetched: FetchedBatch, expected: dict[int, int]) -> EncodedBatch | None:
+    encoder = Encoder(TOPIC, expected)
+    encoder.add(fetched)
+    return encoder.finish(0.0)
+
+
 def test_offsets_that_hold_no_message_are_recorded_as_gaps() -> None:
     batch = encode(
         fetched([("orders", 0, 5), ("orders", 0, 8), ("orders", 1, 3)], {("orders", 0): 10, ("orders", 1): 4}),
-        TOPIC,
         {0: 4, 1: 3},
-        0.0,
     )
     assert batch is not None
     assert batch.ranges == (Range(0, 4, 10, 2), Range(1, 3, 4, 1))
@@ -44,26 +48,24 @@ def test_offsets_that_hold_no_message_are_recorded_as_gaps() -> None:
 
 
 def test_a_partition_of_nothing_but_markers_moves_on() -> None:
-    batch = encode(fetched([], {("orders", 0): 7}), TOPIC, {0: 4}, 0.0)
+    batch = encode(fetched([], {("orders", 0): 7}), {0: 4})
     assert batch is not None
     assert (batch.ranges, batch.gaps, batch.rows) == ((Range(0, 4, 7, 0),), (Gap(0, 4, 7),), 0)
 
 
 def test_partitions_that_did_not_move_make_no_batch() -> None:
-    assert encode(fetched([], {("orders", 0): 4}), TOPIC, {0: 4}, 0.0) is None
+    assert encode(fetched([], {("orders", 0): 4}), {0: 4}) is None
 
 
 def test_only_the_topics_own_messages_are_taken() -> None:
-    batch = encode(
-        fetched([("orders", 0, 0), ("other", 0, 0)], {("orders", 0): 1, ("other", 0): 1}), TOPIC, {0: 0}, 0.0
-    )
+    batch = encode(fetched([("orders", 0, 0), ("other", 0, 0)], {("orders", 0): 1, ("other", 0): 1}), {0: 0})
     assert batch is not None
     table = pq.read_table(io.BytesIO(batch.parquet))
     assert table["TOPIC"].to_pylist() == ["orders"]
 
 
 def test_a_value_that_is_no_utf8_has_no_text_and_keeps_its_bytes() -> None:
-    batch = encode(fetched([("orders", 0, 0), ("orders", 0, 1)], {("orders", 0): 2}), TOPIC, {0: 0}, 0.0)
+    batch = encode(fetched([("orders", 0, 0), ("orders", 0, 1)], {("orders", 0): 2}), {0: 0})
     assert batch is not None
     table = pq.read_table(io.BytesIO(batch.parquet))
     assert table["VALUE"].to_pylist() == [b"{}", b"\xff"]
