@@ -1,11 +1,12 @@
 """Kafka -> RAW -> PROD: how fast, in how much memory, how late. Prints a table in Markdown.
 
     python -m dropship_dagster_tests.benchmarks.load_refresh [--orders 250000] [--later 10000] [--follow 30]
-        [--grow 1000000 10000000] [--dlt PYTHON]
+        [--grow 1000000 10000000] [--peers]
 
 Starts its own embedded broker and warehouse in a temporary folder and stops them at the end. The loader runs in a
 process of its own, whose peak memory is measured. `--grow` adds orders to PROD by SQL alone, as copies of those that
-came through Kafka, each of years before; `--dlt` names the Python of an environment that dlt_peer.py can run in.
+came through Kafka, each of years before; `--peers` installs dlt from the package index into a temporary environment and
+lets it load the same topic into DuckDB (dlt_peer.py).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from dropship_dagster import shop, stream, warehouse
 from dropship_dagster.endpoints import KafkaEndpoint, WarehouseEndpoint, kafka_endpoint, supervisor, warehouse_endpoint
 from dropship_dagster.settings import Settings
 from dropship_dagster.warehouse import LoadOptions, raw_tables
+from dropship_dagster_tests.benchmarks.peers import environment
 from dropship_dagster_tests.warehouse.events import Order
 from dropship_dagster_tests.warehouse.pipeline import Pipeline
 
@@ -39,7 +41,7 @@ def main() -> None:
     parser.add_argument("--later", type=int, default=10_000, help="events of the second refresh")
     parser.add_argument("--follow", type=float, default=30.0, help="seconds of events one by one; 0 for none")
     parser.add_argument("--grow", type=int, nargs="*", default=[], help="numbers of orders to repeat that refresh at")
-    parser.add_argument("--dlt", help="the Python of an environment with dlt[duckdb], confluent-kafka and pyarrow")
+    parser.add_argument("--peers", action="store_true", help="measure dlt too; needs a package index")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the services are stopped then too
     with tempfile.TemporaryDirectory() as folder:
@@ -64,12 +66,15 @@ def measure(settings: Settings, options: argparse.Namespace) -> Any:
     produced = stream.replay(kafka.client_config, settings.data_dir)
     events = sum(counts.acknowledged for counts in produced.topics.values())
 
+    dlt = environment(settings.home / "peers", "dlt[duckdb]", "confluent-kafka", "pyarrow") if options.peers else None
+    schedule(endpoint, "SUSPEND")  # the load alone is measured, then the refresh alone
     load, peak = load_in_process(kafka, endpoint, tables)
+    schedule(endpoint, "RESUME")
     assert load["events"] == events
     yield "Kafka -> RAW, committed", f"{load['events_per_second']:,.0f} events/s ({events:,} events)"
     yield "loader's peak memory", f"{peak} MB"
-    if options.dlt:
-        peer = dlt_peer(options.dlt, dict(kafka.client_config), settings.home)
+    if dlt:
+        peer = dlt_peer(dlt, dict(kafka.client_config), settings.home)
         speed = peer["events"] / peer["seconds"]
         yield (
             f"dlt {peer['dlt']}, Arrow resource -> DuckDB, orders_events alone",
@@ -101,6 +106,12 @@ def measure(settings: Settings, options: argparse.Namespace) -> Any:
             f"a refresh of {options.later:,} events more, into {orders:,} orders, best of 3",
             f"{min(refreshes):.1f} s",
         )
+
+
+def schedule(endpoint: WarehouseEndpoint, action: str) -> None:
+    """SUSPEND or RESUME the task graph's minute."""
+    with warehouse.connect(endpoint) as connection:
+        connection.cursor().execute(f"ALTER TASK OPS.REFRESH {action}")
 
 
 def later(pipeline: Pipeline, events: int, part: int) -> float:
@@ -137,7 +148,7 @@ def grow(pipeline: Pipeline, orders: int) -> None:
                 )
 
 
-def dlt_peer(python: str, client_config: dict[str, str], home: Path) -> dict[str, Any]:
+def dlt_peer(python: Path, client_config: dict[str, str], home: Path) -> dict[str, Any]:
     """What dlt_peer.py says of the same topic."""
     folder = home / "dlt"
     folder.mkdir()
@@ -146,7 +157,7 @@ def dlt_peer(python: str, client_config: dict[str, str], home: Path) -> dict[str
         "database": str(folder / "peer.duckdb"),
     }  # fmt: skip
     done = subprocess.run(
-        [python, str(Path(__file__).with_name("dlt_peer.py"))], input=json.dumps(request), capture_output=True,
+        [str(python), str(Path(__file__).with_name("dlt_peer.py"))], input=json.dumps(request), capture_output=True,
         text=True, check=True, env={**os.environ, "RUNTIME__DLTHUB_TELEMETRY": "false"},
     )  # fmt: skip
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

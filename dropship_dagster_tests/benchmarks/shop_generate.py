@@ -13,12 +13,12 @@ import argparse
 import json
 import resource
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 from dropship_dagster.shop import ShopConfig, generate
+from dropship_dagster_tests.benchmarks.peers import environment
 
 _MIMESIS_ROWS = 100_000
 _MIMESIS = """
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--peers", action="store_true", help="measure mimesis and jafgen too; needs a package index")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        python = _environment(Path(scratch) / "peers") if options.peers else None
+        python = environment(Path(scratch) / "peers", "mimesis", "jafgen") if options.peers else None
         figures = measure(Path(scratch), options.orders, options.customers)
         if python is not None:
             for name, peer in (("mimesis", mimesis), ("jafgen", jafgen)):
@@ -87,15 +87,6 @@ def jafgen(python: Path, scratch: Path) -> tuple[float, float]:
     seconds, cpu = _run([str(python.with_name("jafgen")), "1"], scratch)
     rows = sum(_rows(path) for path in (scratch / "jaffle-data").glob("*.csv"))
     return rows / seconds, rows / cpu
-
-
-def _environment(folder: Path) -> Path:
-    """The Python of a new environment with the peers in it."""
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    python = folder / "bin" / "python"
-    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "mimesis", "jafgen"]
-    subprocess.run(command, check=True)
-    return python
 
 
 def _run(command: list[str], folder: Path) -> tuple[float, float]:
