@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import streamlit as st
@@ -63,6 +64,12 @@ def watch(draw: Callable[[Store], None]) -> None:
 def again(draw: Callable[[], None]) -> None:
     """Draw a page that needs no warehouse, and keep it up to date."""
     st.fragment(draw, run_every=settings().dashboard_refresh_seconds)()
+
+
+def connect() -> None:
+    """Open a connection and take the pulse ahead of the first visitor, who asks again and is told of any trouble."""
+    with suppress(NotDeployedError, WarehouseDownError):
+        _shared()[1].pulse()
 
 
 def settings() -> Settings:

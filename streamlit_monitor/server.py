@@ -1,8 +1,8 @@
-"""The same dashboard for those who keep it running: what takes long to import is there before the first visitor is.
+"""The same dashboard for those who keep it running: it gets ready while the first visitor is still on the way.
 
     python -m streamlit run streamlit_monitor/server.py
 
-`app.py` alone works as well; there the first visitor waits for the imports.
+`app.py` alone works as well; there the first visitor waits for the imports and the connection.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from dropship_dagster.settings import Settings
+from streamlit_monitor import warm
 
 
 @asynccontextmanager
-async def _imported(_: st.App) -> AsyncIterator[None]:
-    import streamlit_monitor.navigation  # noqa: F401 - the pages and, with them, the connector, pandas and Altair
-
+async def _warm(_: st.App) -> AsyncIterator[None]:
+    warm.begin()
     yield
 
 
 # The validation reports, for the links that Dagster's UI shows: a page may not open a file of this machine.
 _reports = Mount("/reports", StaticFiles(directory=Settings.load().reports_dir, check_dir=False))
 
-app = st.App(Path(__file__).parent / "app.py", lifespan=_imported, routes=[_reports])
+app = st.App(Path(__file__).parent / "app.py", lifespan=_warm, routes=[_reports])

@@ -1,35 +1,29 @@
 """How long the dashboard's queries take over millions of orders.
 
-    python -m dropship_dagster_tests.benchmarks.dashboard_queries --doublings 10
+    python -m dropship_dagster_tests.benchmarks.dashboard_queries [--doublings 10] [--in DIR]
 
-A shop of 5,000 orders, 1,000 customers and 1,000 products goes through the pipeline; then customers, orders and lines
-are doubled as often as told (10: 5.1 million orders of 0.7 million customers), each copy some hours earlier, and the
-aggregates are counted anew. Every query of every page is asked for several periods, uncached, three times, of which
-the best counts; printed are the slowest queries, their processor time in the embedded warehouse, and the 95th
-percentile.
+Every query of every page is asked for several periods, uncached, three times, of which the best counts; printed are
+the slowest queries, their processor time in the embedded warehouse, and the 95th percentile.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import date, timedelta
-from pathlib import Path
 
 from dropship_dagster.endpoints import supervisor
-from dropship_dagster_tests.dashboard.platform import Platform, platform_in, run_pipeline
+from dropship_dagster_tests.benchmarks import dashboard_shop
+from dropship_dagster_tests.benchmarks.processors import processor_seconds
+from dropship_dagster_tests.dashboard.platform import Platform
 from streamlit_monitor.period import Period, period
 from streamlit_monitor.queries import customers, fulfilment, pipeline, products, sales
 from streamlit_monitor.store import Store
 from streamlit_monitor.warehouse import Warehouse
 
-_SHIFT_HOURS = 11
 _ROUNDS = 3
-_TIMES = ("PLACED_AT", "PAID_AT", "SHIPPED_AT", "DELIVERED_AT", "CANCELLED_AT", "RETURNED_AT", "PROMISED_AT")
 
 Question = Callable[[Store, Period], object]
 _NO_CHOICE = products.Choice()
@@ -52,6 +46,7 @@ QUESTIONS: dict[str, Question] = {
     "customers: trend": lambda store, p: customers.trend(store, p.current),
     "customers: cohorts": lambda store, p: customers.cohorts(store, p.current.end - timedelta(days=360), p.current.end),
     "customers: segments": lambda store, p: customers.segments(store, p.current),
+    "customers: origins": lambda store, p: customers.by_country(store, p.current),
     "customers: best": lambda store, p: customers.best(store, p.current, 25),
     "fulfilment: funnel": lambda store, p: fulfilment.funnel(store, p.current),
     "fulfilment: suppliers": lambda store, p: fulfilment.by_supplier(store, p.current),
@@ -60,37 +55,6 @@ QUESTIONS: dict[str, Question] = {
     "pipeline: stations": lambda store, _: pipeline.stations(store),
     "pipeline: loads": lambda store, _: pipeline.loads(store, 50),
 }
-
-
-def double(platform: Platform, times: int) -> None:
-    """Copy every customer, order and line, under another number and a few hours earlier; then count the aggregates."""
-    columns = {
-        table: [
-            str(row[0])
-            for row in platform.execute(
-                "SELECT COLUMN_NAME FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = 'PROD' AND TABLE_NAME = ? "
-                "ORDER BY ORDINAL_POSITION",
-                table,
-            )
-        ]
-        for table in ("CUSTOMERS", "ORDERS", "ORDER_LINES")
-    }
-    for time_round in range(times):
-        hours = _SHIFT_HOURS * 2**time_round % 8000
-        for table, names in columns.items():
-            values = ", ".join(_copied(name, time_round, hours) for name in names)
-            platform.execute(f"INSERT INTO PROD.{table} ({', '.join(names)}) SELECT {values} FROM PROD.{table}")
-    for table in ("DAILY_PRODUCT_SALES", "DAILY_SUPPLIER_DELIVERIES", "CUSTOMER_FIRST_ORDERS"):
-        platform.execute(f"TRUNCATE TABLE PROD.{table}")
-        platform.execute(f"INSERT INTO PROD.{table} SELECT * FROM OPS.EXPECTED_{table}")
-
-
-def _copied(column: str, time_round: int, hours: int) -> str:
-    if column in ("ORDER_ID", "CUSTOMER_ID"):
-        return f"{column} || '{chr(ord('a') + time_round)}'"
-    if column in (*_TIMES, "ORDERED_AT"):
-        return f"DATEADD('hour', -{hours}, {column})"
-    return column
 
 
 def measure(platform: Platform) -> None:
@@ -122,35 +86,17 @@ def _asked(warehouse: Warehouse, question: Question, span: Period, server: int) 
     """Milliseconds on the clock and of the warehouse's processor time."""
     store = Store(warehouse.query)
     store.pulse()
-    begun, worked = time.perf_counter(), _processor_seconds(server)
+    begun, worked = time.perf_counter(), processor_seconds(server)
     question(store, span)
-    return (time.perf_counter() - begun) * 1000, (_processor_seconds(server) - worked) * 1000
-
-
-def _processor_seconds(pid: int) -> float:
-    """man 5 proc: utime and stime are fields 14 and 15, counted behind the name, which may hold spaces."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return (time.perf_counter() - begun) * 1000, (processor_seconds(server) - worked) * 1000
 
 
 def main() -> None:
-    """Build the shop, double it, measure, and leave nothing behind."""
+    """Fill the shop and measure."""
     parser = argparse.ArgumentParser(description="How long the dashboard's queries take over millions of orders.")
-    parser.add_argument("--doublings", type=int, default=10, help="of 5,000 orders (%(default)s)")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        platform = platform_in(root / "home", root)
-        try:
-            run_pipeline(platform, customers=1000, products=1000, orders=5000)
-            begun = time.perf_counter()
-            double(platform, arguments.doublings)
-            [(orders,)] = platform.execute("SELECT COUNT(*) FROM PROD.ORDERS")
-            print(f"{orders:,} orders, doubled in {time.perf_counter() - begun:.0f} s")
-            measure(platform)
-        finally:
-            for service in ("kafka", "snowflake"):
-                supervisor(platform.settings).stop(service)
+    dashboard_shop.add_arguments(parser)
+    with dashboard_shop.large_shop(parser.parse_args()) as platform:
+        measure(platform)
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ def place_order(platform: Platform, order_id: str, seconds_after_newest: int = 6
 @contextmanager
 def dashboard(platform: Platform, log: Path, script: str = "app.py") -> Iterator[str]:
     """The dashboard's server as its users start it, from either of its entry points; its address."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", f"streamlit_monitor/{script}"]
     command += ["--server.address", "127.0.0.1", "--server.port", str(port), "--server.headless", "true"]
     with log.open("wb") as output:
@@ -150,7 +150,8 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], url: str, log: Path) -
     raise AssertionError(f"the dashboard does not answer: {log.read_text()[-2000:]}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -9,7 +9,6 @@ from streamlit_monitor import cards, charts, panels
 from streamlit_monitor.cards import Card
 from streamlit_monitor.language import formats, label, t
 from streamlit_monitor.live import View, live
-from streamlit_monitor.period import Period
 from streamlit_monitor.queries import products, sales
 
 _TOP = 10
@@ -25,10 +24,9 @@ def page() -> None:
 def _draw(view: View) -> None:
     _range(view)
     current = sales.trend(view.store, view.period.current)
-    previous = sales.trend(view.store, view.period.previous) if view.period.previous else None
     with st.container(key="kpis"):
         cards.draw(_cards(view, current), 4)
-    _trend(view.period, current, previous)
+    _trend(view, current)
     left, right = st.columns([3, 2])
     with left, panels.box("overview.top", stretch=True):
         top = products.top(view.store, view.period.current, _TOP)
@@ -102,8 +100,8 @@ def _share(part: pd.Series, whole: pd.Series) -> pd.Series:
     return (part / whole.where(whole > 0)).ffill().fillna(0.0)
 
 
-def _trend(period: Period, current: pd.DataFrame, previous: pd.DataFrame | None) -> None:
-    step = period.current.step
+def _trend(view: View, current: pd.DataFrame) -> None:
+    step, before = view.period.current.step, view.period.previous
     heading = {_HOUR: "overview.trend.hour", 24 * _HOUR: "overview.trend"}.get(step, "overview.trend.week")
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
@@ -117,6 +115,7 @@ def _trend(period: Period, current: pd.DataFrame, previous: pd.DataFrame | None)
                 required=True,
                 label_visibility="collapsed",
             )
+        previous = sales.trend(view.store, before, customers=field == "customers") if before else None
         chart = charts.trend(current, previous, field, money=field == "revenue", hours=step == _HOUR)
         st.altair_chart(chart, key="trend", alt=t(heading))
 

@@ -1,0 +1,97 @@
+"""On a plane: a table of shares, points, stations with arrows between them."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from streamlit_monitor.charts.look import HEIGHT, colours, finish, ground, muted, value_axis
+from streamlit_monitor.language import formats
+
+_DARK_FROM = 0.55
+
+
+def heat(frame: pd.DataFrame, row: str, column: str, value: str, *, titles: tuple[str, str, str]) -> alt.Chart:
+    """A table of shares (0 to 1), darker where they are higher.
+
+    Args:
+        frame: words in `row`, whole numbers in `column`, shares in `value`.
+        titles: of the rows, the columns and the value.
+    """
+    shown = frame.rename(columns={row: "row", column: "column", value: "value"})[["row", "column", "value"]]
+    shown["text"] = [formats().percent(share, 0) for share in shown["value"]]
+    shown["light"] = shown["value"] > _DARK_FROM * float(shown["value"].max() or 1)
+    base = alt.Chart(shown).encode(
+        y=alt.Y("row:N", sort=None, title=titles[0], axis=alt.Axis(ticks=False, domain=False)),
+        x=alt.X("column:O", title=titles[1], axis=alt.Axis(ticks=False, domain=False, labelAngle=0, orient="top")),
+        tooltip=[
+            alt.Tooltip("row:N", title=titles[0]),
+            alt.Tooltip("column:O", title=titles[1]),
+            alt.Tooltip("text:N", title=titles[2]),
+        ],
+    )
+    steps: list[str] = st.get_option(f"theme.{ground()}.chartSequentialColors")
+    squares = base.mark_rect(cornerRadius=2).encode(
+        color=alt.Color("value:Q", legend=None, scale=alt.Scale(range=steps, domainMin=0))
+    )
+    background, ink = st.get_option(f"theme.{ground()}.backgroundColor"), st.get_option(f"theme.{ground()}.textColor")
+    figures = base.mark_text(fontSize=11).encode(
+        text="text:N", color=alt.condition("datum.light", alt.value(background), alt.value(ink))
+    )
+    rows = shown["row"].nunique()
+    return finish(alt.layer(squares, figures).properties(height=max(28 * rows + 40, 80)))
+
+
+def scatter(frame: pd.DataFrame, titles: dict[str, str]) -> alt.Chart:
+    """Price against cost, a point a product, larger the more was sold; the line is a price equal to the cost.
+
+    Args:
+        frame: name, price, cost, units.
+        titles: the words for price, cost and units.
+    """
+    write = formats()
+    shown = frame[["name", "price", "cost", "units"]].astype(
+        {"price": "float64", "cost": "float64", "units": "float64"}
+    )
+    shown["price_text"] = [write.money(value, 2) for value in shown["price"]]
+    shown["cost_text"] = [write.money(value, 2) for value in shown["cost"]]
+    top = float(shown["cost"].max() or 1)
+    points = (
+        alt.Chart(shown)
+        .mark_circle(color=colours()[0], opacity=0.55)
+        .encode(
+            x=alt.X("cost:Q", title=titles["cost"], axis=value_axis(True, top)),
+            y=alt.Y("price:Q", title=titles["price"], axis=value_axis(True, float(shown["price"].max() or 1))),
+            size=alt.Size("units:Q", legend=None, scale=alt.Scale(range=[20, 400])),
+            tooltip=[
+                alt.Tooltip("name:N", title=" "),
+                alt.Tooltip("price_text:N", title=titles["price"]),
+                alt.Tooltip("cost_text:N", title=titles["cost"]),
+                alt.Tooltip("units:Q", title=titles["units"]),
+            ],
+        )
+    )
+    equal = pd.DataFrame({"cost": [0.0, top], "price": [0.0, top]})
+    line = alt.Chart(equal).mark_line(color=muted(), strokeDash=[4, 4], strokeWidth=1).encode(x="cost:Q", y="price:Q")
+    return finish(alt.layer(line, points).properties(height=HEIGHT))
+
+
+def way(steps: list[tuple[str, str, str]]) -> alt.Chart:
+    """Stations in a row with arrows between them: name, figure and note of each."""
+    last = len(steps) - 1
+    places = pd.DataFrame(
+        [
+            {"x": place / max(last, 1), "name": name, "figure": figure, "note": note}
+            for place, (name, figure, note) in enumerate(steps)
+        ]
+    )
+    arrows = pd.DataFrame([{"x": (place + 0.5) / max(last, 1), "arrow": "\u2192"} for place in range(last)])
+    ink = st.get_option(f"theme.{ground()}.textColor")
+    x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-0.14, 1.14], nice=False))
+    base = alt.Chart(places).encode(x=x)
+    names = base.mark_text(dy=-34, fontSize=13, color=muted()).encode(text="name:N")
+    figures = base.mark_text(dy=-6, fontSize=24, fontWeight=600, color=ink).encode(text="figure:N")
+    notes = base.mark_text(dy=24, fontSize=12, color=muted(), lineBreak="|").encode(text="note:N")
+    between = alt.Chart(arrows).mark_text(fontSize=26, dy=-8, color=colours()[0]).encode(x=x, text="arrow:N")
+    return finish(alt.layer(between, names, figures, notes).properties(height=130))
