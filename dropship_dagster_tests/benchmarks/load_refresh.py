@@ -198,7 +198,8 @@ def load_in_process(
 
 def follow(pipeline: Pipeline, seconds: float) -> list[float]:
     """Seconds from an event's acknowledgement to its order being seen in PROD, for events sent one by one."""
-    stop, sent, latencies = threading.Event(), {}, []
+    stop, latencies = threading.Event(), list[float]()
+    sent: dict[str, float] = {}
     options = LoadOptions(follow=True, refresh=True)
     loader = threading.Thread(
         target=warehouse.load,
