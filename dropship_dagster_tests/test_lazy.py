@@ -30,7 +30,7 @@ def test_a_name_that_is_not_there_is_named() -> None:
     from dropship_dagster import stream
 
     with pytest.raises(AttributeError, match=r"'dropship_dagster\.stream' has no attribute 'replays'"):
-        _ = stream.replays  # type: ignore[attr-defined]
+        _ = stream.replays
 
 
 def test_the_process_that_reads_a_folder_loads_neither_kafka_nor_the_generator() -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -64,29 +66,21 @@ def read_batches(
         ShopError: the file is missing, unreadable, a link, or has other columns.
         TooManyRejectsError: more rows are bad than `rejects` allows.
     """
-    path = refuse_link(folder, table.file)
     rejects = rejects if rejects is not None else Rejects(share_limit=0.0)
-    try:
-        with path.open("rb") as file:
-            header = file.readline()
-            _check_header(path, table, header)
-            line = 2
-            for block in _blocks(file.read, block_bytes, _last_line_end if known_good else _last_row_end):
-                rejected_before = rejects.of(table.file)
-                if known_good:
-                    parsed = _parse_plain(table, block, line)
-                    batch = Batch(parsed.cells, parsed.lines)
-                    line += len(parsed.lines)
-                else:
-                    batch = _typed(table, _parse(table, block, line, rejects), rejects)
-                    line += block.count(b"\n")
-                rejects.seen(table.file, batch.rows.num_rows + rejects.of(table.file) - rejected_before)
-                if batch.rows.num_rows:
-                    yield batch
-    except OSError as error:
-        raise ShopError(
-            f"{path} cannot be read ({error.strerror}): generate the folder, or name one that holds {table.file}."
-        ) from error
+    with _opened(folder, table) as file:
+        line = 2
+        for block in _blocks(file.read, block_bytes, _last_line_end if known_good else _last_row_end):
+            rejected_before = rejects.of(table.file)
+            if known_good:
+                parsed = _parse_plain(table, block, line)
+                batch = Batch(parsed.cells, parsed.lines)
+                line += len(parsed.lines)
+            else:
+                batch = _typed(table, _parse(table, block, line, rejects), rejects)
+                line += block.count(b"\n")
+            rejects.seen(table.file, batch.rows.num_rows + rejects.of(table.file) - rejected_before)
+            if batch.rows.num_rows:
+                yield batch
     rejects.seen(table.file, 0, ended=True)
 
 
@@ -94,6 +88,30 @@ def read(folder: Path, table: Table, rejects: Rejects | None = None) -> pa.Table
     """Read a whole file of the contract into memory. Without `rejects`, a single bad row stops; see `read_batches`."""
     batches = [batch.rows for batch in read_batches(folder, table, rejects)]
     return pa.concat_tables([table.schema.empty_table(), *batches])
+
+
+def check_columns(folder: Path, table: Table) -> None:
+    """See that a file is there and has the contract's columns, without reading its rows.
+
+    Raises:
+        ShopError: the file is missing, unreadable, a link, or has other columns.
+    """
+    with _opened(folder, table):
+        pass
+
+
+@contextmanager
+def _opened(folder: Path, table: Table) -> Iterator[IO[bytes]]:
+    """The file after its header; an error while it is used is the file's."""
+    path = refuse_link(folder, table.file)
+    try:
+        with path.open("rb") as file:
+            _check_header(path, table, file.readline())
+            yield file
+    except OSError as error:
+        raise ShopError(
+            f"{path} cannot be read ({error.strerror}): generate the folder, or name one that holds {table.file}."
+        ) from error
 
 
 def _check_header(path: Path, table: Table, header: bytes) -> None:

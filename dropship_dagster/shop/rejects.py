@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -36,7 +38,11 @@ class Rejects:
     """
 
     def __init__(self, path: Path | None = None, *, share_limit: float = 1.0, keep: int = 0) -> None:
-        """`share_limit`: the share of a file's rows above which reading stops. `keep`: rejects to hold in `kept`."""
+        """`share_limit`: the share of a file's rows above which reading stops. `keep`: rejects to hold in `kept`.
+
+        Raises:
+            ShopError: the file of an earlier time cannot be removed.
+        """
         self.path = path
         self.kept: list[Reject] = []
         self._keep = keep
@@ -46,7 +52,8 @@ class Rejects:
         self._file: IO[str] | None = None
         self._writer: Any = None
         if path is not None:
-            path.unlink(missing_ok=True)
+            with _sentence(path):
+                path.unlink(missing_ok=True)
 
     @property
     def count(self) -> int:
@@ -62,19 +69,17 @@ class Rejects:
         return self._rows[file]
 
     def add(self, reject: Reject) -> None:
-        """Note a rejected row."""
+        """Note a rejected row.
+
+        Raises:
+            ShopError: the file cannot be written.
+        """
         self._rejected[reject.file] += 1
         if len(self.kept) < self._keep:
             self.kept.append(reject)
-        if self.path is None:
-            return
-        if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("w", encoding="utf-8", newline="")
-            self._writer = csv.writer(self._file, lineterminator="\n")
-            self._writer.writerow(HEADER)
-        row = reject.row.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")[:_LONGEST_ROW]
-        self._writer.writerow([reject.file, reject.line, reject.column, reject.reason, spreadsheet_safe(row)])
+        if self.path is not None:
+            with _sentence(self.path):
+                self._write(self.path, reject)
 
     def seen(self, file: str, rows: int, *, ended: bool = False) -> None:
         """Note that rows of a file were read.
@@ -94,10 +99,24 @@ class Rejects:
             )
 
     def close(self) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Close the file.
+
+        Raises:
+            ShopError: what was listed last cannot be written.
+        """
+        if self.path is not None and self._file is not None:
+            file, self._file = self._file, None
+            with _sentence(self.path):
+                file.close()
+
+    def _write(self, path: Path, reject: Reject) -> None:
+        if self._file is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("w", encoding="utf-8", newline="")
+            self._writer = csv.writer(self._file, lineterminator="\n")
+            self._writer.writerow(HEADER)
+        row = reject.row.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")[:_LONGEST_ROW]
+        self._writer.writerow([reject.file, reject.line, reject.column, reject.reason, spreadsheet_safe(row)])
 
     def __enter__(self) -> Self:
         return self
@@ -106,6 +125,18 @@ class Rejects:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@contextmanager
+def _sentence(path: Path) -> Iterator[None]:
+    """A disk that is full, or a folder that nobody may write to, in words."""
+    try:
+        yield
+    except OSError as error:
+        raise ShopError(
+            f"The rejected rows cannot be listed in {path} ({error.strerror}): make room on the disk, or name a file "
+            "in a folder that you may write."
+        ) from error
 
 
 def refuse_link(folder: Path, file: str) -> Path:

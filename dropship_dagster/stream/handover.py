@@ -22,7 +22,7 @@ _TOLD = b"told"
 class Told:
     """What goes with a batch: its topic, None at the end; rows rejected so far; the error that ended the reading."""
 
-    rejected: int
+    rejected: int = 0
     topic: str | None = None
     error: str | None = None
     message: str = ""

@@ -37,25 +37,25 @@ def main(arguments: list[str]) -> int:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     folder, share, *rejected_rows = arguments
     try:
-        with Rejects(Path(rejected_rows[0]) if rejected_rows else None, share_limit=float(share)) as rejects:
-            _write(Path(folder), rejects, stop, out)
+        _write(Path(folder), float(share), Path(rejected_rows[0]) if rejected_rows else None, stop, out)
         out.close()
     except BrokenPipeError:
         return 1  # the sender is gone
     return 0
 
 
-def _write(folder: Path, rejects: Rejects, stop: threading.Event, out: IO[bytes]) -> None:
+def _write(folder: Path, share: float, rejected_rows: Path | None, stop: threading.Event, out: IO[bytes]) -> None:
     with pa.ipc.new_stream(out, BATCH) as stream:
         try:
-            # This thread waits for the pipe most of the time; another one makes the next batches meanwhile.
-            for messages in ahead(Seeds(folder, rejects).messages(), stop):
-                columns = [messages.keys, messages.values, pa.array(messages.times_ms)]
-                batch = pa.record_batch(columns, schema=BATCH)
-                stream.write_batch(batch, Told(rejects.count, messages.topic).to_metadata())
+            with Rejects(rejected_rows, share_limit=share) as rejects:
+                # This thread waits for the pipe most of the time; another one makes the next batches meanwhile.
+                for messages in ahead(Seeds(folder, rejects).messages(), stop):
+                    columns = [messages.keys, messages.values, pa.array(messages.times_ms)]
+                    batch = pa.record_batch(columns, schema=BATCH)
+                    stream.write_batch(batch, Told(rejects.count, messages.topic).to_metadata())
             last = Told(rejects.count)
         except tuple(ERRORS.values()) as error:
-            last = Told(rejects.count, error=type(error).__name__, message=str(error))
+            last = Told(error=type(error).__name__, message=str(error))
         empty = pa.record_batch([[], [], []], schema=BATCH)
         stream.write_batch(empty, last.to_metadata())
 

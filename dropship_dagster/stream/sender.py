@@ -165,10 +165,16 @@ class Sender:
             self.errors.append(f"{topic} {shown}: {reason}")
         if self._rejects_path is None:
             return
-        if self._rejects is None:
-            self._rejects_path.parent.mkdir(parents=True, exist_ok=True)
-            self._rejects = self._rejects_path.open("w", encoding="utf-8")
         start = value[:_SHOWN_BYTES].decode("utf-8", "backslashreplace")
         entry = {"topic": topic, "key": shown, "bytes": len(value), "reason": reason, "value_start": start}
-        self._rejects.write(json.dumps(entry, ensure_ascii=False) + "\n")
-        self._rejects.flush()
+        try:
+            if self._rejects is None:
+                self._rejects_path.parent.mkdir(parents=True, exist_ok=True)
+                self._rejects = self._rejects_path.open("w", encoding="utf-8")
+            self._rejects.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            self._rejects.flush()
+        except OSError as error:
+            raise StreamError(
+                f"The refused messages cannot be listed in {self._rejects_path} ({error.strerror}): make room on the "
+                "disk, or name a file in a folder that you may write."
+            ) from error

@@ -13,10 +13,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dropship_dagster.shop.contract import CUSTOMERS, ORDER_EVENTS, ORDER_LINES, ORDERS, PRODUCTS, SUPPLIERS, Table
+from dropship_dagster.shop.contract import (
+    CUSTOMERS,
+    ORDER_EVENTS,
+    ORDER_LINES,
+    ORDERS,
+    PRODUCTS,
+    SUPPLIERS,
+    TABLES,
+    Table,
+)
 from dropship_dagster.shop.errors import ShopError
 from dropship_dagster.shop.manifest import Manifest, file_digest, read_manifest
-from dropship_dagster.shop.reading import Batch, read, read_batches
+from dropship_dagster.shop.reading import Batch, check_columns, read, read_batches
 from dropship_dagster.shop.rejects import Reject, Rejects
 from dropship_dagster.stream.events import Messages, customer_messages, order_event_messages, product_messages
 from dropship_dagster.stream.orderbook import OrderBook, lost_order
@@ -78,7 +87,14 @@ class Seeds:
         return sum(path.stat().st_size for path in paths if path.is_file())
 
     def messages(self) -> Iterator[Messages]:
-        """Customers, products, then order events."""
+        """Customers, products, then order events.
+
+        Raises:
+            ShopError: a file is missing or has other columns; nothing was yielded then.
+            TooManyRejectsError: more rows are bad than the rejects allow.
+        """
+        for table in TABLES:
+            check_columns(self.folder, table)
         self._known_good = self._manifest is not None and self._is_clean(self._manifest)
         yield from self._customers()
         yield from self._products()

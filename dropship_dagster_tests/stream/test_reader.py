@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,13 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from dropship_dagster.shop import ShopConfig, TooManyRejectsError, generate
+from dropship_dagster.shop import Rejects, ShopConfig, TooManyRejectsError, generate
 from dropship_dagster.stream import StreamError, replay
-from dropship_dagster.stream.reader import open_reader
+from dropship_dagster.stream.reader import WORTH_A_PROCESS, open_reader
+from dropship_dagster.stream.source import Seeds
 from dropship_dagster_tests.stream.conftest import Topics
 
 PROCESS, THREAD = 0, 1 << 60
 """From how many bytes on a process reads."""
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="finds another process's children in /proc")
 
 
 def messages(folder: Path, process_from: int) -> tuple[list[tuple[str, bytes, bytes, int]], int]:
@@ -108,7 +113,18 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_killed_reader_ends_the_replay_with_a_sentence(topics: Topics, large: Path) -> None:
+def rows(folder: Path) -> int:
+    """How many messages a generated folder gives."""
+    with Rejects() as rejects:
+        found = Seeds(folder, rejects).events
+    assert found is not None
+    return found
+
+
+@linux
+def test_a_killed_reader_ends_the_replay_with_a_sentence_and_the_next_one_completes(
+    topics: Topics, large: Path
+) -> None:
     killed: list[int] = []
 
     def kill(_topic: str, _done: int, _total: int | None) -> None:
@@ -119,7 +135,12 @@ def test_a_killed_reader_ends_the_replay_with_a_sentence(topics: Topics, large: 
     with pytest.raises(StreamError, match="ended before it was done \\(by SIGKILL\\)"):
         replay(topics.client, large, progress=kill, topic_names=topics.names, process_from=PROCESS)
     assert len(killed) == 1
-    assert topics.count() > 0
+    before = topics.count()
+    assert 0 < before < rows(large), "the kill struck in the middle"
+    report = replay(topics.client, large, topic_names=topics.names, process_from=PROCESS)
+    assert report.acknowledged == rows(large) == topics.count() - before
+    ids = {json.loads(row["value"])["event_id"] for row in topics.rows()}
+    assert len(ids) == rows(large)
 
 
 _PROGRAM = """
@@ -129,6 +150,7 @@ replay(%r, Path(%r), rate=50, topic_names=%r, process_from=0)
 """
 
 
+@linux
 def test_a_killed_replay_leaves_no_reader_behind(topics: Topics, large: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", _PROGRAM % (topics.client, str(large), topics.names)])
     try:
@@ -137,4 +159,37 @@ def test_a_killed_replay_leaves_no_reader_behind(topics: Topics, large: Path) ->
     finally:
         process.kill()
         process.wait()
+    wait_for(lambda: not alive(reader))
+
+
+@linux
+def test_sigterm_drains_reports_and_leaves_no_reader_behind(topics: Topics, tmp_path: Path) -> None:
+    folder = tmp_path / "seeds"
+    generate(ShopConfig(customers=100, products=30, orders=100_000), folder)
+    with Rejects() as rejects:
+        assert Seeds(folder, rejects).order_bytes >= WORTH_A_PROCESS
+    command = [sys.executable, "-m", "dropship_dagster.cli", "produce", "replay", "--dir", str(folder), "--json"]
+    environment = {
+        **os.environ,
+        "DROPSHIP_HOME": str(tmp_path / "home"),
+        "KAFKA_BOOTSTRAP_SERVERS": topics.client["bootstrap.servers"],
+        "DROPSHIP_TOPIC_PARTITIONS": "3",
+        **{f"DROPSHIP_TOPIC_{role.upper()}": name for role, name in topics.names.items()},
+    }
+    process = subprocess.Popen(
+        [*command, "--rate", "20000"], env=environment, stdout=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        wait_for(lambda: topics.count() > 5_000 or process.poll() is not None)
+        [reader] = children(process.pid, "reader_process")
+        os.killpg(process.pid, signal.SIGTERM)  # the reader gets it too, as it does from a terminal
+        output, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        process.wait()
+    report = json.loads(output)
+    assert process.returncode == 0
+    assert report["stopped"]
+    assert report["failed"] == 0
+    assert report["sent"] == report["acknowledged"] == topics.count() < rows(folder)
     wait_for(lambda: not alive(reader))

@@ -157,6 +157,88 @@ def test_bad_rows_are_left_out_and_listed(topics: Topics, seeds: Path, tmp_path:
     assert lost not in {e["order_id"] for e in topics.events(ORDERS_EVENTS) if e["event_type"] == "order_placed"}
 
 
+def with_another_column(header: list[str], rows: list[list[str]]) -> None:
+    header.append("loyalty")
+    for row in rows:
+        row.append("gold")
+
+
+def without_a_column(header: list[str], rows: list[list[str]]) -> None:
+    for row in (header, *rows):
+        del row[3]
+
+
+@pytest.mark.parametrize("process_from", [0, 1 << 60], ids=["process", "thread"])
+@pytest.mark.parametrize(
+    ("file", "change", "said"),
+    [
+        ("order_events.csv", with_another_column, r"order_events\.csv: the header has the unknown 'loyalty'"),
+        ("order_lines.csv", without_a_column, r"order_lines\.csv: the header lacks size"),
+    ],
+)
+def test_files_with_other_columns_are_refused_before_anything_is_sent(
+    topics: Topics,
+    seeds: Path,
+    tmp_path: Path,
+    file: str,
+    change: Callable[[list[str], list[list[str]]], None],
+    said: str,
+    process_from: int,
+) -> None:
+    folder = tmp_path / "own"
+    shutil.copytree(seeds, folder)
+    with (folder / file).open(newline="") as text:
+        header, *rows = csv.reader(text)
+    change(header, rows)
+    with (folder / file).open("w", newline="") as text:
+        csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    with pytest.raises(ShopError, match=said):
+        replay(topics.client, folder, topic_names=topics.names, process_from=process_from)
+    assert topics.count() == 0
+
+
+def test_rows_that_lack_a_required_cell_are_left_out_with_its_name(topics: Topics, seeds: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    shutil.copytree(seeds, folder)
+    (folder / "manifest.json").unlink()
+    with (folder / "customers.csv").open(newline="") as text:
+        header, *rows = csv.reader(text)
+    rows[7][header.index("segment")] = rows[9][header.index("phone")] = ""  # a telephone is not required
+    with (folder / "customers.csv").open("w", newline="") as text:
+        csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    report = replay(topics.client, folder, topic_names=topics.names, rejected_rows=tmp_path / "rejects.csv")
+    with (tmp_path / "rejects.csv").open(newline="") as text:
+        [reject] = csv.DictReader(text)
+    assert (reject["file"], reject["line"], reject["column"]) == ("customers.csv", "9", "segment")
+    assert reject["reason"] == "is empty"
+    assert report.rejected_rows == 1
+    sent = {customer["customer_id"]: customer for customer in topics.events(CUSTOMERS)}
+    assert set(sent) == {row[0] for row in rows} - {rows[7][0]}
+    assert sent[rows[9][0]]["phone"] is None
+
+
+def test_a_manifest_of_a_newer_format_is_refused(topics: Topics, seeds: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    shutil.copytree(seeds, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "format": manifest["format"] + 1}))
+    with pytest.raises(ShopError, match="has format 2, this version reads 1: generate the folder anew"):
+        replay(topics.client, folder, topic_names=topics.names)
+
+
+@pytest.mark.parametrize("process_from", [0, 1 << 60], ids=["process", "thread"])
+def test_a_list_of_rejected_rows_that_cannot_be_written_is_a_sentence(
+    topics: Topics, tmp_path: Path, process_from: int
+) -> None:
+    folder = tmp_path / "seeds"
+    generate(ShopConfig(customers=100, products=30, orders=400, dirty=0.02), folder)
+    (tmp_path / "file").write_text("")
+    listed = tmp_path / "file" / "rows.csv"
+    with pytest.raises(ShopError, match=r"rejected rows cannot be listed in .*rows\.csv \(Not a directory\)"):
+        replay(topics.client, folder, topic_names=topics.names, rejected_rows=listed, process_from=process_from)
+    assert topics.count() == 0
+
+
 def test_a_file_full_of_bad_rows_stops_the_replay(topics: Topics, seeds: Path, tmp_path: Path) -> None:
     folder = tmp_path / "own"
     shutil.copytree(seeds, folder)
