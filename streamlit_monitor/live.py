@@ -12,6 +12,7 @@ from dropship_dagster.settings import Settings
 from streamlit_monitor import controls, states
 from streamlit_monitor.period import Period
 from streamlit_monitor.store import Pulse, Store
+from streamlit_monitor.topics import Topics
 from streamlit_monitor.warehouse import NotDeployedError, Warehouse, WarehouseDownError
 
 
@@ -76,6 +77,17 @@ def settings() -> Settings:
     """The configuration."""
     found: Settings = _settings()
     return found
+
+
+def topics() -> Topics:
+    """What the broker is asked."""
+    found: Topics = _topics()
+    return found
+
+
+@st.cache_resource(show_spinner=False)  # type: ignore[untyped-decorator]
+def _topics() -> Topics:
+    return Topics(settings())
 
 
 @st.cache_resource(show_spinner=False)  # type: ignore[untyped-decorator]

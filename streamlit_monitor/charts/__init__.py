@@ -6,35 +6,21 @@ not wait for Altair.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dropship_dagster.lazy import loader
 
 if TYPE_CHECKING:
-    from streamlit_monitor.charts.names import bars, outcomes, ranges
-    from streamlit_monitor.charts.plane import heat, scatter, way
-    from streamlit_monitor.charts.series import stacked, trend
-
-__all__ = ["bars", "heat", "outcomes", "ranges", "scatter", "stacked", "trend", "way"]
-
-_HOME = {
-    "bars": "names",
-    "outcomes": "names",
-    "ranges": "names",
-    "heat": "plane",
-    "scatter": "plane",
-    "way": "plane",
-    "stacked": "series",
-    "trend": "series",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    from streamlit_monitor.charts.names import bars as bars
+    from streamlit_monitor.charts.names import outcomes as outcomes
+    from streamlit_monitor.charts.names import ranges as ranges
+    from streamlit_monitor.charts.plane import heat as heat
+    from streamlit_monitor.charts.plane import scatter as scatter
+    from streamlit_monitor.charts.plane import way as way
+    from streamlit_monitor.charts.series import stacked as stacked
+    from streamlit_monitor.charts.series import trend as trend
+else:
+    __getattr__ = loader(
+        __name__,
+        {"names": ("bars", "outcomes", "ranges"), "plane": ("heat", "scatter", "way"), "series": ("stacked", "trend")},
+    )

@@ -28,6 +28,8 @@ GROUP BY 1
 ORDER BY 1
 """
 
+_POSITIONS = "SELECT TOPIC_ID, KAFKA_PARTITION, NEXT_OFFSET FROM PROD.V_PIPELINE_OFFSETS"
+
 _REASONS = """
 SELECT SOURCE, REJECT_REASON, MESSAGES, LAST_AT
 FROM PROD.V_REJECTED_REASONS
@@ -68,6 +70,13 @@ def loads(store: Store, limit: int) -> pd.DataFrame:
 def offsets(store: Store) -> pd.DataFrame:
     """topic, partitions, loaded (messages), updated_at."""
     return store.look(_OFFSETS)
+
+
+def positions(store: Store) -> dict[tuple[str, int], int]:
+    """The next offset to load, by topic id and partition."""
+    found = store.look(_POSITIONS)
+    rows = zip(found["topic_id"], found["kafka_partition"], found["next_offset"], strict=True)
+    return {(str(topic_id), int(partition)): int(offset) for topic_id, partition, offset in rows}
 
 
 def reject_reasons(store: Store, limit: int) -> pd.DataFrame:

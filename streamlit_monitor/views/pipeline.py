@@ -46,26 +46,32 @@ def _draw(store: Store) -> None:
 
 
 def _way(store: Store, rows: dict[tuple[str, str], float]) -> None:
-    """The way of the data: how much each station holds, and what waits in front of the next."""
-    loaded = float(pipeline.offsets(store)["loaded"].astype("float64").sum())
+    """The way of the data: how much each station holds, and what waits there for the next."""
     raw = sum(count for (station, _), count in rows.items() if station == "RAW")
     staged = sum(rows.get(("STAGING", name), 0.0) for name in ("CUSTOMER_EVENTS", "PRODUCT_EVENTS", "ORDER_EVENTS"))
     rejected = rows.get(("STAGING", "REJECTED_EVENTS"), 0.0)
     history = rows.get(("PROD", "ORDER_STATUS_HISTORY"), 0.0)
-    topics = _last_count_of_the_topics()
     write = formats()
     steps = [
-        ("kafka", topics, t("pipeline.way.kafka")),
-        ("raw", raw, t("pipeline.way.raw", offsets=write.number(loaded))),
-        ("staging", staged, t("pipeline.way.staging", waiting=write.number(max(raw - staged - rejected, 0.0)))),
+        ("kafka", *_topics(store)),
+        ("raw", raw, t("pipeline.way.raw", waiting=write.number(max(raw - staged - rejected, 0.0)))),
+        ("staging", staged, t("pipeline.way.staging", rejected=write.number(rejected))),
         ("prod", rows.get(("PROD", "ORDERS"), 0.0), t("pipeline.way.prod", events=write.number(history))),
     ]
     with panels.box("pipeline.way"):
         st.altair_chart(charts.way([(t(f"station.{name}"), write.number(count), note) for name, count, note in steps]))
 
 
+def _topics(store: Store) -> tuple[float, str]:
+    """What Kafka holds and what of it waits, or what it held when it was last counted."""
+    held = live.topics().held(pipeline.positions(store))
+    if held is None:
+        return _last_count_of_the_topics(), t("pipeline.way.kafka.then")
+    return float(held.messages), t("pipeline.way.kafka", waiting=formats().number(held.waiting))
+
+
 def _last_count_of_the_topics() -> float:
-    """Messages in the topics, as the newest report says that counted them; NaN when none did. No broker is asked."""
+    """Messages in the topics, as the newest report says that counted them; NaN when none did."""
     counted = [
         report.stations["topics"]
         for report in reports.history(live.settings().reports_dir)
