@@ -2,148 +2,88 @@
 
 For the resources, assets, checks and commands above; knows neither Dagster nor whether a service is embedded.
 
-A name is imported when it is first asked for: who only connects need not wait for the loader's libraries.
+Names are loaded when they are first used: who only connects need not wait for the loader's libraries.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from dropship_dagster import lazy
 
 if TYPE_CHECKING:
-    from dropship_dagster.warehouse.connection import connect
-    from dropship_dagster.warehouse.deployment import DeployReport, deploy, is_deployed
-    from dropship_dagster.warehouse.errors import (
-        CredentialsRefusedError,
-        DataLostError,
-        DeploymentError,
-        KafkaUnreachableError,
-        LoadError,
-        NotDeployedError,
-        OffsetsMovedError,
-        RefreshError,
-        WarehouseError,
-        WarehouseUnavailableError,
+    from dropship_dagster.warehouse.connection import connect as connect
+    from dropship_dagster.warehouse.deployment import DeployReport as DeployReport
+    from dropship_dagster.warehouse.deployment import deploy as deploy
+    from dropship_dagster.warehouse.deployment import is_deployed as is_deployed
+    from dropship_dagster.warehouse.errors import CredentialsRefusedError as CredentialsRefusedError
+    from dropship_dagster.warehouse.errors import DataLostError as DataLostError
+    from dropship_dagster.warehouse.errors import DeploymentError as DeploymentError
+    from dropship_dagster.warehouse.errors import KafkaUnreachableError as KafkaUnreachableError
+    from dropship_dagster.warehouse.errors import LoadError as LoadError
+    from dropship_dagster.warehouse.errors import NotDeployedError as NotDeployedError
+    from dropship_dagster.warehouse.errors import OffsetsMovedError as OffsetsMovedError
+    from dropship_dagster.warehouse.errors import RefreshError as RefreshError
+    from dropship_dagster.warehouse.errors import WarehouseError as WarehouseError
+    from dropship_dagster.warehouse.errors import WarehouseUnavailableError as WarehouseUnavailableError
+    from dropship_dagster.warehouse.graph import TABLE_OF_TASK as TABLE_OF_TASK
+    from dropship_dagster.warehouse.graph import RefreshReport as RefreshReport
+    from dropship_dagster.warehouse.graph import TaskRun as TaskRun
+    from dropship_dagster.warehouse.graph import refresh as refresh
+    from dropship_dagster.warehouse.load_options import LoadOptions as LoadOptions
+    from dropship_dagster.warehouse.load_report import LoadProgress as LoadProgress
+    from dropship_dagster.warehouse.load_report import LoadReport as LoadReport
+    from dropship_dagster.warehouse.load_report import TopicLoad as TopicLoad
+    from dropship_dagster.warehouse.loader import load as load
+    from dropship_dagster.warehouse.observer import LoadObserver as LoadObserver
+    from dropship_dagster.warehouse.oracle import StagingVerdict as StagingVerdict
+    from dropship_dagster.warehouse.oracle import TableVerdict as TableVerdict
+    from dropship_dagster.warehouse.oracle import TopicVerdict as TopicVerdict
+    from dropship_dagster.warehouse.oracle import VerifyReport as VerifyReport
+    from dropship_dagster.warehouse.oracle import counts as counts
+    from dropship_dagster.warehouse.oracle import verify as verify
+    from dropship_dagster.warehouse.rejected import RejectedMessage as RejectedMessage
+    from dropship_dagster.warehouse.rejected import RetryReport as RetryReport
+    from dropship_dagster.warehouse.rejected import Selection as Selection
+    from dropship_dagster.warehouse.rejected import correct as correct
+    from dropship_dagster.warehouse.rejected import list_rejected as list_rejected
+    from dropship_dagster.warehouse.rejected import retry_rejected as retry_rejected
+    from dropship_dagster.warehouse.rejected import show_rejected as show_rejected
+    from dropship_dagster.warehouse.retention import RetentionReport as RetentionReport
+    from dropship_dagster.warehouse.retention import delete_old_messages as delete_old_messages
+    from dropship_dagster.warehouse.topics import raw_tables as raw_tables
+else:
+    __getattr__ = lazy.loader(
+        __name__,
+        {
+            "connection": ("connect",),
+            "deployment": ("DeployReport", "deploy", "is_deployed"),
+            "errors": (
+                "CredentialsRefusedError",
+                "DataLostError",
+                "DeploymentError",
+                "KafkaUnreachableError",
+                "LoadError",
+                "NotDeployedError",
+                "OffsetsMovedError",
+                "RefreshError",
+                "WarehouseError",
+                "WarehouseUnavailableError",
+            ),
+            "graph": ("RefreshReport", "TABLE_OF_TASK", "TaskRun", "refresh"),
+            "load_options": ("LoadOptions",),
+            "load_report": ("LoadProgress", "LoadReport", "TopicLoad"),
+            "loader": ("load",),
+            "observer": ("LoadObserver",),
+            "oracle": ("StagingVerdict", "TableVerdict", "TopicVerdict", "VerifyReport", "counts", "verify"),
+            "rejected": (
+                "RejectedMessage",
+                "RetryReport",
+                "Selection",
+                "correct",
+                "list_rejected",
+                "retry_rejected",
+                "show_rejected",
+            ),
+            "retention": ("RetentionReport", "delete_old_messages"),
+            "topics": ("raw_tables",),
+        },
     )
-    from dropship_dagster.warehouse.graph import TABLE_OF_TASK, RefreshReport, TaskRun, refresh
-    from dropship_dagster.warehouse.load_options import LoadOptions
-    from dropship_dagster.warehouse.load_report import LoadProgress, LoadReport, TopicLoad
-    from dropship_dagster.warehouse.loader import load
-    from dropship_dagster.warehouse.observer import LoadObserver
-    from dropship_dagster.warehouse.oracle import (
-        StagingVerdict,
-        TableVerdict,
-        TopicVerdict,
-        VerifyReport,
-        counts,
-        verify,
-    )
-    from dropship_dagster.warehouse.rejected import (
-        RejectedMessage,
-        RetryReport,
-        Selection,
-        correct,
-        list_rejected,
-        retry_rejected,
-        show_rejected,
-    )
-    from dropship_dagster.warehouse.retention import RetentionReport, delete_old_messages
-    from dropship_dagster.warehouse.topics import raw_tables
-
-__all__ = [
-    "TABLE_OF_TASK",
-    "CredentialsRefusedError",
-    "DataLostError",
-    "DeployReport",
-    "DeploymentError",
-    "KafkaUnreachableError",
-    "LoadError",
-    "LoadObserver",
-    "LoadOptions",
-    "LoadProgress",
-    "LoadReport",
-    "NotDeployedError",
-    "OffsetsMovedError",
-    "RefreshError",
-    "RefreshReport",
-    "RejectedMessage",
-    "RetentionReport",
-    "RetryReport",
-    "Selection",
-    "StagingVerdict",
-    "TableVerdict",
-    "TaskRun",
-    "TopicLoad",
-    "TopicVerdict",
-    "VerifyReport",
-    "WarehouseError",
-    "WarehouseUnavailableError",
-    "connect",
-    "correct",
-    "counts",
-    "delete_old_messages",
-    "deploy",
-    "is_deployed",
-    "list_rejected",
-    "load",
-    "raw_tables",
-    "refresh",
-    "retry_rejected",
-    "show_rejected",
-    "verify",
-]
-
-_HOME = {
-    "connect": "connection",
-    "DeployReport": "deployment",
-    "deploy": "deployment",
-    "is_deployed": "deployment",
-    "CredentialsRefusedError": "errors",
-    "DataLostError": "errors",
-    "DeploymentError": "errors",
-    "KafkaUnreachableError": "errors",
-    "LoadError": "errors",
-    "NotDeployedError": "errors",
-    "OffsetsMovedError": "errors",
-    "RefreshError": "errors",
-    "WarehouseError": "errors",
-    "WarehouseUnavailableError": "errors",
-    "TABLE_OF_TASK": "graph",
-    "RefreshReport": "graph",
-    "TaskRun": "graph",
-    "refresh": "graph",
-    "LoadOptions": "load_options",
-    "LoadProgress": "load_report",
-    "LoadReport": "load_report",
-    "TopicLoad": "load_report",
-    "load": "loader",
-    "LoadObserver": "observer",
-    "StagingVerdict": "oracle",
-    "TableVerdict": "oracle",
-    "TopicVerdict": "oracle",
-    "VerifyReport": "oracle",
-    "counts": "oracle",
-    "verify": "oracle",
-    "RejectedMessage": "rejected",
-    "RetryReport": "rejected",
-    "Selection": "rejected",
-    "correct": "rejected",
-    "list_rejected": "rejected",
-    "retry_rejected": "rejected",
-    "show_rejected": "rejected",
-    "RetentionReport": "retention",
-    "delete_old_messages": "retention",
-    "raw_tables": "topics",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
