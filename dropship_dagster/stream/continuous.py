@@ -15,6 +15,7 @@ from dropship_dagster.shop.config import ShopConfig
 from dropship_dagster.shop.history import Shop
 from dropship_dagster.shop.manifest import read_manifest
 from dropship_dagster.stream import livestate
+from dropship_dagster.stream.ahead import ahead
 from dropship_dagster.stream.client import ClientConfig
 from dropship_dagster.stream.errors import StreamError
 from dropship_dagster.stream.livestate import Saved
@@ -22,7 +23,6 @@ from dropship_dagster.stream.pacing import Clock
 from dropship_dagster.stream.report import ProduceReport
 from dropship_dagster.stream.sender import Sender
 from dropship_dagster.stream.simulation import Interval, Pace, Simulation, State
-from dropship_dagster.stream.source import ahead
 
 Progress = Callable[[str, int, int | None], None]
 

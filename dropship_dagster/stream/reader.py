@@ -2,7 +2,7 @@
 
 Making messages and handing them to the client both keep the interpreter busy. In one process they would take turns;
 apart, the sending is nearly as fast as if the bytes had been ready in memory. The process writes Arrow batches into
-a pipe, which holds about a megabyte: it waits when the sender does, so memory is bounded.
+a pipe and waits when the sender does, so memory is bounded.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ import numpy as np
 import pyarrow as pa
 
 from dropship_dagster.shop.rejects import Rejects
+from dropship_dagster.stream.ahead import ahead
 from dropship_dagster.stream.errors import StreamError
 from dropship_dagster.stream.events import Messages
 from dropship_dagster.stream.handover import ERRORS, Told
-from dropship_dagster.stream.source import Seeds, ahead
+from dropship_dagster.stream.source import Seeds
 
 WORTH_A_PROCESS = 32 << 20
 """Bytes of orders, lines and events from which a process is started: below, starting it takes longer than it saves."""
@@ -87,20 +88,31 @@ class _Process:
 
     def messages(self) -> Generator[Messages, None, None]:
         with subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            ended = threading.Event()
+            # The pipe holds a fifth of a batch: without some batches in stock here, the sender would wait for the
+            # process to be given a processor several times a batch.
+            received = ahead(self._received(process, ended), self._stop)
             try:
-                yield from self._received(process)
+                for messages, self.rejected in received:
+                    if messages is not None:
+                        yield messages
             finally:
+                ended.set()
+                received.close()
                 _end(process)
 
-    def _received(self, process: subprocess.Popen[bytes]) -> Iterator[Messages]:
+    def _received(
+        self, process: subprocess.Popen[bytes], ended: threading.Event
+    ) -> Iterator[tuple[Messages | None, int]]:
+        """The batches, and None at the end, each with how many rows were rejected so far."""
         stream: pa.ipc.RecordBatchStreamReader | None = None
-        pipe = _Pipe(process.stdout, self._stop)
+        pipe = _Pipe(process.stdout, ended)
         while True:
             try:
                 stream = stream or pa.ipc.open_stream(pa.PythonFile(pipe, mode="r"))
                 batch, metadata = stream.read_next_batch_with_custom_metadata()
             except (StopIteration, pa.ArrowInvalid, OSError):  # the pipe ended, and nobody said that this is the end
-                if self._stop.is_set():
+                if ended.is_set():
                     return
                 code = process.wait()
                 raise StreamError(
@@ -108,24 +120,25 @@ class _Process:
                     "Start the replay again: what is sent twice has one effect."
                 ) from None
             told = Told.from_metadata(metadata)
-            self.rejected = told.rejected
             if told.error is not None:
                 raise ERRORS[told.error](told.message)
             if told.topic is None:
+                yield None, told.rejected
                 return
-            yield Messages(told.topic, batch["key"], batch["value"], np.asarray(batch["time_ms"]))
+            yield Messages(told.topic, batch["key"], batch["value"], np.asarray(batch["time_ms"])), told.rejected
 
 
 class _Pipe:
-    """The read end of a pipe as a file for Arrow; it looks ended when we are asked to stop."""
+    """The read end of a pipe as a file for Arrow; it looks ended when its reader has."""
 
     closed = False
 
-    def __init__(self, file: IO[bytes] | None, stop: threading.Event) -> None:
+    def __init__(self, file: IO[bytes] | None, ended: threading.Event) -> None:
         if file is None:
             raise ValueError("the process was started without a pipe")
         self._descriptor = file.fileno()
-        self._stop = stop
+        self._ended = ended
+        os.set_blocking(self._descriptor, False)
         self._poll = select.poll()
         self._poll.register(self._descriptor, select.POLLIN)
         if hasattr(fcntl, "F_SETPIPE_SZ"):  # Linux; elsewhere, or where a limit forbids it, a smaller pipe does as well
@@ -136,10 +149,12 @@ class _Pipe:
         """So many bytes, or fewer at the end."""
         data = memoryview(bytearray(size))
         filled = 0
-        while filled < size and not self._stop.is_set():
-            if not self._poll.poll(_LOOK_MS):
+        while filled < size and not self._ended.is_set():
+            try:
+                count = os.readv(self._descriptor, [data[filled:]])
+            except BlockingIOError:
+                self._poll.poll(_LOOK_MS)
                 continue
-            count = os.readv(self._descriptor, [data[filled:]])
             if not count:
                 break
             filled += count

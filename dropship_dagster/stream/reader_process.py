@@ -18,8 +18,9 @@ from typing import IO
 import pyarrow as pa
 
 from dropship_dagster.shop.rejects import Rejects
+from dropship_dagster.stream.ahead import ahead
 from dropship_dagster.stream.handover import BATCH, ERRORS, Told
-from dropship_dagster.stream.source import Seeds, ahead
+from dropship_dagster.stream.source import Seeds
 
 _LEAVE_SECONDS = 0.5
 

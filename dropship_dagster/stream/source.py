@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -32,9 +29,6 @@ from dropship_dagster.stream.orderbook import OrderBook, lost_order
 from dropship_dagster.stream.sorting import SORTED_BYTES, events_in_order
 
 _BLOCK_BYTES = 1 << 20
-_AHEAD = 3
-
-T = TypeVar("T")
 
 
 class Seeds:
@@ -168,49 +162,3 @@ def _fitting_manifest(folder: Path) -> Manifest | None:
         if not path.is_file() or path.stat().st_size != facts.bytes:
             return None
     return manifest
-
-
-def ahead(items: Iterator[T], stop: threading.Event) -> Iterator[T]:
-    """The same items, a few of them made in advance by another thread; an error there is raised here."""
-    ready: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(maxsize=_AHEAD)
-    given_up = threading.Event()
-
-    def put(item: T | None, error: BaseException | None) -> bool:
-        while not (given_up.is_set() or stop.is_set()):
-            try:
-                ready.put((item, error), timeout=0.1)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def work() -> None:
-        try:
-            for item in items:
-                if not put(item, None):
-                    return
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for it
-            put(None, error)
-        else:
-            put(None, None)
-
-    thread = threading.Thread(target=work, name="read-ahead", daemon=True)
-    thread.start()
-    try:
-        yield from _taken(ready, stop)
-    finally:
-        given_up.set()
-        thread.join()
-
-
-def _taken(ready: queue.Queue[tuple[T | None, BaseException | None]], stop: threading.Event) -> Iterator[T]:
-    while not stop.is_set():
-        try:
-            item, error = ready.get(timeout=0.1)
-        except queue.Empty:
-            continue
-        if error is not None:
-            raise error
-        if item is None:
-            return
-        yield item
