@@ -1,6 +1,6 @@
 -- The server's own tables, in the file of the data so that they commit together with it.
 CREATE SCHEMA IF NOT EXISTS _sf;
-SET search_path = '_sf';
+SET search_path = 'warehouse._sf';
 
 CREATE TABLE IF NOT EXISTS databases (name VARCHAR, comment VARCHAR, created TIMESTAMPTZ, transient BOOLEAN);
 CREATE TABLE IF NOT EXISTS schemas (

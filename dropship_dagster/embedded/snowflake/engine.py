@@ -12,7 +12,7 @@ from .catalog import Catalog
 from .errors import SnowflakeError
 from .locks import LockManager, Mode
 from .names import Name
-from .plans import Plans
+from .plans import Plan, Versioned
 from .session import Session
 from .store import Store
 from .streams import Streams
@@ -36,7 +36,8 @@ class Engine:
         self._guard = threading.Lock()
         self.begun = self.commits = 0
         self.version = 0
-        self.plans = Plans()
+        self.plans: Versioned[tuple[str, str | None, str | None], Plan] = Versioned()  # by text, database and schema
+        self.columns: Versioned[Name, list[tuple[str, str]]] = Versioned()
         self._written: dict[Name, int] = {}
 
     def connect(

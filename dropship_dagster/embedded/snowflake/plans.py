@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from .locks import Mode
 from .names import Name
@@ -44,24 +45,28 @@ class Plan:
     version: int = 0
 
 
-class Plans:
-    """Plans by text, database and schema; all forgotten when a definition changes."""
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Versioned(Generic[K, V]):
+    """What was worked out while the catalogue was at a version; forgotten when a definition changes."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._plans: OrderedDict[tuple[str, str | None, str | None], Plan] = OrderedDict()
+        self._kept: OrderedDict[K, tuple[int, V]] = OrderedDict()
 
-    def get(self, key: tuple[str, str | None, str | None], version: int) -> Plan | None:
+    def get(self, key: K, version: int) -> V | None:
         with self._guard:
-            plan = self._plans.get(key)
-            if plan is None or plan.version != version:
+            found = self._kept.get(key)
+            if found is None or found[0] != version:
                 return None
-            self._plans.move_to_end(key)
-            return plan
+            self._kept.move_to_end(key)
+            return found[1]
 
-    def put(self, key: tuple[str, str | None, str | None], plan: Plan) -> None:
+    def put(self, key: K, version: int, value: V) -> None:
         with self._guard:
-            self._plans[key] = plan
-            self._plans.move_to_end(key)
-            while len(self._plans) > _KEPT:
-                self._plans.popitem(last=False)
+            self._kept[key] = version, value
+            self._kept.move_to_end(key)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)

@@ -101,7 +101,7 @@ class Session(Transactional):
         self._specific = False
         plan = dataclasses.replace(build(), version=version)
         if not self._specific and not self.temporary:
-            self.engine.plans.put(key, plan)
+            self.engine.plans.put(key, version, plan)
         return plan
 
     def describe(self, sql: str, bound: bindings.Values | None = None) -> Result:
@@ -302,14 +302,19 @@ class Session(Transactional):
         Raises:
             SnowflakeError: 002003, it does not exist.
         """
-        rows = self._probe.execute(
-            "SELECT column_name, data_type, comment ->> '$.type' FROM duckdb_columns() "
-            "WHERE database_name = current_database() AND schema_name = ? AND table_name = ? ORDER BY column_index",
-            [stored.schema_key, stored.name],
-        ).fetchall()
-        if not rows:
-            raise missing("Table", stored)
-        return [(name, limited(kind, shown)) for name, kind, shown in rows]
+        version = self.engine.version
+        known = self.engine.columns.get(stored, version)
+        if known is None:
+            rows = self._probe.execute(
+                "SELECT column_name, data_type, comment ->> '$.type' FROM duckdb_columns() "
+                "WHERE database_name = current_database() AND schema_name = ? AND table_name = ? ORDER BY column_index",
+                [stored.schema_key, stored.name],
+            ).fetchall()
+            if not rows:
+                raise missing("Table", stored)
+            known = [(name, limited(kind, shown)) for name, kind, shown in rows]
+            self.engine.columns.put(stored, version, known)
+        return known
 
     def describe_query(self, query: str) -> list[tuple[str, str]]:
         """Name and type of the columns of a DuckDB query; raises DuckDB's error when it cannot be bound."""

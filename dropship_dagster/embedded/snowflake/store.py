@@ -23,6 +23,14 @@ log = logging.getLogger("warehouse.store")
 RESERVE_BYTES = 64 << 20
 """Of the disk, kept free for checkpoints: several times DuckDB's write-ahead log."""
 
+ROW_GROUP_ROWS = 16_384
+"""Rows of DuckDB's row groups. A transaction that adds so many to a table writes them compressed and once, past the
+write-ahead log; fewer go through the log and are compressed again at each checkpoint until their row group is full.
+DuckDB's own 122,880 are more than a batch of a loader has."""
+
+_CATALOG = "warehouse"
+_OWN_SCHEMA = f"{_CATALOG}._sf"
+
 TEMPORARY = "_temporary."
 """DuckDB schemas that begin so hold the temporary tables of one session each."""
 
@@ -35,8 +43,9 @@ def first(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[
 
 def _open(file: str, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
     """The database, with the server's own tables and macros brought up to date."""
-    root = duckdb.connect(file, config=config)
+    root = duckdb.connect(config=config)
     try:
+        root.execute(f"ATTACH {literal(file)} AS {_CATALOG} (ROW_GROUP_SIZE {ROW_GROUP_ROWS}); USE {_CATALOG}")
         _require_format(root)
         for script in ("control.sql", "macros.sql"):
             root.execute(importlib.resources.files(__package__).joinpath(script).read_text())
@@ -81,8 +90,8 @@ class Store:
         file = str(folder / "warehouse.duckdb")
         try:
             self._root = _open(file, config)
-        except duckdb.FatalException as error:
-            # the checkpoint after reading the log failed, most likely on a full disk: go on with the log alone
+        except duckdb.Error as error:
+            # a checkpoint after reading the log failed, most likely on a full disk: go on with the log alone
             log.warning("no checkpoints until there is room: %s", str(error).split("\n")[0])
             self._root = _open(file, config | {"checkpoint_threshold": "1TB"})
         self.drop_temporary("")
@@ -98,14 +107,16 @@ class Store:
     def connect(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own for a session or a probe; macros are found without a schema."""
         connection = self._root.cursor()
-        connection.execute("SET search_path = '_sf'; SET TimeZone = 'UTC'; SET preserve_insertion_order = true")
+        connection.execute(
+            f"SET search_path = '{_OWN_SCHEMA}'; SET TimeZone = 'UTC'; SET preserve_insertion_order = true"
+        )
         return connection
 
     @contextmanager
     def control(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """One transaction on the control tables, apart from any session's; one at a time."""
         with self._control, self._root.cursor() as connection:
-            connection.execute("SET search_path = '_sf'; BEGIN")
+            connection.execute(f"SET search_path = '{_OWN_SCHEMA}'; BEGIN")
             try:
                 yield connection
                 connection.execute("COMMIT")
@@ -117,7 +128,7 @@ class Store:
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection for reads of the control tables, as committed."""
         with self._root.cursor() as connection:
-            connection.execute("SET search_path = '_sf'; SET TimeZone = 'UTC'")
+            connection.execute(f"SET search_path = '{_OWN_SCHEMA}'; SET TimeZone = 'UTC'")
             yield connection
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -134,8 +145,8 @@ class Store:
         """Whether DuckDB serves the file: an error in a checkpoint (a full disk) makes it give the file up for good."""
         try:
             with self._root.cursor() as connection:
-                connection.execute("SELECT 1").fetchall()
-        except duckdb.FatalException:
+                connection.execute(f"SELECT 1 FROM {_OWN_SCHEMA}.databases LIMIT 0").fetchall()
+        except (duckdb.FatalException, duckdb.IOException):
             return False
         return True
 
@@ -152,12 +163,13 @@ class Store:
 
     def drop_temporary(self, session: str) -> None:
         """Drop the temporary tables of a session, or of all of them."""
-        found = self._root.cursor().execute(
-            "SELECT schema_name FROM duckdb_schemas() WHERE database_name = current_database() "
-            f"AND starts_with(schema_name, {literal(TEMPORARY + session)})"
-        )
-        for (schema,) in found.fetchall():
-            self._root.cursor().execute(f"DROP SCHEMA IF EXISTS {quote(schema)} CASCADE")
+        with self.reading() as connection:
+            found = connection.execute(
+                "SELECT schema_name FROM duckdb_schemas() WHERE database_name = current_database() "
+                f"AND starts_with(schema_name, {literal(TEMPORARY + session)})"
+            )
+            for (schema,) in found.fetchall():
+                connection.execute(f"DROP SCHEMA IF EXISTS {quote(schema)} CASCADE")
 
     def close(self) -> None:
         """Write everything into the file and let it go."""

@@ -15,6 +15,8 @@ from snowflake.connector.errors import Error
 from dropship_dagster_tests.embedded.snowflake.server import Server, Session, eventually
 
 INSERT = "INSERT INTO T SELECT {}, UUID_STRING() FROM TABLE(GENERATOR(ROWCOUNT => {}))"
+ROWS_FOR_THE_LOG = 10_000
+"""Fewer than fill a row group: they wait in the write-ahead log for a checkpoint."""
 COUNTS = "SELECT COUNT(*), COUNT(DISTINCT A), MAX(A) FROM T"
 
 
@@ -141,7 +143,7 @@ def test_a_checkpoint_that_fails_starts_the_server_again_with_everything_acknowl
     assert own_server.process is not None
     pid, port = own_server.process.pid, own_server.state["port"]
     limit_files(own_server, 20_000_000)
-    done, error = fill(session, 40_000)
+    done, error = fill(session, ROWS_FOR_THE_LOG)
     assert error.errno == 604, error
     session.connection.close(retry=False)
     found = again(own_server, lambda session: session.run(COUNTS))[0]
@@ -149,8 +151,8 @@ def test_a_checkpoint_that_fails_starts_the_server_again_with_everything_acknowl
     assert (own_server.process.pid, own_server.process.poll(), own_server.state["port"]) == (pid, None, port)
     # a commit that is in the log when the checkpoint fails is a commit, though its client was told of the failure
     assert found[1] in (done, done + 1)
-    assert found == (found[1] * 40_000, found[1], found[1])
+    assert found == (found[1] * ROWS_FOR_THE_LOG, found[1], found[1])
     limit_files(own_server, resource.RLIM_INFINITY)
     own_server.arguments = ("--port", str(port))
-    again(own_server, lambda session: session.run(INSERT.format(found[1] + 1, 40_000)))
-    assert_whole(own_server, found[1] + 1, 40_000)
+    again(own_server, lambda session: session.run(INSERT.format(found[1] + 1, ROWS_FOR_THE_LOG)))
+    assert_whole(own_server, found[1] + 1, ROWS_FOR_THE_LOG)

@@ -1,4 +1,4 @@
--- What would be wrong or half right is refused by name
+-- What would be wrong or half right is refused by name. Of the embedded warehouse alone: not run on an account
 CREATE TABLE T (ID NUMBER, V VARIANT);
 SELECT NO_SUCH_FUNCTION(1);
 --! 002140
@@ -48,3 +48,18 @@ SELEC 1;
 --! 001003
 SELECT 'unclosed;
 --! 001003
+SELECT LAST_QUERY_ID(-2);
+--! 000002
+SELECT TIME_SLICE('2024-01-01'::DATE, 4, 'MONTH');
+--! 000002
+-- an offset is never lost in silence: there is no TIMESTAMP_TZ
+SELECT '2024-01-01 10:00:00 +02:00'::TIMESTAMP_TZ;
+--! 000002
+--~ the data type TIMESTAMP_TZ
+CREATE TABLE ZONED (A TIMESTAMP_TZ);
+--! 000002
+SELECT TO_TIMESTAMP_TZ('2024-01-01 10:00:00 +02:00');
+--! 000002
+-- what the embedded warehouse says of itself
+SELECT CURRENT_REGION() AS A, CURRENT_ACCOUNT_NAME() AS B, CURRENT_ORGANIZATION_NAME() AS C, CURRENT_USER() AS D, CURRENT_WAREHOUSE() AS E;
+--= LOCAL | EMBEDDED | EMBEDDED | DROPSHIP | NULL
