@@ -1,4 +1,4 @@
-"""Writing files so that a crash leaves the old content or the new, never a part of either."""
+"""Files on this machine: replaced so that a crash leaves the old content or the new, never a part of either."""
 
 from __future__ import annotations
 
@@ -23,3 +23,8 @@ def replace_durably(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def has_csv(folder: Path) -> bool:
+    """Whether a folder holds a CSV file; one that does not exist holds none."""
+    return next(folder.glob("*.csv"), None) is not None

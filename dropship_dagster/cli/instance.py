@@ -6,6 +6,7 @@ import fcntl
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 from dropship_dagster.endpoints import ServiceError
@@ -45,10 +46,9 @@ def _install_config(home: Path) -> None:
 
 
 def _migrate(home: Path) -> None:
-    from dagster.version import __version__
-
+    installed = version("dagster")  # without importing it, which costs a second and more
     stamp = home / ".migrated"
-    if stamp.exists() and stamp.read_text() == __version__:
+    if stamp.exists() and stamp.read_text() == installed:
         return
     done = subprocess.run(
         [sys.executable, "-m", "dagster", "instance", "migrate"],
@@ -61,4 +61,4 @@ def _migrate(home: Path) -> None:
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise ServiceError(f"Dagster's storage in {home} cannot be migrated: {lines[-1] if lines else 'no message'}", 1)
-    stamp.write_text(__version__)
+    stamp.write_text(installed)

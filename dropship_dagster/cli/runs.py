@@ -1,4 +1,4 @@
-"""Ends the runs that are on their way when the platform stops, as somebody does in Dagster's UI.
+"""What `dropship up` does in Dagster's UI as somebody would: start the first run, and end runs when the platform stops.
 
 A run whose process is merely killed counts as failed: it would be alerted and started again.
 """
@@ -11,15 +11,43 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-_TIMEOUT_SECONDS = 3.0
+_LAUNCH_SECONDS = 60.0
+_LEAST_SECONDS = 0.1
+
+_UNANSWERED = (urllib.error.URLError, TimeoutError, OSError, KeyError, ValueError)
+"""What asking the UI raises while it does not answer, or answers with errors."""
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """No proxy knows the way to this machine itself."""
 
+_RUNNING = ["STARTING", "STARTED", "CANCELING"]
+_UNFINISHED = ["QUEUED", *_RUNNING]
 _RUNS = """
-{ runsOrError(filter: {statuses: [STARTING, STARTED, CANCELING]}) { ... on Runs { results { runId } } } }
+query ($filter: RunsFilter!) { runsOrError(filter: $filter) { ... on Runs { results { runId } } } }
+"""
+_LAUNCH = """
+mutation ($params: ExecutionParams!) { launchRun(executionParams: $params) { __typename } }
 """
 _TERMINATE = "mutation ($ids: [String!]!) { terminateRuns(runIds: $ids) { __typename } }"
+
+
+def launch_once(port: int, location: str, job: str) -> bool:
+    """Ask for a run of a job unless one is on its way; whether one is now.
+
+    Args:
+        port: of Dagster's UI on this machine.
+        location: the code location of the job.
+        job: the job's name; it runs with its defaults.
+    """
+    deadline = time.monotonic() + _LAUNCH_SECONDS
+    try:
+        if _runs(port, {"pipelineName": job, "statuses": _UNFINISHED}, deadline):
+            return True
+        selector = {"repositoryLocationName": location, "repositoryName": "__repository__", "jobName": job}
+        answer = _ask(port, _LAUNCH, {"params": {"selector": selector, "runConfigData": {}}}, deadline)
+    except _UNANSWERED:
+        return False
+    return bool(answer["launchRun"]["__typename"] == "LaunchRunSuccess")
 
 
 def cancel_runs(port: int, seconds: float) -> bool:
@@ -34,28 +62,28 @@ def cancel_runs(port: int, seconds: float) -> bool:
     """
     deadline = time.monotonic() + seconds
     try:
-        running = _running(port)
+        running = _runs(port, {"statuses": _RUNNING}, deadline)
         if running:
-            _ask(port, _TERMINATE, {"ids": running})
+            _ask(port, _TERMINATE, {"ids": running}, deadline)
         while running and time.monotonic() < deadline:
             time.sleep(0.2)
-            running = _running(port)
-    except (urllib.error.URLError, TimeoutError, OSError, KeyError, ValueError):
+            running = _runs(port, {"statuses": _RUNNING}, deadline)
+    except _UNANSWERED:
         return False
     return not running
 
 
-def _running(port: int) -> list[str]:
-    found = _ask(port, _RUNS, {})["runsOrError"]
+def _runs(port: int, runs: dict[str, Any], deadline: float) -> list[str]:
+    found = _ask(port, _RUNS, {"filter": runs}, deadline)["runsOrError"]
     return [run["runId"] for run in found.get("results", ())]
 
 
-def _ask(port: int, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+def _ask(port: int, query: str, variables: dict[str, Any], deadline: float) -> dict[str, Any]:
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/graphql",
         json.dumps({"query": query, "variables": variables}).encode(),
         {"Content-Type": "application/json"},
     )
-    with _DIRECT.open(request, timeout=_TIMEOUT_SECONDS) as response:
+    with _DIRECT.open(request, timeout=max(_LEAST_SECONDS, deadline - time.monotonic())) as response:
         data: dict[str, Any] = json.loads(response.read())["data"]
     return data

@@ -19,16 +19,19 @@ import typer
 from dropship_dagster.cli.console import out, sentences, settings
 from dropship_dagster.cli.instance import prepare
 from dropship_dagster.cli.processes import ProcessGroup, Program, answers, check_free
-from dropship_dagster.cli.runs import cancel_runs
+from dropship_dagster.cli.runs import cancel_runs, launch_once
 from dropship_dagster.cli.signals import stop_on_signals
+from dropship_dagster.embedded.supervisor import SERVICES
 from dropship_dagster.endpoints import kafka_endpoint, supervisor, warehouse_endpoint
 from dropship_dagster.errors import DropshipError
+from dropship_dagster.files import has_csv
 from dropship_dagster.settings import PROJECT_ROOT, Settings
 
 _LOCK = "up.lock"
 _CANCEL_SECONDS = 3.0
 _LOCATION = "dropship_dagster.definitions"
 """As `dagster job launch -m dropship_dagster.definitions` names it, so that the daemon finds what that has queued."""
+_FIRST_JOB = "full_pipeline"
 _CODE_SERVER_PORTS = range(4266, 4299)
 
 
@@ -71,7 +74,7 @@ def down() -> None:
                 if time.monotonic() > deadline:
                     raise DropshipError(f"The platform (pid {pid}) does not end; see {config.home / 'logs'}.")
                 time.sleep(0.1)
-        stopped = _stop_services(config)
+        stopped = supervisor(config).stop(*SERVICES)
         out.print("Stopped." if pid or stopped else "Nothing ran.")
 
 
@@ -115,29 +118,33 @@ def _run_until(config: Settings, live: bool, stop: threading.Event) -> None:
     prepare(config)
     environment = {**os.environ, "DROPSHIP_LIVE": "yes" if live else "no"}
     group = ProcessGroup(_programs(config), environment, PROJECT_ROOT)
-    code_server, *others = group.programs
-    ui, daemon = others[0], others[-1]
+    code_server, ui, dashboard, daemon = group.programs
     try:
         group.start(code_server)
         group.wait_ready(code_server, stop.is_set)
-        for program in others:
-            group.start(program)
-        for program in others:
-            group.wait_ready(program, stop.is_set)
+        group.start(ui)
+        group.start(dashboard)
+        group.wait_ready(ui, stop.is_set)
+        if live and not has_csv(config.data_dir) and not stop.is_set():
+            # Before the daemon runs: recording a run with all its checks takes longer than a sensor may. What goes
+            # wrong here is left to the sensor first_run.
+            launch_once(config.dagster_port, _LOCATION, _FIRST_JOB)
+            out.print("The shop is new: it is being made and filled, which takes about a minute.")
+        group.start(daemon)
+        group.wait_ready(dashboard, stop.is_set)
         if not stop.is_set():
             _print_addresses(config)
-            if live and not (config.data_dir / "orders.csv").exists():
-                out.print("The shop is new: it is being made and filled, which takes about a minute.")
             out.print("Ctrl-C stops all of it.")
         _watch(config, group, stop)
     finally:
         out.print("Stopping ...")
         group.ask_to_end(daemon)  # first, so that no run is started while the others end
+        group.ask_to_end(dashboard)
         if ui.running:
             cancel_runs(config.dagster_port, _CANCEL_SECONDS)
         for program in group.stop():
             out.print(f"{program.name} did not end by itself and was killed; its log is {program.log}")
-        _stop_services(config)
+        supervisor(config).stop(*SERVICES)
         out.print("Stopped.")
 
 
@@ -197,10 +204,6 @@ def _print_addresses(config: Settings) -> None:
     out.print(f"  Dagster    http://127.0.0.1:{config.dagster_port}")
     out.print(f"  Dashboard  http://127.0.0.1:{config.dashboard_port}")
     out.print(f"  Logs       {config.home / 'logs'}")
-
-
-def _stop_services(config: Settings) -> bool:
-    return any([supervisor(config).stop("kafka"), supervisor(config).stop("snowflake")])
 
 
 @contextmanager

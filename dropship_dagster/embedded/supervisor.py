@@ -61,24 +61,28 @@ class Supervisor:
             state = self._current_state(service)
             return state or self._start(service)
 
-    def stop(self, service: Service) -> bool:
-        """Stop a service; whether it ran. It gets 15 seconds to end in order, then it is killed."""
+    def stop(self, *services: Service) -> bool:
+        """Stop services, all at once; whether any ran. They get 15 seconds to end in order, then they are killed.
+
+        Raises:
+            ServiceError: one does not end.
+        """
         with self._lock():
-            data_dir = self.data_dir(service)
-            pid = owner(data_dir)
-            if not pid:
-                return False
-            for sign, seconds in ((signal.SIGTERM, _STOP_TIMEOUT), (signal.SIGKILL, _STOP_TIMEOUT)):
-                _signal(pid, sign)
-                deadline = time.monotonic() + seconds
-                while time.monotonic() < deadline:
-                    _reap()
-                    if owner(data_dir) != pid:
-                        return True
+            ran = {service: pid for service in services if (pid := owner(self.data_dir(service)))}
+            left = dict(ran)
+            for sign in (signal.SIGTERM, signal.SIGKILL):
+                for pid in left.values():
+                    _signal(pid, sign)
+                deadline = time.monotonic() + _STOP_TIMEOUT
+                while left and time.monotonic() < deadline:
                     time.sleep(_POLL)
+                    _reap()
+                    left = {service: pid for service, pid in left.items() if owner(self.data_dir(service)) == pid}
+        for service, pid in left.items():
             raise ServiceError(
                 f"The embedded {service} (pid {pid}) does not end; its log is {self.log_file(service)}.", 1
             )
+        return bool(ran)
 
     def status(self) -> dict[str, dict[str, Any]]:
         """What `dropship services status --json` prints: enough for any client to connect."""

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -128,12 +128,18 @@ class Platform:
         return [int(pid) for pid in told if "multiprocessing" in _command(int(pid))]
 
     def clean_up(self) -> None:
-        """End whatever is left."""
+        """End whatever is left, in order if it can be: a program that outlives the others starts the services again."""
         if self.process is not None and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        for service in SERVICES:
-            Supervisor(self.home).stop(service)
+            programs = _descendants(self.process.pid)
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=120)
+            except subprocess.TimeoutExpired:
+                for pid in programs:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                self.process.wait()
+        Supervisor(self.home).stop(*SERVICES)
 
 
 def resident_mb(pid: int) -> float | None:
@@ -144,6 +150,15 @@ def resident_mb(pid: int) -> float | None:
         return None
     sizes = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")]
     return int(sizes[0]) / 1024 if sizes else None
+
+
+def processor_seconds(pid: int) -> float | None:
+    """What a process has computed since it began; None when it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _descendants(root: int) -> list[int]:

@@ -18,7 +18,7 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 
-from dropship_dagster_tests.cli.platform import PROGRAMS, Platform, resident_mb
+from dropship_dagster_tests.cli.platform import PROGRAMS, Platform, processor_seconds, resident_mb
 
 MINUTES = float(os.environ.get("DROPSHIP_TEST_SOAK_MINUTES", "2"))
 
@@ -47,12 +47,12 @@ def test_live_traffic_for_minutes_on_an_empty_home_ends_with_everything_exactly_
     platform.wait_until(lambda: platform.orders() > seeds, "a new order is in PROD")
     figures["seconds until a new order is in PROD"] = time.monotonic() - begin
 
-    memory = _watch(platform, MINUTES * 60)
+    memory, computed = _watch(platform, MINUTES * 60)
     sold = platform.orders()
     figures["seconds to end"] = platform.stop()
     with platform.instance() as instance:
         ticks = _ticks(instance)
-    figures |= {"memory, MB": _summary(memory), "ticks, s": _durations(ticks)}
+    figures |= {"memory, MB": _summary(memory), "processor, s a minute": computed, "ticks, s": _durations(ticks)}
     print(json.dumps(figures, indent=2))
 
     failed = [
@@ -60,6 +60,7 @@ def test_live_traffic_for_minutes_on_an_empty_home_ends_with_everything_exactly_
     ]
     assert not failed
     assert {"first_run", "seed_files", "topic_backlog", "live_traffic", "scheduled_refreshes"} <= ticks.keys()
+    assert {tick.status for tick in ticks["first_run"]} == {TickStatus.SKIPPED}, "the first run was asked for before"
     ended = {(run.dagster_run.job_name, run.dagster_run.status) for run in platform.runs()}
     assert {status for _, status in ended} <= {
         DagsterRunStatus.SUCCESS,
@@ -79,11 +80,12 @@ def test_live_traffic_for_minutes_on_an_empty_home_ends_with_everything_exactly_
     assert platform.orders() >= sold
 
 
-def _watch(platform: Platform, seconds: float) -> dict[str, list[float]]:
-    """Resident memory of each program over time; none of them may end or be started again."""
+def _watch(platform: Platform, seconds: float) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """Resident memory of each program over time, and what each computes; none may end or be started again."""
     pids = platform.pids()
     assert pids.keys() == PROGRAMS.keys()
     memory: dict[str, list[float]] = {name: [] for name in pids}
+    before = {name: processor_seconds(pid) or 0.0 for name, pid in pids.items()}
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         for name, pid in pids.items():
@@ -91,7 +93,8 @@ def _watch(platform: Platform, seconds: float) -> dict[str, list[float]]:
             assert size is not None, f"{name} ended: {platform.output.read_text()}"
             memory[name].append(size)
         time.sleep(_SAMPLE_SECONDS)
-    return memory
+    computed = {name: (processor_seconds(pid) or 0.0) - before[name] for name, pid in pids.items()}
+    return memory, {name: round(spent / seconds * 60, 1) for name, spent in computed.items()}
 
 
 def _thirds(samples: list[float]) -> tuple[float, float]:

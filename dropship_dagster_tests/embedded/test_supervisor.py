@@ -23,8 +23,7 @@ from dropship_dagster.embedded.supervisor import SERVICES, Service, Supervisor
 def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
     supervisor = Supervisor(tmp_path / "a home")
     yield supervisor
-    for service in SERVICES:
-        supervisor.stop(service)
+    supervisor.stop(*SERVICES)
 
 
 def dropship(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -59,6 +58,14 @@ def test_a_strangers_clients_connect_from_just_what_status_prints(supervisor: Su
     client = AdminClient({"bootstrap.servers": status["kafka"]["bootstrap_servers"]})
     assert len(client.list_topics(timeout=10).brokers) == 1
     assert connect(status["snowflake"]) == 1
+
+
+def test_all_services_are_stopped_together_and_once(supervisor: Supervisor) -> None:
+    pids = {supervisor.ensure(service)["pid"] for service in SERVICES}
+    assert supervisor.stop(*SERVICES) is True
+    assert not any(state["running"] for state in supervisor.status().values())
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    assert supervisor.stop(*SERVICES) is False
 
 
 @pytest.mark.parametrize("service", SERVICES)

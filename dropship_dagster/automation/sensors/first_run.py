@@ -1,10 +1,14 @@
-"""No CSV files at all -> full_pipeline, once: an empty home becomes a shop by itself."""
+"""No CSV files at all -> full_pipeline, once: an empty home becomes a shop by itself.
+
+`dropship up` asks for this run before its daemon starts, because recording a run with so many checks is slow for a
+tick; the sensor does it where the platform runs in containers, and when the files go away later.
+"""
 
 import dagster as dg
 
-from dropship_dagster.assets.seeds import SEED_TABLES
 from dropship_dagster.automation.jobs import full_pipeline, generate_seeds
 from dropship_dagster.automation.sensors.active import active_run, sensor_status, skip
+from dropship_dagster.files import has_csv
 from dropship_dagster.resources import user_errors
 from dropship_dagster.settings import Settings
 
@@ -21,7 +25,7 @@ def first_run(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Ask once for the whole way; the cursor forgets that it asked as soon as there are files."""
     with user_errors():
         folder = Settings.load().data_dir
-    if any((folder / f"{name}.csv").exists() for name in SEED_TABLES):
+    if has_csv(folder):
         return skip("There are CSV files.", cursor="")
     active = active_run(context.instance, [full_pipeline.name, generate_seeds.name])
     if active:
