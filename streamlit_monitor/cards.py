@@ -52,7 +52,8 @@ def _metric(card: Card, delta: str | None) -> None:
         t(f"kpi.{card.key}"),
         _value(card),
         delta,
-        delta_color="inverse" if card.more_is_worse else "normal",
+        delta_color="off" if _unchanged(delta) else "inverse" if card.more_is_worse else "normal",
+        delta_arrow="off" if _unchanged(delta) else "auto",
         delta_description=t(f"versus.{chosen_comparison()}") if delta else None,
         help=t(f"kpi.{card.key}.help"),
         border=True,
@@ -77,3 +78,8 @@ def _delta(card: Card) -> str | None:
         points = (card.value - card.before) * 100
         return f"{'-' if points < 0 else '+'}{formats().number(abs(points), 1)} {t('kpi.points')}"
     return formats().change(card.value / card.before - 1) if card.before else None
+
+
+def _unchanged(delta: str | None) -> bool:
+    """Whether the change is none once it is written: neither good nor bad."""
+    return delta is not None and not any(digit in delta for digit in "123456789")

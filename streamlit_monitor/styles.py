@@ -4,7 +4,7 @@ from pathlib import Path
 
 ICON = Path(__file__).parent / "assets" / "icon.svg"
 
-STYLES = """
+STYLES = r"""
 <style>
   .stMainBlockContainer { max-width: 84rem; padding: 4.5rem 2rem 4rem; }
   /* A page that draws itself again must not flicker; what is really stale says so in words. */
@@ -21,7 +21,14 @@ STYLES = """
     position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
   }
   [class*="st-key-name-"] [data-testid="stText"] { font-family: inherit; font-weight: 600; font-size: 1.25rem; }
+  .st-key-way [data-testid="stColumn"]:not(:first-child) { position: relative; }
+  .st-key-way [data-testid="stColumn"]:not(:first-child)::before {
+    content: "\2192"; position: absolute; left: -1.5rem; top: 1.7rem; font-size: 1.5rem; opacity: 0.6;
+  }
+  .st-key-way [data-testid="stVerticalBlock"] { gap: 0.25rem; }
   @media (max-width: 640px) {
+    .st-key-way [data-testid="stColumn"]:not(:first-child)::before { content: "\2193"; left: 0; top: -2.4rem; }
+    .st-key-kpis [data-testid="stMetricLabel"] * { white-space: normal; }
     .stMainBlockContainer { padding: 4rem 1rem 3rem; }
     /* What is compared stands in the control above; here there is no room for the words. */
     .st-key-kpis [data-testid="stMetricDeltaDescription"] { display: none; }

@@ -37,7 +37,7 @@ from dropship_dagster_tests.dashboard.platform import Platform, free_port
 _ROUNDS = 3
 _SPANS = {"4 weeks": timedelta(days=27), "52 weeks": timedelta(days=363)}
 """From the first day to the last."""
-_PAGES = {"": 4, "products": 4, "customers": 6, "fulfilment": 4, "pipeline": 2, "quality": 0}
+_PAGES = {"": 4, "products": 4, "customers": 6, "fulfilment": 4, "pipeline": 1, "quality": 0}
 """The pages and how many charts each has at least."""
 
 _DRAWN = """charts => {

@@ -93,6 +93,17 @@ def test_the_quality_page_shows_the_last_report(chromium: Chromium, address: str
         expect(seen.page.get_by_text("raw: The broker does not answer.")).to_be_visible()
 
 
+def test_the_pipeline_page_says_live_what_waits_at_each_station(
+    chromium: Chromium, address: str, platform: Platform
+) -> None:
+    [(rows,)] = platform.execute("SELECT SUM(ROWS_THERE) FROM PROD.V_PIPELINE_STATIONS WHERE STATION = 'RAW'")
+    with visit(chromium, f"{address}/pipeline") as seen:
+        expect(seen.page.get_by_text("messages · 0 wait for RAW")).to_be_visible()
+        expect(seen.page.get_by_text("messages · 0 wait for STAGING")).to_be_visible()
+        shown = seen.metrics()
+        assert shown["Kafka"] == shown["RAW"] == f"{rows:,}"
+
+
 def test_a_product_is_found_opened_and_left_again(chromium: Chromium, address: str) -> None:
     with visit(chromium, f"{address}/products?period=year") as seen:
         chooser = seen.page.get_by_role("combobox", name="Open a product")

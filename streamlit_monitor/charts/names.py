@@ -10,6 +10,7 @@ from streamlit_monitor.charts.look import HEIGHT, colours, finish, ground, muted
 from streamlit_monitor.language import formats
 
 _BAR = 30
+_LEGEND = 260  # pixels of three marks with their words beside each other
 _ROOM = 72  # pixels beside the longest bar, for its value
 
 
@@ -47,7 +48,12 @@ def ranges(frame: pd.DataFrame, titles: dict[str, str]) -> alt.Chart:
     for field in fields:
         shown[f"{field}_text"] = [formats().number(value, 1) for value in shown[field]]
     base = alt.Chart(shown).encode(
-        y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=190, ticks=False, domain=False)),
+        y=alt.Y(
+            "name:N",
+            sort=None,
+            title=None,
+            axis=alt.Axis(labelLimit=190, labelOverlap=False, ticks=False, domain=False),
+        ),
         tooltip=[alt.Tooltip("name:N", title=" ")]
         + [alt.Tooltip(f"{field}_text:N", title=titles[field]) for field in fields],
     )
@@ -56,6 +62,7 @@ def ranges(frame: pd.DataFrame, titles: dict[str, str]) -> alt.Chart:
     bar = base.mark_bar(color=accent, opacity=0.25, height=12, cornerRadius=3).encode(
         x=alt.X("median_days:Q", title=titles["axis"], axis=axis, scale=alt.Scale(zero=True)), x2="p90_days:Q"
     )
+    legend = alt.Legend(orient="top", columns=alt.ExprRef(f"width < {_LEGEND} ? 1 : {len(fields)}"))
     long = shown.melt("name", list(fields), "mark", "days")
     long["mark"] = long["mark"].map(titles)
     marks = (
@@ -67,20 +74,20 @@ def ranges(frame: pd.DataFrame, titles: dict[str, str]) -> alt.Chart:
             color=alt.Color(
                 "mark:N",
                 title=None,
-                legend=alt.Legend(orient="top"),
+                legend=legend,
                 scale=alt.Scale(domain=[titles[field] for field in fields], range=[accent, muted(), warm]),
             ),
             shape=alt.Shape(
                 "mark:N",
                 title=None,
-                legend=alt.Legend(orient="top"),
+                legend=legend,
                 scale=alt.Scale(
                     domain=[titles[field] for field in fields], range=["circle", "triangle-right", "diamond"]
                 ),
             ),
         )
     )
-    return finish(alt.layer(bar, marks).properties(height=max(_BAR * len(shown) + 40, 80)))
+    return finish(alt.layer(bar, marks).properties(height=_BAR * len(shown) + 90))
 
 
 def outcomes(frame: pd.DataFrame, run: str, parts: dict[str, str]) -> alt.Chart:
@@ -91,6 +98,7 @@ def outcomes(frame: pd.DataFrame, run: str, parts: dict[str, str]) -> alt.Chart:
         parts: the words for passed, warned and failed, in this order.
     """
     kept = frame[[run, *parts]].rename(columns={run: "run"})
+    kept["run"] = _distinct(kept["run"])
     long = kept.melt("run", list(parts), "part", "checks")
     long["order"] = long["part"].map({name: place for place, name in enumerate(parts)})
     long["part"] = long["part"].map(parts)
@@ -122,7 +130,7 @@ def outcomes(frame: pd.DataFrame, run: str, parts: dict[str, str]) -> alt.Chart:
 
 
 def _distinct(names: pd.Series) -> list[str]:
-    """Two products may have one name; a chart would add their bars up."""
+    """Two products may have one name, two runs one minute; a chart would add their bars up."""
     seen: dict[str, int] = {}
     found = []
     for name in names.astype(str):

@@ -1,4 +1,4 @@
-"""On a plane: a table of shares, points, stations with arrows between them."""
+"""On a plane: a table of shares, points, a tree."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from streamlit_monitor.charts.look import HEIGHT, colours, finish, ground, muted
 from streamlit_monitor.language import formats
 
 _DARK_FROM = 0.55
+_STEP = 24
+_ROW = 24
+_FIGURE = 30  # pixels that "100%" takes
 
 
 def heat(frame: pd.DataFrame, row: str, column: str, value: str, *, titles: tuple[str, str, str]) -> alt.Chart:
@@ -36,7 +39,9 @@ def heat(frame: pd.DataFrame, row: str, column: str, value: str, *, titles: tupl
         color=alt.Color("value:Q", legend=None, scale=alt.Scale(range=steps, domainMin=0))
     )
     background, ink = st.get_option(f"theme.{ground()}.backgroundColor"), st.get_option(f"theme.{ground()}.textColor")
-    figures = base.mark_text(fontSize=11).encode(
+    # A figure that is wider than its square is left to the tooltip.
+    fits = alt.ExprRef(f"width / {max(shown['column'].nunique(), 1)} < {_FIGURE} ? 0 : 11")
+    figures = base.mark_text(fontSize=fits).encode(
         text="text:N", color=alt.condition("datum.light", alt.value(background), alt.value(ink))
     )
     rows = shown["row"].nunique()
@@ -77,21 +82,56 @@ def scatter(frame: pd.DataFrame, titles: dict[str, str]) -> alt.Chart:
     return finish(alt.layer(line, points).properties(height=HEIGHT))
 
 
-def way(steps: list[tuple[str, str, str]]) -> alt.Chart:
-    """Stations in a row with arrows between them: name, figure and note of each."""
-    last = len(steps) - 1
-    places = pd.DataFrame(
-        [
-            {"x": place / max(last, 1), "name": name, "figure": figure, "note": note}
-            for place, (name, figure, note) in enumerate(steps)
-        ]
+def tree(frame: pd.DataFrame, kinds: dict[str, str], titles: dict[str, str]) -> alt.Chart:
+    """A tree drawn downwards, a row each, with a coloured mark, its words and a line to its parent's row.
+
+    Args:
+        frame: name, depth, row, parent_row (NaN for the root), kind (good, idle, busy or bad), state, note, after.
+        kinds: the words for the kinds.
+        titles: the words for state and after.
+    """
+    shown = frame.assign(words=frame["name"] + "  " + frame["note"], kind=frame["kind"].map(kinds))
+    # A step to the right is as wide on a phone as on a desk.
+    x = alt.X("depth:Q", axis=None, scale=alt.Scale(domain=[0, 1], range=[_STEP / 2, _STEP * 1.5], nice=False))
+    y = alt.Y("row:Q", axis=None, scale=alt.Scale(domain=[-0.5, len(shown) - 0.5], reverse=True, nice=False))
+    children = shown[shown["parent_row"].notna()]
+    corners = [
+        pd.DataFrame(
+            {"name": children["name"], "depth": children["depth"] - back, "row": children[row], "corner": place}
+        )
+        for place, (back, row) in enumerate(((1, "parent_row"), (1, "row"), (0, "row")))
+    ]
+    lines = (
+        alt.Chart(pd.concat(corners))
+        .mark_line(color=muted(), opacity=0.5, strokeWidth=1)
+        .encode(x=x, y=y, detail="name:N", order="corner:Q")
     )
-    arrows = pd.DataFrame([{"x": (place + 0.5) / max(last, 1), "arrow": "\u2192"} for place in range(last)])
-    ink = st.get_option(f"theme.{ground()}.textColor")
-    x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-0.14, 1.14], nice=False))
-    base = alt.Chart(places).encode(x=x)
-    names = base.mark_text(dy=-34, fontSize=13, color=muted()).encode(text="name:N")
-    figures = base.mark_text(dy=-6, fontSize=24, fontWeight=600, color=ink).encode(text="figure:N")
-    notes = base.mark_text(dy=24, fontSize=12, color=muted(), lineBreak="|").encode(text="note:N")
-    between = alt.Chart(arrows).mark_text(fontSize=26, dy=-8, color=colours()[0]).encode(x=x, text="arrow:N")
-    return finish(alt.layer(between, names, figures, notes).properties(height=130))
+    palette = [colours()[0], muted(), colours()[2], st.get_option(f"theme.{ground()}.redColor")]
+    base = alt.Chart(shown).encode(
+        x=x,
+        y=y,
+        tooltip=[
+            alt.Tooltip("name:N", title=" "),
+            alt.Tooltip("state:N", title=titles["state"]),
+            alt.Tooltip("note:N", title="  "),
+            alt.Tooltip("after:N", title=titles["after"]),
+        ],
+    )
+    marks = base.mark_point(filled=True, size=90, opacity=1).encode(
+        color=alt.Color(
+            "kind:N",
+            title=None,
+            legend=alt.Legend(orient="top", columns=alt.ExprRef("width < 320 ? 2 : 4")),
+            scale=alt.Scale(domain=list(kinds.values()), range=palette),
+        ),
+        shape=alt.Shape(
+            "kind:N",
+            title=None,
+            scale=alt.Scale(domain=list(kinds.values()), range=["circle", "stroke", "triangle-right", "cross"]),
+        ),
+    )
+    names = base.mark_text(align="left", dx=10, fontSize=12, color=st.get_option(f"theme.{ground()}.textColor")).encode(
+        text="words:N"
+    )
+    layers = alt.layer(lines, marks, names).properties(height=_ROW * len(shown) + 40)
+    return finish(layers)

@@ -43,7 +43,8 @@ def _draw(view: View) -> None:
         panels.bars(segments, "revenue", t("kpi.revenue"), money=True)
     left, right = st.columns(2)
     with left, panels.box("customers.country", stretch=True):
-        panels.bars(customers.by_country(view.store, span), "revenue", t("kpi.revenue"), money=True)
+        found = panels.named(customers.by_country(view.store, span), "country")
+        panels.bars(found, "revenue", t("kpi.revenue"), money=True)
     with right, panels.box("customers.acquisition", stretch=True):
         found = panels.named(customers.by_acquisition(view.store, span), "acquisition")
         panels.bars(found, "revenue", t("kpi.revenue"), money=True)
@@ -113,5 +114,8 @@ def _best(view: View) -> None:
             "revenue": panels.money("revenue"),
             "last_at": panels.moment("last_at"),
         },
-        best.assign(segment=[label("shop_segment", code) for code in best["segment"]]),
+        best.assign(
+            country=[label("country", code) for code in best["country"]],
+            segment=[label("shop_segment", code) for code in best["segment"]],
+        ),
     )

@@ -36,13 +36,13 @@ def _draw(view: View) -> None:
     with left, panels.box("fulfilment.supplier", stretch=True):
         _times(fulfilment.by_supplier(view.store, span))
     with right, panels.box("fulfilment.country", stretch=True):
-        _times(fulfilment.by_country(view.store, span))
+        _times(panels.named(fulfilment.by_country(view.store, span), "country"))
     _late(view)
     left, right = st.columns(2)
     with left, panels.box("fulfilment.returns", stretch=True):
-        panels.bars(_reasons(fulfilment.return_reasons(view.store, span)), "orders", t("kpi.orders"))
+        panels.bars(panels.named(fulfilment.return_reasons(view.store, span), "reason"), "orders", t("kpi.orders"))
     with right, panels.box("fulfilment.cancellations", stretch=True):
-        panels.bars(_reasons(fulfilment.cancel_reasons(view.store, span)), "orders", t("kpi.orders"))
+        panels.bars(panels.named(fulfilment.cancel_reasons(view.store, span), "reason"), "orders", t("kpi.orders"))
 
 
 def _cards(now: dict[str, float], before: dict[str, float]) -> list[Card]:
@@ -66,10 +66,6 @@ def _times(frame: pd.DataFrame) -> None:
     st.altair_chart(charts.ranges(frame, titles))
 
 
-def _reasons(frame: pd.DataFrame) -> pd.DataFrame:
-    return panels.named(frame, "reason")
-
-
 def _late(view: View) -> None:
     if view.pulse.newest is None:
         return
@@ -88,5 +84,8 @@ def _late(view: View) -> None:
             "tracking_number": panels.text("tracking_number"),
             "total": panels.money("total"),
         },
-        late.assign(status=[label("status", code) for code in late["status"]]),
+        late.assign(
+            status=[label("status", code) for code in late["status"]],
+            country=[label("country", code) for code in late["country"]],
+        ),
     )

@@ -35,7 +35,7 @@ def _draw(view: View) -> None:
         with panels.box("overview.channel"):
             _bars(panels.named(sales.by_channel(view.store, view.period.current), "channel"))
         with panels.box("overview.country"):
-            _bars(sales.by_country(view.store, view.period.current).head(5))
+            _bars(panels.named(sales.by_country(view.store, view.period.current).head(5), "country"))
     _recent(view)
 
 
@@ -141,6 +141,7 @@ def _recent(view: View) -> None:
         },
         orders.assign(
             status=[label("status", code) for code in orders["status"]],
+            country=[label("country", code) for code in orders["country"]],
             channel=[label("channel", code) for code in orders["channel"]],
         ),
     )

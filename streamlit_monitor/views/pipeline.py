@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import streamlit as st
 
-from streamlit_monitor import cards, charts, dagster_ui, live, panels, reports
+from streamlit_monitor import cards, charts, dagster_ui, live, panels, reports, tasks
 from streamlit_monitor.cards import Card
 from streamlit_monitor.language import formats, label, t
 from streamlit_monitor.queries import pipeline
@@ -16,6 +16,8 @@ from streamlit_monitor.store import Store
 _LOADS = 50
 _REASONS = 50
 _FRESH = timedelta(minutes=10)
+_KINDS = {"SUCCEEDED": "good", "EXECUTING": "busy", "FAILED": "bad", "CANCELLED": "bad"}
+"""Of a task's last run; anything else is idle."""
 
 
 def page() -> None:
@@ -40,7 +42,9 @@ def _draw(store: Store) -> None:
             panels.bars(shown.head(10), "rows_loaded", t("column.rows_loaded"))
     with right, panels.box("pipeline.dagster", stretch=True):
         _dagster()
-    _tasks(store)
+    ran = pipeline.tasks(store)
+    _graph(pipeline.graph(store), ran)
+    _tasks(ran)
     _rejected(store)
     _loads(loads)
 
@@ -58,8 +62,11 @@ def _way(store: Store, rows: dict[tuple[str, str], float]) -> None:
         ("staging", staged, t("pipeline.way.staging", rejected=write.number(rejected))),
         ("prod", rows.get(("PROD", "ORDERS"), 0.0), t("pipeline.way.prod", events=write.number(history))),
     ]
-    with panels.box("pipeline.way"):
-        st.altair_chart(charts.way([(t(f"station.{name}"), write.number(count), note) for name, count, note in steps]))
+    with panels.box("pipeline.way"), st.container(key="way"):
+        for column, (name, count, note) in zip(st.columns(len(steps), gap="large"), steps, strict=True):
+            with column:
+                st.metric(t(f"station.{name}"), write.number(count))
+                st.caption(note)
 
 
 def _topics(store: Store) -> tuple[float, str]:
@@ -127,10 +134,45 @@ def _dagster() -> None:
         st.dataframe(frame, hide_index=True, column_order=list(columns), column_config=columns)
 
 
-def _tasks(store: Store) -> None:
-    tasks = pipeline.tasks(store)
-    seconds = (tasks["completed_time"] - tasks["query_start_time"]).dt.total_seconds() if not tasks.empty else None
-    frame = tasks.assign(seconds=seconds).sort_values("query_start_time") if not tasks.empty else tasks
+def _graph(after: tasks.After, ran: pd.DataFrame) -> None:
+    """The tasks in the order they wait for each other, each with its last run."""
+    if not after:
+        return
+    last = dict(zip(ran["name"], zip(ran["state"], _seconds(ran), strict=True), strict=True))
+    shown = tasks.rows(after)
+    places = {row.name: place for place, row in enumerate(shown)}
+    frame = pd.DataFrame(
+        [
+            {
+                "name": row.name,
+                "depth": row.depth,
+                "row": places[row.name],
+                "parent_row": places[row.parent] if row.parent else None,
+                "kind": _KINDS.get(state, "idle"),
+                "state": label("task", state),
+                "note": "" if pd.isna(seconds) else f"{formats().number(seconds, 2)} s",
+                "after": ", ".join(after[row.name]),
+            }
+            for row in shown
+            for state, seconds in [last.get(row.name, ("NONE", float("nan")))]
+        ]
+    )
+    frame["parent_row"] = frame["parent_row"].astype("float64")
+    kinds = {kind: t(f"pipeline.graph.{kind}") for kind in ("good", "idle", "busy", "bad")}
+    with panels.box("pipeline.graph"):
+        st.altair_chart(charts.tree(frame, kinds, {"state": t("column.state"), "after": t("column.after")}))
+
+
+def _seconds(ran: pd.DataFrame) -> pd.Series:
+    """How long each run took; none has run when there is none."""
+    if ran.empty:
+        return pd.Series(dtype="float64")
+    taken: pd.Series = (ran["completed_time"] - ran["query_start_time"]).dt.total_seconds()
+    return taken
+
+
+def _tasks(ran: pd.DataFrame) -> None:
+    frame = ran.assign(seconds=_seconds(ran)).sort_values("query_start_time")
     panels.table(
         "pipeline.tasks",
         "tasks",

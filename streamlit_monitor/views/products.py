@@ -7,7 +7,7 @@ import streamlit as st
 
 from streamlit_monitor import cards, charts, panels
 from streamlit_monitor.cards import Card
-from streamlit_monitor.language import formats, t
+from streamlit_monitor.language import formats, label, t
 from streamlit_monitor.live import View, live
 from streamlit_monitor.queries import products
 from streamlit_monitor.queries.products import MEASURES, Choice, Measure
@@ -39,7 +39,7 @@ def _draw(view: View) -> None:
         panels.bars(flop.assign(tied=flop["stock"] * flop["cost"]), "tied", t("column.tied"), money=True)
     left, right = st.columns(2)
     with left, panels.box("products.category", stretch=True):
-        _measured(products.by_category(view.store, span), measure)
+        _measured(panels.named(products.by_category(view.store, span), "category"), measure)
     with right, panels.box("products.size", stretch=True):
         panels.bars(products.by_size(view.store, span, choice.category).head(_TOP), "units", t("column.units"))
     _table(view, measure, choice)
@@ -62,7 +62,7 @@ def _controls(view: View) -> tuple[Measure, Choice]:
         category = st.selectbox(
             t("column.category"),
             ["", *products.categories(view.store)],
-            format_func=lambda code: code or t("products.all"),
+            format_func=lambda code: label("category", code) if code else t("products.all"),
             key="products-category",
             width=200,
         )
@@ -106,6 +106,7 @@ def _table(view: View, measure: Measure, choice: Choice) -> None:
             "stock": panels.number("stock"),
             "cover": panels.number("cover", help=t("products.cover.help")),
         },
+        found.assign(category=[label("category", code) for code in found["category"]]),
     )
 
 
@@ -128,7 +129,8 @@ def _draw_product(view: View) -> None:
     with st.container(key="name-product"):
         st.text(str(product["name"]))
     facts = ("product_id", "category", "subcategory", "brand", "material", "colour", "supplier", "supplier_country")
-    st.text(" · ".join(str(product[fact]) for fact in facts if not pd.isna(product[fact])))
+    kinds = {"supplier_country": "country"}  # the words for its codes
+    st.text(" · ".join(label(kinds.get(fact, fact), product[fact]) for fact in facts if not pd.isna(product[fact])))
     _product_cards(view, product)
     span = view.period.current
     current = products.one_trend(view.store, span, name)

@@ -61,8 +61,9 @@ def _draw() -> None:
         names = ("checks", "passed", "failed", "warned")
         cards.draw([Card(f"checks_{name}", "number", summary[name], None) for name in names], 4)
     _ladder(report)
-    _by_asset(report)
-    _history(reports.history(folder))
+    history = reports.history(folder)
+    _by_asset(report, history)
+    _history(history)
     _checks(report)
 
 
@@ -110,12 +111,9 @@ def _complete(counts: list[int | None], rejected: int) -> bool:
     return topics == raw and raw - rejected <= staging <= raw and prod >= seeds - rejected
 
 
-def _by_asset(report: Report) -> None:
-    counts = report.checks.groupby("asset").agg(
-        checks=("check", "size"),
-        passed=("status", lambda statuses: int((statuses == "passed").sum())),
-    )
-    frame = counts.assign(share=counts["passed"] / counts["checks"]).reset_index().sort_values(["share", "asset"])
+def _by_asset(report: Report, history: list[Report]) -> None:
+    frame = _shares(report)
+    before = [dict(zip(shares["asset"], shares["share"], strict=True)) for shares in map(_shares, history)]
     panels.table(
         "quality.assets",
         "checks-by-asset",
@@ -127,8 +125,22 @@ def _by_asset(report: Report) -> None:
             "share": st.column_config.ProgressColumn(
                 t("column.share"), format="percent", min_value=0.0, max_value=1.0, color="auto"
             ),
+            "history": st.column_config.BarChartColumn(
+                t("column.history"), help=t("quality.assets.history"), y_min=0.0, y_max=1.0, color="auto"
+            ),
         },
+        frame.assign(history=frame["asset"].map(lambda asset: [each[asset] for each in before if asset in each])),
     )
+
+
+def _shares(report: Report) -> pd.DataFrame:
+    """asset, checks, passed, share (of those that passed); the worst first."""
+    counts = report.checks.groupby("asset").agg(
+        checks=("check", "size"),
+        passed=("status", lambda statuses: int((statuses == "passed").sum())),
+    )
+    frame: pd.DataFrame = counts.assign(share=counts["passed"] / counts["checks"]).reset_index()
+    return frame.sort_values(["share", "asset"])
 
 
 def _history(found: list[Report]) -> None:
