@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from dropship_dagster_tests.dashboard.platform import MARKUP
-from streamlit_monitor import cards, charts, tasks
+from streamlit_monitor import cards, charts
 from streamlit_monitor.cards import Card
 
 
@@ -36,17 +36,3 @@ def test_a_change_that_is_none_once_it_is_written_is_neither_good_nor_bad(
     value: float, before: float, unit: cards.Unit, neutral: bool
 ) -> None:
     assert cards._unchanged(cards._delta(Card("orders", unit, value, before))) is neutral
-
-
-def test_the_graph_of_tasks_puts_each_task_below_the_last_it_waits_for() -> None:
-    after = {"REFRESH": (), "STAGE_A": ("REFRESH",), "STAGE_B": ("REFRESH",), "MERGE_A": ("STAGE_A",)}
-    after |= {"MERGE_B": ("STAGE_B",), "SUMS": ("MERGE_A", "MERGE_B")}
-    found = [(each.name, each.depth, each.parent) for each in tasks.rows(after)]
-    assert found == [
-        ("REFRESH", 0, None),
-        ("STAGE_A", 1, "REFRESH"),
-        ("MERGE_A", 2, "STAGE_A"),
-        ("STAGE_B", 1, "REFRESH"),
-        ("MERGE_B", 2, "STAGE_B"),
-        ("SUMS", 3, "MERGE_B"),
-    ]

@@ -16,11 +16,10 @@ if TYPE_CHECKING:
     from streamlit_monitor.charts.names import ranges as ranges
     from streamlit_monitor.charts.plane import heat as heat
     from streamlit_monitor.charts.plane import scatter as scatter
-    from streamlit_monitor.charts.plane import tree as tree
     from streamlit_monitor.charts.series import stacked as stacked
     from streamlit_monitor.charts.series import trend as trend
 else:
     __getattr__ = loader(
         __name__,
-        {"names": ("bars", "outcomes", "ranges"), "plane": ("heat", "scatter", "tree"), "series": ("stacked", "trend")},
+        {"names": ("bars", "outcomes", "ranges"), "plane": ("heat", "scatter"), "series": ("stacked", "trend")},
     )

@@ -1,4 +1,4 @@
-"""On a plane: a table of shares, points, a tree."""
+"""On a plane: a table of shares, points."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from streamlit_monitor.charts.look import HEIGHT, colours, finish, ground, muted
 from streamlit_monitor.language import formats
 
 _DARK_FROM = 0.55
-_STEP = 24
-_ROW = 24
 _FIGURE = 30  # pixels that "100%" takes
 
 
@@ -80,58 +78,3 @@ def scatter(frame: pd.DataFrame, titles: dict[str, str]) -> alt.Chart:
     equal = pd.DataFrame({"cost": [0.0, top], "price": [0.0, top]})
     line = alt.Chart(equal).mark_line(color=muted(), strokeDash=[4, 4], strokeWidth=1).encode(x="cost:Q", y="price:Q")
     return finish(alt.layer(line, points).properties(height=HEIGHT))
-
-
-def tree(frame: pd.DataFrame, kinds: dict[str, str], titles: dict[str, str]) -> alt.Chart:
-    """A tree drawn downwards, a row each, with a coloured mark, its words and a line to its parent's row.
-
-    Args:
-        frame: name, depth, row, parent_row (NaN for the root), kind (good, idle, busy or bad), state, note, after.
-        kinds: the words for the kinds.
-        titles: the words for state and after.
-    """
-    shown = frame.assign(words=frame["name"] + "  " + frame["note"], kind=frame["kind"].map(kinds))
-    # A step to the right is as wide on a phone as on a desk.
-    x = alt.X("depth:Q", axis=None, scale=alt.Scale(domain=[0, 1], range=[_STEP / 2, _STEP * 1.5], nice=False))
-    y = alt.Y("row:Q", axis=None, scale=alt.Scale(domain=[-0.5, len(shown) - 0.5], reverse=True, nice=False))
-    children = shown[shown["parent_row"].notna()]
-    corners = [
-        pd.DataFrame(
-            {"name": children["name"], "depth": children["depth"] - back, "row": children[row], "corner": place}
-        )
-        for place, (back, row) in enumerate(((1, "parent_row"), (1, "row"), (0, "row")))
-    ]
-    lines = (
-        alt.Chart(pd.concat(corners))
-        .mark_line(color=muted(), opacity=0.5, strokeWidth=1)
-        .encode(x=x, y=y, detail="name:N", order="corner:Q")
-    )
-    palette = [colours()[0], muted(), colours()[2], st.get_option(f"theme.{ground()}.redColor")]
-    base = alt.Chart(shown).encode(
-        x=x,
-        y=y,
-        tooltip=[
-            alt.Tooltip("name:N", title=" "),
-            alt.Tooltip("state:N", title=titles["state"]),
-            alt.Tooltip("note:N", title="  "),
-            alt.Tooltip("after:N", title=titles["after"]),
-        ],
-    )
-    marks = base.mark_point(filled=True, size=90, opacity=1).encode(
-        color=alt.Color(
-            "kind:N",
-            title=None,
-            legend=alt.Legend(orient="top", columns=alt.ExprRef("width < 320 ? 2 : 4")),
-            scale=alt.Scale(domain=list(kinds.values()), range=palette),
-        ),
-        shape=alt.Shape(
-            "kind:N",
-            title=None,
-            scale=alt.Scale(domain=list(kinds.values()), range=["circle", "stroke", "triangle-right", "cross"]),
-        ),
-    )
-    names = base.mark_text(align="left", dx=10, fontSize=12, color=st.get_option(f"theme.{ground()}.textColor")).encode(
-        text="words:N"
-    )
-    layers = alt.layer(lines, marks, names).properties(height=_ROW * len(shown) + 40)
-    return finish(layers)

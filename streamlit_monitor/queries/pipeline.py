@@ -5,13 +5,11 @@ Reads the views PROD.V_PIPELINE_* and V_REJECTED_*, which show what the reader's
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 
 import pandas as pd
 
 from streamlit_monitor.store import Store
-from streamlit_monitor.warehouse import NotDeployedError
 
 _STATIONS = "SELECT STATION, TABLE_NAME, ROWS_THERE AS row_count FROM PROD.V_PIPELINE_STATIONS ORDER BY POSITION"
 
@@ -59,13 +57,6 @@ QUALIFY ROW_NUMBER() OVER (PARTITION BY NAME ORDER BY SCHEDULED_TIME DESC, QUERY
 """
 
 
-# What a role may not see is not there.
-_GRAPH = """
-SELECT NAME, PREDECESSORS
-FROM TABLE(INFORMATION_SCHEMA.TASK_DEPENDENTS(TASK_NAME => 'OPS.REFRESH', RECURSIVE => TRUE))
-"""
-
-
 def stations(store: Store) -> pd.DataFrame:
     """station, table_name, row_count, in the order of the way of the data."""
     return store.look(_STATIONS)
@@ -101,20 +92,3 @@ def latency(store: Store, since: datetime) -> pd.Series:
 def tasks(store: Store) -> pd.DataFrame:
     """The last run of each task: name, state, scheduled_time, query_start_time, completed_time, error_message."""
     return store.look(_TASKS)
-
-
-def graph(store: Store) -> dict[str, tuple[str, ...]]:
-    """The tasks that each task waits for, by name; nothing when the graph may not be seen."""
-    try:
-        found = store.look(_GRAPH)
-    except NotDeployedError:  # the root, that is: the orders are there
-        return {}
-    before = {
-        str(name): tuple(_name(each) for each in json.loads(predecessors or "[]"))
-        for name, predecessors in zip(found["name"], found["predecessors"], strict=True)
-    }
-    return {name: tuple(each for each in names if each in before) for name, names in before.items()}
-
-
-def _name(qualified: str) -> str:
-    return qualified.rpartition(".")[2].strip('"')

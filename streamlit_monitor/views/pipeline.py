@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import streamlit as st
 
-from streamlit_monitor import cards, charts, dagster_ui, live, panels, reports, tasks
+from streamlit_monitor import cards, dagster_ui, live, panels, reports
 from streamlit_monitor.cards import Card
 from streamlit_monitor.language import formats, label, t
 from streamlit_monitor.queries import pipeline
@@ -16,8 +16,6 @@ from streamlit_monitor.store import Store
 _LOADS = 50
 _REASONS = 50
 _FRESH = timedelta(minutes=10)
-_KINDS = {"SUCCEEDED": "good", "EXECUTING": "busy", "FAILED": "bad", "CANCELLED": "bad"}
-"""Of a task's last run; anything else is idle."""
 
 
 def page() -> None:
@@ -43,7 +41,6 @@ def _draw(store: Store) -> None:
     with right, panels.box("pipeline.dagster", stretch=True):
         _dagster()
     ran = pipeline.tasks(store)
-    _graph(pipeline.graph(store), ran)
     _tasks(ran)
     _rejected(store)
     _loads(loads)
@@ -132,35 +129,6 @@ def _dagster() -> None:
     if not frame.empty:
         columns = {"started_at": panels.moment("started_at"), "job": panels.text("job"), "state": panels.text("state")}
         st.dataframe(frame, hide_index=True, column_order=list(columns), column_config=columns)
-
-
-def _graph(after: tasks.After, ran: pd.DataFrame) -> None:
-    """The tasks in the order they wait for each other, each with its last run."""
-    if not after:
-        return
-    last = dict(zip(ran["name"], zip(ran["state"], _seconds(ran), strict=True), strict=True))
-    shown = tasks.rows(after)
-    places = {row.name: place for place, row in enumerate(shown)}
-    frame = pd.DataFrame(
-        [
-            {
-                "name": row.name,
-                "depth": row.depth,
-                "row": places[row.name],
-                "parent_row": places[row.parent] if row.parent else None,
-                "kind": _KINDS.get(state, "idle"),
-                "state": label("task", state),
-                "note": "" if pd.isna(seconds) else f"{formats().number(seconds, 2)} s",
-                "after": ", ".join(after[row.name]),
-            }
-            for row in shown
-            for state, seconds in [last.get(row.name, ("NONE", float("nan")))]
-        ]
-    )
-    frame["parent_row"] = frame["parent_row"].astype("float64")
-    kinds = {kind: t(f"pipeline.graph.{kind}") for kind in ("good", "idle", "busy", "bad")}
-    with panels.box("pipeline.graph"):
-        st.altair_chart(charts.tree(frame, kinds, {"state": t("column.state"), "after": t("column.after")}))
 
 
 def _seconds(ran: pd.DataFrame) -> pd.Series:
