@@ -78,7 +78,8 @@ test-containers: install-dev ## Every service of docker-compose.yml run as its i
 	@$(PY) -m pytest -m slow dropship_dagster_tests/deploy/test_containers.py $(ARGS)
 
 bench: install-dev ## The benchmarks, one after the other, on a quiet machine (minutes; docs/benchmarks.md)
-	@for suite in kafka_broker snowflake_server shop_generate replay load_refresh dashboard_queries dashboard_pages; do \
+	@for suite in kafka_broker snowflake_server "shop_generate --peers" replay "load_refresh --peers" sensor_ticks \
+		dashboard_queries dashboard_pages; do \
 		echo "== $$suite"; $(PY) -m dropship_dagster_tests.benchmarks.$$suite || exit 1; done
 
 captures: install-dev ## Every picture of docs/CAPTURE_CHECKLIST.md, from the running platform or one started for it
