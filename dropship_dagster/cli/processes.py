@@ -20,7 +20,7 @@ from pathlib import Path
 from dropship_dagster.errors import DropshipError
 
 _PR_SET_PDEATHSIG = 1
-_STOP_SECONDS = 3.0
+_STOP_SECONDS = 5.0
 _MAX_RESTARTS = 5
 _RESTART_WINDOW = 60.0
 
