@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dropship_dagster.embedded.supervisor import SERVICES
 from dropship_dagster.endpoints import KafkaEndpoint, WarehouseEndpoint, kafka_endpoint, supervisor, warehouse_endpoint
 from dropship_dagster.settings import Settings
 from dropship_dagster_tests.real_kafka.apache import class_path
@@ -29,8 +30,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         DROPSHIP_HOME=root / "home", DROPSHIP_DATA_DIR=root / "data", DROPSHIP_REPORTS_DIR=root / "reports"
     )
     yield settings
-    for service in ("kafka", "snowflake"):
-        supervisor(settings).stop(service)
+    supervisor(settings).stop(*SERVICES)
 
 
 @pytest.fixture(scope="session")

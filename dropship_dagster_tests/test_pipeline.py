@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from dropship_dagster import warehouse
+from dropship_dagster.embedded.supervisor import SERVICES
 from dropship_dagster.endpoints import supervisor, warehouse_endpoint
 from dropship_dagster.settings import PROJECT_ROOT, Settings
 
@@ -62,8 +63,7 @@ class Platform:
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     platform = Platform(tmp_path_factory.mktemp("pipeline"))
     yield platform
-    for service in ("kafka", "snowflake"):
-        supervisor(platform.settings).stop(service)
+    supervisor(platform.settings).stop(*SERVICES)
 
 
 @pytest.fixture(scope="module")

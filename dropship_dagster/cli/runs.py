@@ -9,6 +9,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from typing import Any
 
 _LAUNCH_SECONDS = 60.0
@@ -31,8 +32,8 @@ mutation ($params: ExecutionParams!) { launchRun(executionParams: $params) { __t
 _TERMINATE = "mutation ($ids: [String!]!) { terminateRuns(runIds: $ids) { __typename } }"
 
 
-def launch_once(port: int, location: str, job: str) -> bool:
-    """Ask for a run of a job unless one is on its way; whether one is now.
+def launch_once(port: int, location: str, job: str) -> None:
+    """Ask for a run of a job unless one is on its way, or the UI does not answer.
 
     Args:
         port: of Dagster's UI on this machine.
@@ -40,14 +41,10 @@ def launch_once(port: int, location: str, job: str) -> bool:
         job: the job's name; it runs with its defaults.
     """
     deadline = time.monotonic() + _LAUNCH_SECONDS
-    try:
-        if _runs(port, {"pipelineName": job, "statuses": _UNFINISHED}, deadline):
-            return True
-        selector = {"repositoryLocationName": location, "repositoryName": "__repository__", "jobName": job}
-        answer = _ask(port, _LAUNCH, {"params": {"selector": selector, "runConfigData": {}}}, deadline)
-    except _UNANSWERED:
-        return False
-    return bool(answer["launchRun"]["__typename"] == "LaunchRunSuccess")
+    with suppress(*_UNANSWERED):
+        if not _runs(port, {"pipelineName": job, "statuses": _UNFINISHED}, deadline):
+            selector = {"repositoryLocationName": location, "repositoryName": "__repository__", "jobName": job}
+            _ask(port, _LAUNCH, {"params": {"selector": selector, "runConfigData": {}}}, deadline)
 
 
 def cancel_runs(port: int, seconds: float) -> bool:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from dropship_dagster.errors import listing
 from dropship_dagster.shop.errors import ShopError, TooManyRejectsError
 
 HEADER = ("file", "line", "column", "reason", "row")
@@ -52,7 +51,7 @@ class Rejects:
         self._file: IO[str] | None = None
         self._writer: Any = None
         if path is not None:
-            with _sentence(path):
+            with listing("rejected rows", path, ShopError):
                 path.unlink(missing_ok=True)
 
     @property
@@ -78,7 +77,7 @@ class Rejects:
         if len(self.kept) < self._keep:
             self.kept.append(reject)
         if self.path is not None:
-            with _sentence(self.path):
+            with listing("rejected rows", self.path, ShopError):
                 self._write(self.path, reject)
 
     def seen(self, file: str, rows: int, *, ended: bool = False) -> None:
@@ -106,7 +105,7 @@ class Rejects:
         """
         if self.path is not None and self._file is not None:
             file, self._file = self._file, None
-            with _sentence(self.path):
+            with listing("rejected rows", self.path, ShopError):
                 file.close()
 
     def _write(self, path: Path, reject: Reject) -> None:
@@ -125,18 +124,6 @@ class Rejects:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-@contextmanager
-def _sentence(path: Path) -> Iterator[None]:
-    """A disk that is full, or a folder that nobody may write to, in words."""
-    try:
-        yield
-    except OSError as error:
-        raise ShopError(
-            f"The rejected rows cannot be listed in {path} ({error.strerror}): make room on the disk, or name a file "
-            "in a folder that you may write."
-        ) from error
 
 
 def refuse_link(folder: Path, file: str) -> Path:

@@ -10,6 +10,7 @@ from typing import IO, Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from dropship_dagster.errors import listing
 from dropship_dagster.stream.client import ClientConfig, producer_config
 from dropship_dagster.stream.errors import StreamError
 from dropship_dagster.stream.events import Messages
@@ -167,14 +168,9 @@ class Sender:
             return
         start = value[:_SHOWN_BYTES].decode("utf-8", "backslashreplace")
         entry = {"topic": topic, "key": shown, "bytes": len(value), "reason": reason, "value_start": start}
-        try:
+        with listing("refused messages", self._rejects_path, StreamError):
             if self._rejects is None:
                 self._rejects_path.parent.mkdir(parents=True, exist_ok=True)
                 self._rejects = self._rejects_path.open("w", encoding="utf-8")
             self._rejects.write(json.dumps(entry, ensure_ascii=False) + "\n")
             self._rejects.flush()
-        except OSError as error:
-            raise StreamError(
-                f"The refused messages cannot be listed in {self._rejects_path} ({error.strerror}): make room on the "
-                "disk, or name a file in a folder that you may write."
-            ) from error

@@ -11,7 +11,6 @@ browser, which a busy machine changes less. The embedded warehouse runs already.
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import socket
@@ -30,9 +29,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from dropship_dagster.endpoints import supervisor
 from dropship_dagster.settings import PROJECT_ROOT
 from dropship_dagster_tests.benchmarks import dashboard_shop
-from dropship_dagster_tests.benchmarks.processors import processor_seconds, processor_seconds_below
 from dropship_dagster_tests.dashboard.browser import ARGUMENTS, CHROMIUM, METRIC, PATIENCE
 from dropship_dagster_tests.dashboard.platform import Platform, free_port
+from dropship_dagster_tests.processors import processor_seconds, processor_seconds_below
 
 _ROUNDS = 3
 _SPANS = {"4 weeks": timedelta(days=27), "52 weeks": timedelta(days=363)}
@@ -168,13 +167,5 @@ def _clock(cost: Cost) -> float:
     return cost.clock
 
 
-def main() -> None:
-    """Fill the shop and measure."""
-    parser = argparse.ArgumentParser(description="How long a reader waits for the dashboard.")
-    dashboard_shop.add_arguments(parser)
-    with dashboard_shop.large_shop(parser.parse_args()) as platform:
-        measure(platform)
-
-
 if __name__ == "__main__":
-    main()
+    dashboard_shop.main("How long a reader waits for the dashboard.", measure)

@@ -8,7 +8,6 @@ the slowest queries, their processor time in the embedded warehouse, and the 95t
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -16,8 +15,8 @@ from datetime import date, timedelta
 
 from dropship_dagster.endpoints import supervisor
 from dropship_dagster_tests.benchmarks import dashboard_shop
-from dropship_dagster_tests.benchmarks.processors import processor_seconds
 from dropship_dagster_tests.dashboard.platform import Platform
+from dropship_dagster_tests.processors import processor_seconds
 from streamlit_monitor.period import Period, period
 from streamlit_monitor.queries import customers, fulfilment, pipeline, products, sales
 from streamlit_monitor.store import Store
@@ -91,13 +90,5 @@ def _asked(warehouse: Warehouse, question: Question, span: Period, server: int) 
     return (time.perf_counter() - begun) * 1000, (processor_seconds(server) - worked) * 1000
 
 
-def main() -> None:
-    """Fill the shop and measure."""
-    parser = argparse.ArgumentParser(description="How long the dashboard's queries take over millions of orders.")
-    dashboard_shop.add_arguments(parser)
-    with dashboard_shop.large_shop(parser.parse_args()) as platform:
-        measure(platform)
-
-
 if __name__ == "__main__":
-    main()
+    dashboard_shop.main("How long the dashboard's queries take over millions of orders.", measure)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dropship_dagster.embedded.supervisor import SERVICES
 from dropship_dagster.endpoints import supervisor
 from dropship_dagster_tests.dashboard.platform import Platform, platform_in, run_pipeline, write_report
 
@@ -22,14 +23,17 @@ _TIMES = ("PLACED_AT", "PAID_AT", "SHIPPED_AT", "DELIVERED_AT", "CANCELLED_AT", 
 _FILLED = "filled"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `large_shop`."""
+def main(description: str, measure: Callable[[Platform], None]) -> None:
+    """A benchmark as a command: fill the shop and measure."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--doublings", type=int, default=10, help="of 5,000 orders (%(default)s)")
     parser.add_argument("--in", dest="folder", type=Path, help="keep the shop in this folder, or use the one there")
+    with _large_shop(parser.parse_args()) as platform:
+        measure(platform)
 
 
 @contextmanager
-def large_shop(arguments: argparse.Namespace) -> Iterator[Platform]:
+def _large_shop(arguments: argparse.Namespace) -> Iterator[Platform]:
     """The shop, its services stopped afterwards; without a folder to keep it in nothing is left behind."""
     with tempfile.TemporaryDirectory() as folder:
         root = arguments.folder.resolve() if arguments.folder else Path(folder)
@@ -41,8 +45,7 @@ def large_shop(arguments: argparse.Namespace) -> Iterator[Platform]:
             print(f"{orders:,} orders", flush=True)
             yield platform
         finally:
-            for service in ("kafka", "snowflake"):
-                supervisor(platform.settings).stop(service)
+            supervisor(platform.settings).stop(*SERVICES)
 
 
 def _fill(platform: Platform, doublings: int, filled: Path) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 import socket
 import tempfile
 import threading
@@ -29,6 +28,7 @@ from dropship_dagster_tests.embedded.kafka.clients import consumer, create_topic
 from dropship_dagster_tests.embedded.kafka.process import BrokerProcess, resident_megabytes
 from dropship_dagster_tests.embedded.kafka.raw import RawClient, batch, complete, produce_body
 from dropship_dagster_tests.embedded.kafka.wire.samples import request_class, request_frame
+from dropship_dagster_tests.processors import processor_seconds
 
 TOPIC = "bench"
 # Of figures that waiting for a turn on the processor can spoil, the best of so many is taken.
@@ -113,12 +113,6 @@ def _receive(client: RawClient, count: int) -> None:
     stream = client.socket.makefile("rb")
     for _ in range(count):
         stream.read(int.from_bytes(stream.read(4), "big"))
-
-
-def processor_seconds(pid: int) -> float:
-    """Processor time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager

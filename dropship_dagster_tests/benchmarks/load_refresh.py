@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from dropship_dagster import shop, stream, warehouse
+from dropship_dagster.embedded.supervisor import SERVICES
 from dropship_dagster.endpoints import KafkaEndpoint, WarehouseEndpoint, kafka_endpoint, supervisor, warehouse_endpoint
 from dropship_dagster.settings import Settings
 from dropship_dagster.warehouse import LoadOptions, raw_tables
@@ -50,8 +51,7 @@ def main() -> None:
             for name, value in measure(settings, options):
                 print(f"| {name} | {value} |", flush=True)
         finally:
-            for service in ("kafka", "snowflake"):
-                supervisor(settings).stop(service)
+            supervisor(settings).stop(*SERVICES)
 
 
 def measure(settings: Settings, options: argparse.Namespace) -> Any:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dropship_dagster_tests.embedded.snowflake.server import Server, Session
+from dropship_dagster_tests.processors import processor_seconds
 
 EVENT = (
     '{"event_id": "%036d", "event_type": "order_paid", "order_id": "O%08d", "version": %d, "note": "' + "x" * 100 + '"}'
@@ -27,12 +28,6 @@ def _timed(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Processor time of a process so far: what a busy machine changes least."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident_mb(pid: int) -> float:
@@ -73,11 +68,11 @@ def _load(session: Session, pid: int, folder: Path, rows: int) -> list[tuple[str
     session.run("CREATE STREAM ST_TRACKED ON TABLE TRACKED APPEND_ONLY = TRUE")
     file = _events(folder / "events.parquet", rows)
     put = _timed(lambda: session.run(f"PUT file://{file} @ST AUTO_COMPRESS = FALSE OVERWRITE = TRUE"))
-    before = _cpu_seconds(pid)
+    before = processor_seconds(pid)
     plain = _timed(lambda: session.run(COPY.format(table="PLAIN")))
-    between = _cpu_seconds(pid)
+    between = processor_seconds(pid)
     tracked = _timed(lambda: session.run(COPY.format(table="TRACKED")))
-    after = _cpu_seconds(pid)
+    after = processor_seconds(pid)
     session.run("CREATE TABLE NARROW (O NUMBER(19,0), P NUMBER(10,0), AT TIMESTAMP_NTZ(3))")
     session.run("CREATE STREAM ST_NARROW ON TABLE NARROW APPEND_ONLY = TRUE")
     insert = _timed(lambda: session.run("INSERT INTO NARROW SELECT O, P, AT FROM PLAIN"))
@@ -138,12 +133,12 @@ def main() -> None:
         started = _timed(server.start)
         assert server.process is not None
         try:
-            session = server.session(database="DROPSHIP")
-            figures = [("start, empty folder", f"{started:.2f} s; {_cpu_seconds(server.process.pid):.1f} s of CPU")]
-            figures += _statements(session, server.process.pid, options.statements)
-            figures += _load(session, server.process.pid, Path(folder), options.rows)
+            session, pid = server.session(database="DROPSHIP"), server.process.pid
+            figures = [("start, empty folder", f"{started:.2f} s; {processor_seconds(pid):.1f} s of CPU")]
+            figures += _statements(session, pid, options.statements)
+            figures += _load(session, pid, Path(folder), options.rows)
             figures += _merge(session, 5 * options.rows)
-            figures.append(("resident at the end", f"{_resident_mb(server.process.pid):.0f} MB"))
+            figures.append(("resident at the end", f"{_resident_mb(pid):.0f} MB"))
         finally:
             server.stop()
     load = os.getloadavg()[0]

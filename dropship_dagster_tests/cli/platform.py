@@ -21,6 +21,7 @@ from dropship_dagster.embedded.supervisor import SERVICES, Supervisor
 from dropship_dagster.endpoints import warehouse_endpoint
 from dropship_dagster.settings import PROJECT_ROOT, Settings
 from dropship_dagster_tests.free_ports import free_ports
+from dropship_dagster_tests.processors import descendants
 
 COMMAND = (sys.executable, "-m", "dropship_dagster.cli")
 PATIENCE = 600.0
@@ -116,7 +117,7 @@ class Platform:
     def pids(self) -> dict[str, int]:
         """The process of each program that runs for this platform."""
         assert self.process is not None
-        commands = {pid: _command(pid) for pid in _descendants(self.process.pid)}
+        commands = {pid: _command(pid) for pid in descendants(self.process.pid)}
         return {name: pid for name, words in PROGRAMS.items() for pid, command in commands.items() if words in command}
 
     def run_pids(self, job: str) -> list[int]:
@@ -130,7 +131,7 @@ class Platform:
     def clean_up(self) -> None:
         """End whatever is left, in order if it can be: a program that outlives the others starts the services again."""
         if self.process is not None and self.process.poll() is None:
-            programs = _descendants(self.process.pid)
+            programs = descendants(self.process.pid)
             self.process.terminate()
             try:
                 self.process.wait(timeout=120)
@@ -150,32 +151,6 @@ def resident_mb(pid: int) -> float | None:
         return None
     sizes = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")]
     return int(sizes[0]) / 1024 if sizes else None
-
-
-def processor_seconds(pid: int) -> float | None:
-    """What a process has computed since it began; None when it has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _descendants(root: int) -> list[int]:
-    """The process and all that it, or one of these, started."""
-    parents: dict[int, list[int]] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        parents.setdefault(int(fields[1]), []).append(int(folder.name))
-    found, todo = [], [root]
-    while todo:
-        pid = todo.pop()
-        found.append(pid)
-        todo += parents.get(pid, [])
-    return found
 
 
 def _command(pid: int) -> str:

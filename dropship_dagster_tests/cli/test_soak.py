@@ -18,7 +18,8 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 
-from dropship_dagster_tests.cli.platform import PROGRAMS, Platform, processor_seconds, resident_mb
+from dropship_dagster_tests.cli.platform import PROGRAMS, Platform, resident_mb
+from dropship_dagster_tests.processors import processor_seconds
 
 MINUTES = float(os.environ.get("DROPSHIP_TEST_SOAK_MINUTES", "2"))
 
@@ -85,7 +86,7 @@ def _watch(platform: Platform, seconds: float) -> tuple[dict[str, list[float]], 
     pids = platform.pids()
     assert pids.keys() == PROGRAMS.keys()
     memory: dict[str, list[float]] = {name: [] for name in pids}
-    before = {name: processor_seconds(pid) or 0.0 for name, pid in pids.items()}
+    before = {name: processor_seconds(pid) for name, pid in pids.items()}
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         for name, pid in pids.items():
@@ -93,7 +94,7 @@ def _watch(platform: Platform, seconds: float) -> tuple[dict[str, list[float]], 
             assert size is not None, f"{name} ended: {platform.output.read_text()}"
             memory[name].append(size)
         time.sleep(_SAMPLE_SECONDS)
-    computed = {name: (processor_seconds(pid) or 0.0) - before[name] for name, pid in pids.items()}
+    computed = {name: processor_seconds(pid) - before[name] for name, pid in pids.items()}
     return memory, {name: round(spent / seconds * 60, 1) for name, spent in computed.items()}
 
 

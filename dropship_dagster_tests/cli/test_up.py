@@ -40,8 +40,7 @@ def env(tmp_path: Path) -> Iterator[dict[str, str]]:
         "DROPSHIP_ORDERS": "50",
     }
     yield env
-    for service in SERVICES:
-        Supervisor(tmp_path / "home").stop(service)
+    Supervisor(tmp_path / "home").stop(*SERVICES)
 
 
 def dropship(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:

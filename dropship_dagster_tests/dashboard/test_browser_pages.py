@@ -108,6 +108,8 @@ def test_the_pipeline_page_says_live_what_waits_at_each_station(
 def test_a_product_is_found_opened_and_left_again(chromium: Chromium, address: str) -> None:
     with visit(chromium, f"{address}/products?period=year") as seen:
         chooser = seen.page.get_by_role("combobox", name="Open a product")
+        chooser.wait_for()
+        seen.settle()  # a list that is opened while the page is still drawn closes again
         chooser.click()
         option = seen.page.get_by_role("option").nth(1)
         name = option.inner_text()

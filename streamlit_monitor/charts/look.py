@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import altair as alt
+import pandas as pd
 import streamlit as st
 
 from streamlit_monitor.language import formats
@@ -34,6 +35,32 @@ def value_axis(money: bool, top: float) -> alt.Axis:
     """Ticks as 1,500 while that is short, then as 15k."""
     pattern = ",.0f" if top < _LONG else "~s"
     return alt.Axis(format=f"${pattern}" if money else pattern, tickCount=5, domain=False, ticks=False, tickMinStep=1)
+
+
+def stack(
+    frame: pd.DataFrame, parts: dict[str, str], value: str, palette: list[str], tips: tuple[str, str, str]
+) -> dict[str, Any]:
+    """The encoding of columns made of parts, one on the other.
+
+    Args:
+        frame: a column for each part.
+        parts: the words for each of these columns, from the bottom.
+        value: the field with the heights; `part` and `order` are the fields with a part's words and place.
+        palette: the parts' colours.
+        tips: the fields that the tooltip shows.
+    """
+    top = float(frame[list(parts)].sum(axis=1).max())
+    return {
+        "y": alt.Y(f"{value}:Q", title=None, stack=True, axis=value_axis(False, top)),
+        "color": alt.Color(
+            "part:N",
+            title=None,
+            scale=alt.Scale(domain=list(parts.values()), range=palette),
+            legend=alt.Legend(orient="top"),
+        ),
+        "order": alt.Order("order:Q"),
+        "tooltip": [alt.Tooltip(field, title=" " * place) for place, field in enumerate(tips, 1)],
+    }
 
 
 def finish(chart: Any) -> alt.Chart:

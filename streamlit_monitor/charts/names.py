@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from streamlit_monitor.charts.look import HEIGHT, colours, finish, ground, muted, value_axis, written
+from streamlit_monitor.charts.look import HEIGHT, colours, finish, ground, muted, stack, written
 from streamlit_monitor.language import formats
 
 _BAR = 30
@@ -102,28 +102,13 @@ def outcomes(frame: pd.DataFrame, run: str, parts: dict[str, str]) -> alt.Chart:
     long = kept.melt("run", list(parts), "part", "checks")
     long["order"] = long["part"].map({name: place for place, name in enumerate(parts)})
     long["part"] = long["part"].map(parts)
-    palette = colours()
     failed = st.get_option(f"theme.{ground()}.redColor")
     chart = (
         alt.Chart(long)
         .mark_bar(size=18)
         .encode(
             x=alt.X("run:N", sort=None, title=None, axis=alt.Axis(labelAngle=-35, labelLimit=160, ticks=False)),
-            y=alt.Y(
-                "checks:Q", title=None, stack=True, axis=value_axis(False, float(kept[list(parts)].sum(axis=1).max()))
-            ),
-            color=alt.Color(
-                "part:N",
-                title=None,
-                scale=alt.Scale(domain=list(parts.values()), range=[palette[0], palette[1], failed]),
-                legend=alt.Legend(orient="top"),
-            ),
-            order=alt.Order("order:Q"),
-            tooltip=[
-                alt.Tooltip("run:N", title=" "),
-                alt.Tooltip("part:N", title="  "),
-                alt.Tooltip("checks:Q", title="   "),
-            ],
+            **stack(kept, parts, "checks", [*colours()[:2], failed], ("run:N", "part:N", "checks:Q")),
         )
     )
     return finish(chart.properties(height=HEIGHT))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from streamlit_monitor.charts.look import HEIGHT, colours, finish, muted, value_axis, written
+from streamlit_monitor.charts.look import HEIGHT, colours, finish, muted, stack, value_axis, written
 from streamlit_monitor.language import formats, t
 
 
@@ -74,21 +74,7 @@ def stacked(frame: pd.DataFrame, parts: dict[str, str], *, hours: bool) -> alt.C
         .mark_bar()
         .encode(
             x=alt.X("at:T", title=None, axis=alt.Axis(format="%H:%M" if hours else "%-d %b", grid=False, tickCount=8)),
-            y=alt.Y(
-                "value:Q", title=None, stack=True, axis=value_axis(False, float(frame[list(parts)].sum(axis=1).max()))
-            ),
-            color=alt.Color(
-                "part:N",
-                title=None,
-                scale=alt.Scale(domain=list(parts.values()), range=colours()[: len(parts)]),
-                legend=alt.Legend(orient="top"),
-            ),
-            order=alt.Order("order:Q"),
-            tooltip=[
-                alt.Tooltip("when:N", title=" "),
-                alt.Tooltip("part:N", title="  "),
-                alt.Tooltip("text:N", title="   "),
-            ],
+            **stack(frame, parts, "value", colours()[: len(parts)], ("when:N", "part:N", "text:N")),
         )
     )
     return finish(chart.properties(height=HEIGHT))

@@ -40,8 +40,7 @@ def _draw(store: Store) -> None:
             panels.bars(shown.head(10), "rows_loaded", t("column.rows_loaded"))
     with right, panels.box("pipeline.dagster", stretch=True):
         _dagster()
-    ran = pipeline.tasks(store)
-    _tasks(ran)
+    _tasks(store)
     _rejected(store)
     _loads(loads)
 
@@ -131,16 +130,11 @@ def _dagster() -> None:
         st.dataframe(frame, hide_index=True, column_order=list(columns), column_config=columns)
 
 
-def _seconds(ran: pd.DataFrame) -> pd.Series:
-    """How long each run took; none has run when there is none."""
-    if ran.empty:
-        return pd.Series(dtype="float64")
-    taken: pd.Series = (ran["completed_time"] - ran["query_start_time"]).dt.total_seconds()
-    return taken
-
-
-def _tasks(ran: pd.DataFrame) -> None:
-    frame = ran.assign(seconds=_seconds(ran)).sort_values("query_start_time")
+def _tasks(store: Store) -> None:
+    frame = pipeline.tasks(store)
+    if not frame.empty:  # without a row the columns are of no type, and have no .dt
+        seconds = (frame["completed_time"] - frame["query_start_time"]).dt.total_seconds()
+        frame = frame.assign(seconds=seconds).sort_values("query_start_time")
     panels.table(
         "pipeline.tasks",
         "tasks",

@@ -1,4 +1,7 @@
-"""Processor time of other processes, from Linux's /proc; man 5 proc numbers the fields of `stat` from 1."""
+"""Other processes: what they compute and whom they started.
+
+From Linux's /proc; man 5 proc numbers the fields of `stat` from 1.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,21 @@ def processor_seconds(pid: int) -> float:
 def processor_seconds_below(pid: int, name: str) -> float:
     """What the descendants of that name have used, those that have ended included."""
     found = dict(_processes())
+    return sum(
+        _seconds(found[child], _USED_WITH_ENDED_CHILDREN) for child in _below(pid, found) if found[child][2] == name
+    )
+
+
+def descendants(pid: int) -> set[int]:
+    """The process and all that it, or one of these, started."""
+    return _below(pid, dict(_processes()))
+
+
+def _below(pid: int, found: dict[int, list[str]]) -> set[int]:
     below = {pid}
     while more := {child for child, fields in found.items() if int(fields[_PARENT]) in below} - below:
         below |= more
-    return sum(_seconds(found[child], _USED_WITH_ENDED_CHILDREN) for child in below if found[child][2] == name)
+    return below
 
 
 def _processes() -> Iterator[tuple[int, list[str]]]:
