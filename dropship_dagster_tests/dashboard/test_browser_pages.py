@@ -109,8 +109,8 @@ def test_a_product_is_found_opened_and_left_again(chromium: Chromium, address: s
     with visit(chromium, f"{address}/products?period=year") as seen:
         chooser = seen.page.get_by_role("combobox", name="Open a product")
         chooser.wait_for()
-        seen.settle()  # a list that is opened while the page is still drawn closes again
-        chooser.click()
+        seen.settle()
+        chooser.press("ArrowDown")  # a click that first scrolls there closes the list again
         option = seen.page.get_by_role("option").nth(1)
         name = option.inner_text()
         option.click()
