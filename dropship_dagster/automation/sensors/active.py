@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 
 import dagster as dg
@@ -9,9 +10,15 @@ from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
 from dropship_dagster.settings import Settings, SettingsError
 
+RECORDING = dt.timedelta(minutes=3)
+"""How long a run may be recorded and not yet handed to the queue; its plan takes seconds.
+
+What is older was left behind by a program that died in between. Run monitoring fails it after its start_timeout_seconds
+(dagster.yaml); an instance without run monitoring keeps it for ever.
+"""
+
 _UNFINISHED = [
     DagsterRunStatus.QUEUED,
-    DagsterRunStatus.NOT_STARTED,
     DagsterRunStatus.STARTING,
     DagsterRunStatus.STARTED,
     DagsterRunStatus.CANCELING,
@@ -19,9 +26,12 @@ _UNFINISHED = [
 
 
 def active_run(instance: DagsterInstance, jobs: Iterable[str]) -> str | None:
-    """The name of a job among these that has an unfinished run."""
+    """The name of a job among these that has an unfinished run, or one that is just being recorded (`RECORDING`)."""
+    recent = dt.datetime.now(dt.UTC) - RECORDING
     for job in jobs:
-        if instance.get_runs_count(RunsFilter(job_name=job, statuses=_UNFINISHED)):
+        unfinished = RunsFilter(job_name=job, statuses=_UNFINISHED)
+        recorded = RunsFilter(job_name=job, statuses=[DagsterRunStatus.NOT_STARTED], created_after=recent)
+        if instance.get_runs_count(unfinished) or instance.get_runs_count(recorded):
             return job
     return None
 
