@@ -25,16 +25,16 @@ class Batches(LoadObserver):
         self._seconds.setdefault(batch.topic.table, []).append((prepared, committed.copy_seconds, float(batch.rows)))
 
     def metadata(self, table: str) -> dict[str, Any]:
-        """Timings of the batches that went to a table of RAW; nothing when none did."""
+        """How many batches went to a table of RAW, and their timings when any did."""
         seconds = self._seconds.get(table)
         if not seconds:
-            return {}
+            return {"batches": 0}
         chart = {
             f"batch {number}, events/s": rows / (prepared + copied or 1)
             for number, (prepared, copied, rows) in enumerate(seconds, 1)
         }
         return {
-            "table_batches": len(seconds),
+            "batches": len(seconds),
             "prepare_seconds": metadata.seconds(sum(prepared for prepared, _, _ in seconds)),
             "commit_seconds": metadata.seconds(sum(copied for _, copied, _ in seconds)),
             "slowest_commit_seconds": metadata.seconds(max(copied for _, copied, _ in seconds)),

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from dropship_dagster import stream
 from dropship_dagster.assets import metadata, names
+from dropship_dagster.assets.tables import described
 from dropship_dagster.resources import KafkaResource, WarehouseResource, user_errors
 from dropship_dagster.settings import Settings
 
@@ -60,7 +61,7 @@ def raw(
         ends = stream.partitions(client, tables)
         rows = wh.counts(endpoint)
         with wh.connect(endpoint, query_tag=f"dropship metadata run={run_id} asset=raw") as connection:
-            columns = metadata.column_schemas(connection)
+            found = described(connection, names.RAW_TABLES, rows)
             offsets = {(each.topic_id, each.partition): each.next_offset for each in read_positions(connection)}
         loaded = {each.topic: each for each in report.topics}
         for topic, name in tables.items():
@@ -70,17 +71,15 @@ def raw(
             yield dg.MaterializeResult(
                 asset_key=table.key,
                 metadata={
-                    metadata.ROW_COUNT: rows[table.sql_name],
-                    metadata.COLUMN_SCHEMA: columns[table.sql_name],
+                    **found[table.key],
                     "topic": topic,
                     "loaded": loaded[topic].events if topic in loaded else 0,
                     "bytes": loaded[topic].bytes if topic in loaded else 0,
                     "next_offsets": dg.MetadataValue.json({str(part.partition): at for part, at in following.items()}),
                     "lag": sum(part.high - at for part, at in following.items()),
-                    "batches": report.batches,
                     **batches.metadata(name),
-                    "seconds": metadata.seconds(report.seconds),
-                    "events_per_second": metadata.per_second(report.events, report.seconds),
+                    "load_seconds": metadata.seconds(report.seconds),
+                    "load_events_per_second": metadata.per_second(report.events, report.seconds),
                     "ended": report.ended,
                     "deployed": ", ".join(deployed.applied) or "unchanged",
                 },

@@ -12,19 +12,13 @@ import dagster as dg
 from pydantic import Field
 
 from dropship_dagster.assets import metadata, names
-from dropship_dagster.assets.lineage import lineage
+from dropship_dagster.assets.tables import described
 from dropship_dagster.resources import CHECKS, WarehouseResource, meanwhile_import, user_errors
 
 POOL = "tasks"
 
 _RETRIES = dg.RetryPolicy(max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL)
 """For a warehouse that is away for a while. A task that failed is not retried: it would fail in the same way."""
-
-
-_DAYS = """
-SELECT SALES_DATE, SUM(REVENUE) FROM PROD.DAILY_SALES GROUP BY SALES_DATE ORDER BY SALES_DATE DESC LIMIT 14
-"""
-"""For the chart: the last two weeks, EUR."""
 
 
 class RefreshConfig(dg.Config):
@@ -55,22 +49,15 @@ def refresh(
             report = wh.refresh(endpoint, timeout=config.timeout_seconds, run_id=run_id)
         rows = wh.counts(endpoint)
         with wh.connect(endpoint, query_tag=f"dropship metadata run={run_id} asset=refresh") as connection:
-            columns = metadata.column_schemas(connection)
-            days = connection.cursor().execute(_DAYS).fetchall()
+            found = described(connection, names.STAGING_TABLES + names.PROD_TABLES, rows)
         tasks = {task.table: task for task in report.tasks}
         for table in names.STAGING_TABLES + names.PROD_TABLES:
             values: dict[str, Any] = {
-                metadata.ROW_COUNT: rows[table.sql_name],
-                metadata.COLUMN_SCHEMA: columns[table.sql_name],
+                **found[table.key],
                 "graph_run": report.run_id,
                 "graph_state": report.state,
                 "graph_seconds": metadata.seconds(report.seconds),
             }
-            if table.schema == names.PROD:
-                listed = [column.name for column in columns[table.sql_name].columns]
-                values[metadata.COLUMN_LINEAGE] = lineage(table, listed, columns)
-            if table.name == "daily_sales" and days:
-                values["revenue_by_day"] = metadata.bars({str(day): float(revenue) for day, revenue in reversed(days)})
             task = tasks.get(table.sql_name)
             if task:
                 values |= {"task": task.task, "task_state": task.state, "query_id": task.query_id or ""}

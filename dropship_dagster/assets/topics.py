@@ -91,6 +91,14 @@ def topics(config: ReplayConfig, kafka: KafkaResource) -> Iterator[dg.Materializ
             )
 
 
+def held(offsets: stream.TopicOffsets) -> dict[str, Any]:
+    """Metadata: how many messages the topic holds, and where its partitions end."""
+    return {
+        metadata.ROW_COUNT: sum(each.high - each.low for each in offsets.partitions),
+        "end_offsets": dg.MetadataValue.json({str(each.partition): each.high for each in offsets.partitions}),
+    }
+
+
 def _metadata(
     report: stream.ProduceReport,
     state: stream.TopicState,
@@ -100,11 +108,10 @@ def _metadata(
 ) -> dict[str, Any]:
     counts = report.topics.get(state.name, stream.TopicCounts())
     values: dict[str, Any] = {
-        metadata.ROW_COUNT: sum(each.high - each.low for each in offsets.partitions),
         "topic": state.name,
         "topic_id": str(state.topic_id),
         "partitions": state.partitions,
-        "end_offsets": dg.MetadataValue.json({str(each.partition): each.high for each in offsets.partitions}),
+        **held(offsets),
         "sent": counts.sent,
         "acknowledged": counts.acknowledged,
         "refused": counts.refused,

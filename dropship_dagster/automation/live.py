@@ -7,7 +7,7 @@ from pydantic import Field
 
 from dropship_dagster import stream
 from dropship_dagster.assets import metadata
-from dropship_dagster.assets.topics import POOL, topic_key
+from dropship_dagster.assets.topics import FINGERPRINT, POOL, held, topic_key
 from dropship_dagster.automation.hooks import report_failure
 from dropship_dagster.automation.jobs import full_pipeline, replay_seeds
 from dropship_dagster.automation.sensors.active import active_run, sensor_status, skip
@@ -51,6 +51,8 @@ def send_live_orders(context: dg.OpExecutionContext, config: LiveConfig, kafka: 
             **config.model_dump(include=set(LiveConfig.model_fields) - {"start"}),
             start=stream.moment(config.start) if config.start else None,
         )
+        offsets = stream.partitions(client, settings.topics)
+        files = replayed(context.instance)
         for role, name in stream.topic_names(settings).items():
             counts = report.topics.get(name)
             if counts and counts.sent:
@@ -60,11 +62,13 @@ def send_live_orders(context: dg.OpExecutionContext, config: LiveConfig, kafka: 
                         description="New traffic of the shop.",
                         metadata={
                             "topic": name,
+                            **held(offsets[name]),
                             "sent": counts.sent,
                             "acknowledged": counts.acknowledged,
                             "seconds": metadata.seconds(report.seconds),
-                            "achieved_rate": report.achieved_rate,
+                            "achieved_rate": metadata.per_second(report.sent, report.seconds),
                             "requested_rate": report.requested_rate,
+                            FINGERPRINT: files or "",  # the topic holds them still
                         },
                     )
                 )

@@ -91,7 +91,7 @@ def test_raw_tells_its_offsets_its_lag_and_its_batches(pipeline: Pipeline) -> No
         metadata = event.asset_materialization.metadata  # type: ignore[union-attr]
         assert sum(metadata["next_offsets"].value.values()) == metadata["dagster/row_count"].value
         assert metadata["lag"].value == 0
-        assert metadata["table_batches"].value >= 1
+        assert metadata["batches"].value >= 1
         assert "events/s" in metadata["events_per_second_by_batch"].value
 
 

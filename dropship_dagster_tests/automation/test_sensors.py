@@ -15,8 +15,10 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import snowflake.connector  # noqa: F401 - so that no tick is spent on importing it
 
 from dropship_dagster import warehouse
+from dropship_dagster.assets import names
 from dropship_dagster.assets.names import key
 from dropship_dagster.assets.topics import FINGERPRINT
 from dropship_dagster.automation.live import live_traffic, seconds_to_wait
@@ -31,7 +33,7 @@ from dropship_dagster.automation.sensors.backlog import (
 )
 from dropship_dagster.automation.sensors.failures import failed_runs
 from dropship_dagster.automation.sensors.first_run import first_run
-from dropship_dagster.automation.sensors.seeds import seed_files
+from dropship_dagster.automation.sensors.seeds import replayed, seed_files
 from dropship_dagster.automation.sensors.task_history import Seen, scheduled_refreshes, worth_a_look
 from dropship_dagster.definitions import defs, run_job
 from dropship_dagster.endpoints import warehouse_endpoint
@@ -154,6 +156,25 @@ def test_live_traffic_that_fails_is_tried_again_later_and_later(
     assert tick(live_traffic, instance).run_requests
 
 
+def test_live_traffic_goes_on_after_new_customers_of_its_own(platform: Settings, instance: dg.DagsterInstance) -> None:
+    for job in ("generate_seeds", "replay_seeds"):
+        assert run_job(job, instance=instance).success
+    files = replayed(instance)
+    live = {"ops": {"send_live_orders": {"config": {"rate": 400.0, "duration": 2.0}}}}
+    assert run_job("stream_orders", instance=instance, run_config=live).success
+    event = instance.get_latest_materialization_event(key("topics/customers"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    assert event.asset_materialization.description == "New traffic of the shop.", "customers have signed up"
+    sent, held = (event.asset_materialization.metadata[name].value for name in ("sent", "dagster/row_count"))
+    assert held == platform.customers + int(str(sent))
+    # A materialization that somebody reports in the UI tells nothing of files.
+    instance.report_runless_asset_event(dg.AssetMaterialization(key("topics/customers")))
+    assert replayed(instance) == files
+    assert tick(live_traffic, instance).run_requests
+    assert "replayed last" in str(tick(seed_files, instance).skip_reason)
+
+
 def remember_a_replay(instance: dg.DagsterInstance) -> None:
     """As if the CSV files had been sent."""
     instance.report_runless_asset_event(
@@ -220,12 +241,16 @@ def test_a_refresh_that_the_schedule_made_is_told_for_every_table_and_once(
     load_live_orders(instance)
     deadline = time.monotonic() + 150
     told: list[tuple[object, dg.AssetKey]] = []
+    tables = {table.key: table for table in names.WAREHOUSE_TABLES}
     cursor = None
     while key("prod/daily_sales") not in {asset for _, asset in told}:  # its task is the last of the graph
         assert time.monotonic() < deadline, "the warehouse's schedule is a minute"
         time.sleep(2)
         result = tick(scheduled_refreshes, instance, cursor, warehouse=WarehouseResource())
         told += [(each.metadata["graph_run"].value, each.asset_key) for each in result.asset_events]
+        for each in result.asset_events:
+            assert each.metadata["dagster/column_schema"].value.columns
+            assert ("dagster/column_lineage" in each.metadata) == (tables[each.asset_key].schema == names.PROD)
         cursor = result.cursor or cursor
     assert len(told) == len(set(told))
     assert {asset for _, asset in told} == {

@@ -49,6 +49,8 @@ def test_live_traffic_for_minutes_on_an_empty_home_ends_with_everything_exactly_
     figures["seconds until a new order is in PROD"] = time.monotonic() - begin
 
     memory, computed = _watch(platform, MINUTES * 60)
+    late = platform.orders()
+    platform.wait_until(lambda: platform.orders() > late, "orders still come at the end")
     sold = platform.orders()
     figures["seconds to end"] = platform.stop()
     with platform.instance() as instance:

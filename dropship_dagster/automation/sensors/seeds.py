@@ -11,6 +11,9 @@ from dropship_dagster.automation.sensors.active import active_run, skip
 from dropship_dagster.resources import user_errors
 from dropship_dagster.settings import Settings
 
+_LOOK_BACK = 100
+"""Materializations of a topic among which a replay is looked for."""
+
 
 @dg.sensor(
     job=replay_seeds,
@@ -35,8 +38,15 @@ def seed_files(context: dg.SensorEvaluationContext) -> dg.SensorResult:
 
 
 def replayed(instance: DagsterInstance) -> str | None:
-    """The fingerprint of the files that a run replayed last, whoever started it."""
-    event = instance.get_latest_materialization_event(topic_key(stream.CUSTOMERS))
-    materialization = event.asset_materialization if event else None
-    value = materialization.metadata.get(FINGERPRINT) if materialization else None
-    return str(value.value) if value else None
+    """The fingerprint of the files that a run replayed last, whoever started it; None when none did.
+
+    Live traffic passes it on with what it adds to the topic. Other materializations, such as one reported by hand in
+    the UI, say nothing of files and are passed over.
+    """
+    events = instance.fetch_materializations(topic_key(stream.CUSTOMERS), limit=_LOOK_BACK).records
+    for record in events:
+        materialization = record.asset_materialization
+        value = materialization.metadata.get(FINGERPRINT) if materialization else None
+        if value is not None and value.value:
+            return str(value.value)
+    return None

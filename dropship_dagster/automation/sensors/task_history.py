@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from dropship_dagster.assets import metadata, names
+from dropship_dagster.assets.tables import described
 from dropship_dagster.automation.sensors.active import skip
 from dropship_dagster.resources import CONNECTOR, WarehouseResource, imported, user_errors
 from dropship_dagster.settings import Settings
@@ -63,11 +64,18 @@ def scheduled_refreshes(context: dg.SensorEvaluationContext, warehouse: Warehous
             begin = (since - _LONGEST_GRAPH if seen else since).isoformat()
             rows = connection.cursor().execute(_HISTORY, (begin, endpoint.database)).fetchall()
             tasks = ended_by_schedule(rows, since)
-            counts = wh.counts(endpoint) if tasks else {}
+            refreshed = list(_by_table(tasks, wh.TABLE_OF_TASK))
+            tables = [table for table, _ in refreshed]
+            found = described(connection, tables, wh.counts(endpoint)) if tables else {}
     if not tasks:
         return skip("No scheduled refresh since the last look.", Seen(since, now).cursor)
-    events = [_materialization(table, runs, counts) for table, runs in _by_table(tasks, wh.TABLE_OF_TASK)]
-    return dg.SensorResult(asset_events=events, cursor=Seen(max(task["completed"] for task in tasks), now).cursor)
+    events = [_materialization(table, runs, found[table.key]) for table, runs in refreshed]
+    return dg.SensorResult(
+        asset_events=events,
+        # A tick without a run counts as skipped; without a reason the UI would say that it did nothing.
+        skip_reason=f"Nothing has to run: {len(events)} tables that the schedule refreshed are reported.",
+        cursor=Seen(max(task["completed"] for task in tasks), now).cursor,
+    )
 
 
 @dataclass(frozen=True)
@@ -127,16 +135,17 @@ def _by_table(
 
 
 def _materialization(
-    table: names.Table, runs: list[dict[str, Any]], counts: Mapping[str, int]
+    table: names.Table, runs: list[dict[str, Any]], values: Mapping[str, Any]
 ) -> dg.AssetMaterialization:
     last = max(runs, key=lambda run: run["completed"])
     return dg.AssetMaterialization(
         asset_key=table.key,
         description="Refreshed by the warehouse's own schedule.",
         metadata={
-            metadata.ROW_COUNT: counts[table.sql_name],
-            "task": last["name"],
+            **values,
             "graph_run": str(last["group"]),
+            "task": last["name"],
+            "task_state": "SUCCEEDED",
             "query_id": last["query"] or "",
             "task_seconds": metadata.seconds((last["completed"] - last["started"]).total_seconds()),
             "runs": len(runs),
