@@ -1,4 +1,4 @@
-"""Logs of the long-running commands: a line of text for people, a JSON object a line for collectors.
+"""Logs of the commands: a line of text for people, a JSON object a line for collectors.
 
 Secrets stay out of both: whatever is known to be one is blotted out wherever it shows, tracebacks included.
 """
@@ -38,11 +38,23 @@ def configure(
         stream: where to instead of standard error.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
-    blotted = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
-    handler.setFormatter(_Json(blotted, fields or {}) if form == "json" else _Text(blotted))
+    known = list(secrets)
+    handler.setFormatter(_Json(known, fields or {}) if form == "json" else _Text(known))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in ("dropship", "dropship_dagster"):
         logging.getLogger(name).setLevel(level)
+
+
+def blotted(text: str, secrets: Iterable[str]) -> str:
+    """The text without the secrets, the longest first: one may be a part of another."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, _BLOT)
+    return text
+
+
+def are_json() -> bool:
+    """Whether logs go out as JSON."""
+    return any(isinstance(handler.formatter, _Json) for handler in logging.getLogger().handlers)
 
 
 class _Text(logging.Formatter):
@@ -54,7 +66,7 @@ class _Text(logging.Formatter):
         self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
-        return _blot(super().format(record), self._secrets)
+        return blotted(super().format(record), self._secrets)
 
 
 class _Json(logging.Formatter):
@@ -87,10 +99,4 @@ def _cleaned(value: Any, secrets: list[str]) -> Any:
         return [_cleaned(entry, secrets) for entry in value]
     if value is None or isinstance(value, bool | int | float):
         return value
-    return _blot(str(value), secrets)
-
-
-def _blot(text: str, secrets: list[str]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, _BLOT)
-    return text
+    return blotted(str(value), secrets)

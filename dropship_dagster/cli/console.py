@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from dropship_dagster import logs
 from dropship_dagster.errors import DropshipError
 from dropship_dagster.settings import PROJECT_ROOT, Settings
 
@@ -23,6 +26,11 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 EXIT_FAILED = 1
 
+logger = logging.getLogger("dropship.command")
+
+_secrets: set[str] = set()
+"""What no sentence and no traceback shows."""
+
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output and nothing else."""
@@ -30,27 +38,48 @@ def print_json(value: Any) -> None:
 
 
 def settings() -> Settings:
-    """The settings, or a sentence and the end."""
+    """The settings, or a sentence and the end. With DROPSHIP_LOG_FORMAT=json logs go to standard error as JSON."""
+    if os.environ.get("DROPSHIP_LOG_FORMAT") == "json":
+        log_in_json(())  # before the settings are known, one of which may be what is wrong
     with sentences():
-        return Settings.load()
+        config = Settings.load()
+    if config.log_format == "json":
+        log_in_json(config.secrets)
+    _secrets.update(config.secrets)
+    return config
+
+
+def log_in_json(secrets: Iterable[str], **fields: str) -> None:
+    """From here on logs, and the error that ends the command, are JSON objects with the command's name and `fields`."""
+    service = next((word for word in sys.argv[1:] if not word.startswith("-")), "dropship")
+    logs.configure("json", secrets=secrets, fields={"service": service, **fields})
 
 
 @contextmanager
-def sentences(home: Path | None = None) -> Iterator[None]:
-    """Turn what a user can mend into one sentence on stderr and exit code 1.
+def sentences(home: Path | None = None, *, facts: Callable[[], Mapping[str, Any]] = dict) -> Iterator[None]:
+    """Turn what a user can mend into one sentence on stderr and exit code 1; where logs are JSON, into a line of them.
 
     Anything else is a defect of the platform: its traceback goes to a log file that the sentence names.
+
+    Args:
+        home: where the log file is.
+        facts: what the line of JSON says beside the sentence.
     """
     try:
         yield
-    except (typer.Exit, typer.Abort, SystemExit, KeyboardInterrupt):
+    except (typer.BadParameter, typer.Exit, typer.Abort, SystemExit, KeyboardInterrupt):
         raise
-    except Exception as error:  # noqa: BLE001 - the border to the user
+    except Exception as error:
         sentence = _known(error)
+        defect = sentence is None
         if sentence is None:
             log = _log_traceback(error, home)
             sentence = f"Unexpected {type(error).__name__}: {_one_line(error)}\nThe details are in {log}."
-        err.print(f"[bold red]Error:[/] {_plain(sentence)}")
+        sentence = logs.blotted(sentence, _secrets)
+        if logs.are_json():
+            logger.exception(sentence, exc_info=defect, extra=dict(facts()))
+        else:
+            err.print(f"[bold red]Error:[/] {_plain(sentence)}")
         raise typer.Exit(EXIT_FAILED) from None
 
 
@@ -100,5 +129,5 @@ def _log_traceback(error: Exception, home: Path | None) -> Path:
     log = folder / "errors.log"
     with log.open("a", encoding="utf-8") as file:
         file.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')}\n")
-        file.writelines(traceback.format_exception(error))
+        file.write(logs.blotted("".join(traceback.format_exception(error)), _secrets))
     return log

@@ -9,8 +9,16 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from dropship_dagster import logs
-from dropship_dagster.cli.console import EXIT_FAILED, err, out, print_json, progress_bar, sentences, settings
+from dropship_dagster.cli.console import (
+    EXIT_FAILED,
+    err,
+    log_in_json,
+    out,
+    print_json,
+    progress_bar,
+    sentences,
+    settings,
+)
 from dropship_dagster.cli.produce import prepare_topics
 from dropship_dagster.cli.signals import stop_on_signals
 from dropship_dagster.endpoints import kafka_endpoint, warehouse_endpoint
@@ -59,18 +67,26 @@ def consume(
 ) -> None:
     """Load what the topics hold into RAW, each message once. Ctrl-C commits what was fetched and ends with 0.
 
-    With DROPSHIP_LOG_FORMAT=json, a line of JSON on standard error for each batch, retry and state.
+    With DROPSHIP_LOG_FORMAT=json, a line of JSON on standard error for each batch, retry and state, and for the error
+    that ends it.
 
     Example: dropship consume --follow --metrics-port 9108
     """
     from dropship_dagster import warehouse
+    from dropship_dagster.cli.progress import LoadedSoFar
 
     config = settings()
     run_id = str(uuid.uuid4())
     in_json = config.log_format == "json"
     if in_json:
-        logs.configure("json", secrets=config.secrets, fields={"service": "consume", "run_id": run_id})
-    with sentences(config.home), stop_on_signals() as stop, progress_bar() as progress, ExitStack() as stack:
+        log_in_json(config.secrets, run_id=run_id)
+    so_far = LoadedSoFar()
+    with (
+        sentences(config.home, facts=so_far.facts),
+        stop_on_signals() as stop,
+        progress_bar() as progress,
+        ExitStack() as stack,
+    ):
         index, _, count = ("0", "/", "1") if share == "group" else share.partition("/")
         if not (index.isdecimal() and count.isdecimal()):
             raise typer.BadParameter(f"{share!r} is neither index/count, like 0/3, nor group", param_hint="--share")
@@ -86,12 +102,14 @@ def consume(
         kafka = prepare_topics(config)
         endpoint = warehouse_endpoint(config)
         warehouse.deploy(endpoint)
-        observer = None
+        observer: warehouse.LoadObserver = so_far
         if metrics_port is not None:
             from dropship_dagster.warehouse.metrics import LoadMetrics, served
+            from dropship_dagster.warehouse.observer import Observers
 
-            observer = LoadMetrics(kafka.client_config)
-            port = stack.enter_context(served(observer, metrics_port, metrics_host))
+            metrics = LoadMetrics(kafka.client_config)
+            observer = Observers(so_far, metrics)
+            port = stack.enter_context(served(metrics, metrics_port, metrics_host))
             if not in_json:
                 err.print(f"  metrics on http://{metrics_host}:{port}/metrics")
         report = warehouse.load(
