@@ -24,6 +24,9 @@ FIRST = -(1 << 62)
 OWN_ROWS = 36_028_797_018_960_000
 """DuckDB's row ids of rows that the transaction itself has added begin here, until it commits."""
 
+_BASE = f"(SELECT nextval('_sf.change_statement') * {STATEMENT})"
+"""Where the numbers of a statement begin."""
+
 Column = tuple[str, str]
 """Name and DuckDB type."""
 
@@ -76,39 +79,66 @@ def create_log(log_id: str, columns: Sequence[Column]) -> str:
 
 
 def create_triggers(log_id: str, table: Name, columns: Sequence[Column]) -> list[str]:
-    """The statements that make every change of the table land in its log."""
+    """The statements that make every removal and change of rows land in the table's log."""
     names, log = _list(columns), log_table(log_id)
-    base = f"(SELECT nextval('_sf.change_statement') * {STATEMENT})"
-    head = f"FOR EACH STATEMENT INSERT INTO {log}"
     return [
-        f'CREATE TRIGGER "log_insert_{log_id}" AFTER INSERT ON {table.sql} REFERENCING NEW TABLE AS added {head} '
-        f"SELECT {base} + {ADDITION} + row_number() OVER (), NULL, TRUE, {names} FROM added "
-        f"WHERE NOT coalesce(getvariable({literal(direct_variable(log_id))}), FALSE)",
-        f'CREATE TRIGGER "log_delete_{log_id}" AFTER DELETE ON {table.sql} REFERENCING OLD TABLE AS removed {head} '
-        f"SELECT {base} + row_number() OVER (), NULL, FALSE, {names} FROM removed",
+        f'CREATE TRIGGER "log_delete_{log_id}" AFTER DELETE ON {table.sql} REFERENCING OLD TABLE AS removed '
+        f"FOR EACH STATEMENT INSERT INTO {log} "
+        f"SELECT {_BASE} + row_number() OVER (), NULL, FALSE, {names} FROM removed",
         f'CREATE TRIGGER "log_update_{log_id}" AFTER UPDATE ON {table.sql} '
-        f"REFERENCING OLD TABLE AS removed NEW TABLE AS added {head} "
+        f"REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT INSERT INTO {log} "
         f"SELECT base + side + number, base + number, side > 0, {names} FROM ("
         f"SELECT 0 AS side, row_number() OVER () AS number, {names} FROM removed UNION ALL "
-        f"SELECT {ADDITION}, row_number() OVER (), {names} FROM added), "
-        f"(SELECT nextval('_sf.change_statement') * {STATEMENT} AS base)",
+        f"SELECT {ADDITION}, row_number() OVER (), {names} FROM added), (SELECT {_BASE} AS base)",
     ]
 
 
+def start_copying(log_id: str, table: Name, columns: Sequence[Column]) -> list[str]:
+    """The statements that make every row that is added land in the table's log, too.
+
+    DuckDB holds back what a statement adds to a table with such a trigger, which costs memory and a processor: the
+    trigger is there only while it is needed.
+    """
+    names = _list(columns)
+    return [
+        stop_copying(log_id, table),
+        f'CREATE TRIGGER "log_insert_{log_id}" AFTER INSERT ON {table.sql} REFERENCING NEW TABLE AS added '
+        f"FOR EACH STATEMENT INSERT INTO {log_table(log_id)} "
+        f"SELECT {_BASE} + {ADDITION} + row_number() OVER (), NULL, TRUE, {names} FROM added "
+        # a transaction may still see the trigger when copies are in no need any more
+        f"WHERE NOT coalesce(getvariable({literal(direct_variable(log_id))}), FALSE)",
+    ]
+
+
+def stop_copying(log_id: str, table: Name) -> str:
+    """The reverse of `start_copying`."""
+    return f'DROP TRIGGER IF EXISTS "log_insert_{log_id}" ON {table.sql}'
+
+
 def drop_triggers(log_id: str, table: Name) -> list[str]:
-    return [f'DROP TRIGGER IF EXISTS "log_{kind}_{log_id}" ON {table.sql}' for kind in ("insert", "delete", "update")]
+    return [
+        stop_copying(log_id, table),
+        *(f'DROP TRIGGER IF EXISTS "log_{kind}_{log_id}" ON {table.sql}' for kind in ("delete", "update")),
+    ]
 
 
 def capture(log_id: str, table: Name, columns: Sequence[Column], after: int, origin: int) -> list[str]:
     """The statements that copy the rows beyond a row id into the log, and let it be filled by copies from then on."""
-    names, log = _list(columns), log_table(log_id)
     return [
-        f"INSERT INTO {log} SELECT {origin} + rowid, NULL, TRUE, {names} FROM {table.sql} "
+        f"INSERT INTO {log_table(log_id)} SELECT {origin} + rowid, NULL, TRUE, {_list(columns)} FROM {table.sql} "
         f"WHERE rowid > {after} AND rowid < {OWN_ROWS}",
-        f"INSERT INTO {log} SELECT (SELECT nextval('_sf.change_statement') * {STATEMENT}) + {ADDITION} "
-        f"+ row_number() OVER (ORDER BY rowid), NULL, TRUE, {names} FROM {table.sql} WHERE rowid >= {OWN_ROWS}",
+        copy_own(log_id, table, columns),
         f"UPDATE _sf.logs SET floor = NULL, origin = NULL WHERE id = {literal(log_id)}",
+        *start_copying(log_id, table, columns),
     ]
+
+
+def copy_own(log_id: str, table: Name, columns: Sequence[Column]) -> str:
+    """The statement that copies the rows which the transaction itself has added into the log."""
+    return (
+        f"INSERT INTO {log_table(log_id)} SELECT {_BASE} + {ADDITION} + row_number() OVER (ORDER BY rowid), "
+        f"NULL, TRUE, {_list(columns)} FROM {table.sql} WHERE rowid >= {OWN_ROWS}"
+    )
 
 
 def create_reader(

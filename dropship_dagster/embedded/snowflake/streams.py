@@ -220,6 +220,10 @@ class Streams:
         """Whether the log takes a copy of every row that is added; changes only under the table's lock."""
         return log_id in self._copying
 
+    def sees_copying(self, connection: duckdb.DuckDBPyConnection, log_id: str) -> bool:
+        """Whether the connection's snapshot is of a time when the log did, and so has the trigger for it."""
+        return self._place(connection, log_id) is None
+
     @staticmethod
     def set_copying(log_id: str, *, copying: bool) -> str:
         """The statement that tells the table's trigger what to do for a connection."""
@@ -235,6 +239,11 @@ class Streams:
             return []
         after = max(place.floor, self._consumed(connection, log_id) - place.origin)
         return stream_sql.capture(log_id, table, columns_of(connection, table), after, place.origin)
+
+    def copy_own(self, connection: duckdb.DuckDBPyConnection, log_id: str) -> str:
+        """The statement that copies into a log what the connection's transaction has added to its table."""
+        table = self._tables[log_id]
+        return stream_sql.copy_own(log_id, table, columns_of(connection, table))
 
     def captured(self, log_ids: Iterable[str]) -> None:
         """Their transaction has committed."""
@@ -270,6 +279,7 @@ class Streams:
         start = first(connection, "SELECT nextval('_sf.change_statement')")
         origin = (int(start[0]) if start else 0) * stream_sql.STATEMENT + stream_sql.ADDITION - last
         connection.execute("UPDATE _sf.logs SET floor = ?, origin = ? WHERE id = ?", [last, origin, log_id])
+        connection.execute(stream_sql.stop_copying(log_id, table))
         return True
 
     # definition -------------------------------------------------------------------------------------------------
@@ -339,7 +349,9 @@ class Streams:
         connection.execute(stream_sql.create_log(log_id, columns))
         for statement in stream_sql.create_triggers(log_id, table, columns):
             connection.execute(statement)
-        self._spare(connection, log_id, table)
+        if not self._spare(connection, log_id, table):
+            for statement in stream_sql.start_copying(log_id, table, columns):
+                connection.execute(statement)
 
     def drop(self, connection: duckdb.DuckDBPyConnection, stream: Stream) -> None:
         """DROP STREAM; the last one of a table takes the change log with it."""
@@ -404,7 +416,8 @@ class Streams:
             "UPDATE _sf.logs SET database = ?, schema = ?, name = ? WHERE id = ?",
             [renamed_to.database, renamed_to.schema, renamed_to.name, log_id],
         )
-        for statement in stream_sql.create_triggers(log_id, renamed_to, columns):
+        triggers = stream_sql.create_triggers(log_id, renamed_to, columns)
+        for statement in [*triggers, *stream_sql.start_copying(log_id, renamed_to, columns)]:
             connection.execute(statement)
         for stream in streams:
             connection.execute(

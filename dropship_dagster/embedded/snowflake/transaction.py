@@ -29,6 +29,8 @@ class Transaction:
         journal: what has changed data: the DuckDB statement, None when it cannot be repeated, and its count of rows.
         captured: the change logs that took copies of their tables' rows, and the length of the journal before.
         kept: the length of the statements in the journal, in characters.
+        late: change logs that began to take copies after the snapshot, which has no trigger for it: they get a copy of
+            what the transaction has added when it commits.
     """
 
     explicit: bool
@@ -43,3 +45,4 @@ class Transaction:
     journal: list[tuple[str | None, int]] = field(default_factory=list)
     captured: dict[str, int] = field(default_factory=dict)
     kept: int = 0
+    late: set[str] = field(default_factory=set)

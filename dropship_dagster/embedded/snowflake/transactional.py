@@ -78,6 +78,8 @@ class Transactional:
             if transaction.open:
                 for stream in transaction.consumed.values():
                     self.engine.streams.advance(self.connection, stream, transaction.windows[stream.id][1])
+                for log in transaction.late:
+                    self.connection.execute(self.engine.streams.copy_own(self.connection, log))
                 with self.engine.committing(transaction.written):
                     self.connection.execute("COMMIT")
                 self.engine.streams.captured(transaction.captured)
@@ -241,7 +243,10 @@ class Transactional:
         if log is None:
             return
         copying = log in transaction.captured or streams.is_copying(log)
-        self.connection.execute(streams.set_copying(log, copying=copying))
+        late = copying and not streams.sees_copying(self.connection, log)
+        if late:
+            transaction.late.add(log)
+        self.connection.execute(streams.set_copying(log, copying=copying and not late))
         if copying or mode is Mode.APPEND:
             return
         transaction.captured[log] = len(transaction.journal)

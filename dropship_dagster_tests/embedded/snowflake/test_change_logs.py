@@ -108,6 +108,24 @@ def test_a_transaction_of_before_a_change_still_logs_what_it_adds(tmp_path: Path
         run(early, "ROLLBACK")
 
 
+def test_only_a_log_that_takes_copies_has_a_trigger_for_what_is_added(tmp_path: Path) -> None:
+    def triggers() -> set[str]:
+        with engine.store.reading() as connection:
+            found = connection.execute("SELECT trigger_name FROM duckdb_triggers()").fetchall()
+        return {name.split("_")[1] for (name,) in found}
+
+    with opened(tmp_path / "w") as engine:
+        session = engine.connect(database="D")
+        assert triggers() == {"delete", "update"}
+        run(session, "INSERT INTO T VALUES (1, 'a')", "UPDATE T SET V = 'b'")
+        assert triggers() == {"delete", "insert", "update"}
+        run(session, "INSERT INTO SINK SELECT K, V FROM ADDED", "INSERT INTO NET_SINK SELECT K, V, '' FROM NET")
+        engine.streams.vacuum(engine.alone)
+        assert triggers() == {"delete", "update"}
+        run(session, "ALTER TABLE T ADD COLUMN W NUMBER", "INSERT INTO T (K) VALUES (2)")
+        assert run(session, "SELECT K FROM ADDED") == [(2,)]
+
+
 def test_an_undone_statement_leaves_no_copies(tmp_path: Path) -> None:
     with opened(tmp_path / "w") as engine:
         session = engine.connect(database="D")
