@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from dropship_dagster.stream import FetchedBatch, PartitionReader
 
-_ROW_GROUP = 8_192  # messages held as Python's objects and Arrow's columns at a time
+_ROW_GROUP = 16_384  # messages held as Python's objects and Arrow's columns at a time
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from snowflake.connector.cursor import SnowflakeCursor
 from dropship_dagster.warehouse.batch import EncodedBatch
 from dropship_dagster.warehouse.errors import LoadError, OffsetsMovedError
 from dropship_dagster.warehouse.offsets import record_gaps, transaction
-from dropship_dagster.warehouse.stage import STAGE, put, remove
+from dropship_dagster.warehouse.stage import STAGE, Staged, put, remove
 
 _COPY = """
 COPY INTO RAW.{table} (
@@ -76,8 +76,16 @@ class Committed:
     was_there: bool = False
 
 
-def commit_batch(connection: SnowflakeConnection, batch: EncodedBatch, run_id: str) -> Committed:
+def commit_batch(
+    connection: SnowflakeConnection, batch: EncodedBatch, run_id: str, staged: Staged | None = None
+) -> Committed:
     """Load the batch and move the offsets, all or nothing.
+
+    Args:
+        connection: a session without a transaction.
+        batch: what to load.
+        run_id: OPS.LOADS.RUN_ID.
+        staged: the batch's file where it is uploaded already, for a first attempt only; uploaded here without it.
 
     Raises:
         OffsetsMovedError: another consumer loaded some of these offsets.
@@ -85,22 +93,23 @@ def commit_batch(connection: SnowflakeConnection, batch: EncodedBatch, run_id: s
         snowflake.connector.errors.Error: a statement failed; nothing was loaded, or (COMMIT) perhaps all of it was:
             call again with the same batch.
     """
-    began = time.monotonic()
-    file = put(connection, batch.topic.table.lower(), batch.batch_id, batch.parquet) if batch.rows else None
-    put_seconds = time.monotonic() - began
+    file = staged
+    if file is None and batch.rows:
+        file = put(connection, batch.topic.table.lower(), batch.batch_id, batch.parquet)
+    put_seconds = file.seconds if file else 0.0
     began = time.monotonic()
     with transaction(connection) as cursor:
         was_there = _is_loaded(cursor, batch, run_id)
         if not was_there:
             if file:
-                _copy(cursor, batch, file)
+                _copy(cursor, batch, file.path)
             _advance(cursor, batch)
             gaps = [(gap.partition, gap.start, gap.end) for gap in batch.gaps]
             record_gaps(cursor, batch.topic.name, batch.topic.topic_id, gaps, "empty", run_id)
             _log(cursor, batch, run_id, put_seconds, time.monotonic() - began)
     copy_seconds = time.monotonic() - began
     if file:
-        remove(connection, file)
+        remove(connection, file.path)
     return Committed(batch, put_seconds, copy_seconds, was_there)
 
 

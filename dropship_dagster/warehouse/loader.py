@@ -1,8 +1,8 @@
 """The loader: Kafka into RAW, exactly once, in bounded batches or for as long as it is let.
 
-One engine for both: fetch up to a number of messages, bytes or seconds, encode, commit. While a batch is committed the
-next one is fetched, and never more than that: with the warehouse slow or away, the loader holds two batches and the
-consumer's bounded queue, whatever the backlog.
+One engine for both: fetch up to a number of messages, bytes or seconds, encode, upload, commit. While a batch is
+committed the next one is fetched and uploaded, and never more than that: with the warehouse slow or away, the loader
+holds two batches and the consumer's bounded queue, whatever the backlog.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from dropship_dagster.warehouse.load_report import LoadProgress, LoadReport, Tot
 from dropship_dagster.warehouse.observer import LoadLog, LoadObserver, Observers
 from dropship_dagster.warehouse.offsets import accept_gap, read_positions, register
 from dropship_dagster.warehouse.refresher import Refresher
-from dropship_dagster.warehouse.stage import remove_abandoned
+from dropship_dagster.warehouse.stage import Staged, Stager, remove_abandoned
 from dropship_dagster.warehouse.topics import GROUP, MEMBERS_GROUP, LagReporter, TopicWatch
 
 logger = logging.getLogger(__name__)
@@ -233,14 +233,19 @@ class _Loader:
         assignments = [Assignment(topic, number, at) for (topic, number), at in plan.positions.items()]
         with (
             PartitionReader({**_FETCH_AHEAD, **self._client_config}, assignments, group=GROUP) as reader,
+            Stager(self._open_session) as stager,
             ThreadPoolExecutor(1, "commit") as committer,
         ):
             pending: Future[None] | None = None
             while True:
                 ended, batches = self._next(plan, reader)
+                files = [
+                    stager.submit(batch.topic.table.lower(), batch.batch_id, batch.parquet) if batch.rows else None
+                    for batch in batches
+                ]
                 if pending:
                     self._settle(pending)
-                pending = committer.submit(self._commit_all, plan, batches) if batches else None
+                pending = committer.submit(self._commit_all, plan, batches, files) if batches else None
                 if ended:
                     if pending:
                         self._settle(pending)
@@ -311,13 +316,16 @@ class _Loader:
 
     # -- committing (the committer's thread) ------------------------------------------------------------------------
 
-    def _commit_all(self, plan: _Plan, batches: Sequence[EncodedBatch]) -> None:
-        for batch in batches:
-            self._note(self._retrying(partial(self._commit, plan, batch)))
+    def _commit_all(
+        self, plan: _Plan, batches: Sequence[EncodedBatch], files: Sequence[Future[Staged | None] | None]
+    ) -> None:
+        for batch, file in zip(batches, files, strict=True):
+            self._note(self._retrying(partial(self._commit, plan, batch, [file.result() if file else None])))
 
-    def _commit(self, plan: _Plan, batch: EncodedBatch) -> Committed:
+    def _commit(self, plan: _Plan, batch: EncodedBatch, unused: list[Staged | None]) -> Committed:
+        """`unused`: the uploaded file until the first attempt takes it; each further attempt has one of its own."""
         self._check_identity(plan)
-        return commit_batch(self._session(), batch, self._run_id)
+        return commit_batch(self._session(), batch, self._run_id, unused.pop() if unused else None)
 
     def _check_identity(self, plan: _Plan) -> None:
         """After the fetch and before the commit: messages of a topic made again must not get the old one's id."""
@@ -347,13 +355,16 @@ class _Loader:
 
     def _session(self) -> SnowflakeConnection:
         if self._connection is None:
-            self._connection = open_connection(
-                self._endpoint,
-                query_tag=f"dropship consume {self._run_id}",
-                network_timeout=_REQUEST_SECONDS,
-                keep_alive=self._options.follow,
-            )
+            self._connection = self._open_session()
         return self._connection
+
+    def _open_session(self) -> SnowflakeConnection:
+        return open_connection(
+            self._endpoint,
+            query_tag=f"dropship consume {self._run_id}",
+            network_timeout=_REQUEST_SECONDS,
+            keep_alive=self._options.follow,
+        )
 
     def _close_connection(self) -> None:
         if self._connection is not None:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import datetime as dt
 import io
 import logging
+import time
 import uuid
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Self
 
 from snowflake.connector import SnowflakeConnection
 from snowflake.connector import errors as snowflake_errors
 
-from dropship_dagster.warehouse.connection import message_of
+from dropship_dagster.warehouse.connection import close_quietly, message_of
+from dropship_dagster.warehouse.errors import WarehouseError
 
 logger = logging.getLogger(__name__)
 
@@ -20,13 +27,63 @@ STAGE = "@OPS.LOADER"
 _ABANDONED_AFTER = dt.timedelta(days=1)
 
 
-def put(connection: SnowflakeConnection, folder: str, name: str, content: bytes) -> str:
-    """Upload a Parquet file under a name of its own; its path in the stage."""
+@dataclass(frozen=True)
+class Staged:
+    """A file in the stage: its path, and how many seconds the upload took."""
+
+    path: str
+    seconds: float
+
+
+class Stager:
+    """Uploads the files of batches while the one before is committed, in a thread and a session of its own.
+
+    Use it in a `with`. What cannot be uploaded is left to the commit, which uploads it itself and knows how to wait.
+    """
+
+    def __init__(self, connect: Callable[[], SnowflakeConnection]) -> None:
+        """`connect` opens the session, when the first file comes and after each failure."""
+        self._connect = connect
+        self._connection: SnowflakeConnection | None = None
+        self._thread = ThreadPoolExecutor(1, "stage")
+
+    def submit(self, folder: str, name: str, content: bytes) -> Future[Staged | None]:
+        """Upload a file as `put` does; None when that failed."""
+        return self._thread.submit(self._put, folder, name, content)
+
+    def _put(self, folder: str, name: str, content: bytes) -> Staged | None:
+        try:
+            if self._connection is None:
+                self._connection = self._connect()
+            return put(self._connection, folder, name, content)
+        except (WarehouseError, snowflake_errors.Error, OSError) as error:
+            logger.info("The file of batch %s is left to its commit: %s", name, message_of(error))
+            self._close()
+            return None
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            close_quietly(self._connection)
+            self._connection = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.shutdown()
+        self._close()
+
+
+def put(connection: SnowflakeConnection, folder: str, name: str, content: bytes) -> Staged:
+    """Upload a Parquet file under a name of its own."""
+    began = time.monotonic()
     file = f"{name}.{uuid.uuid4().hex[:8]}.parquet"
     connection.cursor().execute(
         f"PUT 'file://{file}' {STAGE}/{folder} AUTO_COMPRESS = FALSE OVERWRITE = TRUE", file_stream=io.BytesIO(content)
     )
-    return f"{folder}/{file}"
+    return Staged(f"{folder}/{file}", time.monotonic() - began)
 
 
 def remove(connection: SnowflakeConnection, path: str) -> None:
