@@ -21,6 +21,7 @@ from dropship_dagster.assets.reports import (
 )
 from dropship_dagster.assets.reports.page import page
 from dropship_dagster.errors import DropshipError
+from dropship_dagster.settings import PROJECT_ROOT
 
 PASSED = CheckOutcome("prod/orders", "total_adds_up", "passed", "ERROR")
 WARNED = CheckOutcome("prod/orders", "customer_exists", "failed", "WARN", "One is unknown.")
@@ -108,3 +109,19 @@ def test_how_planted_faults_fared_is_collected_from_the_checks() -> None:
     assert "<td>&lt;late&gt;</td><td class=number>1,200</td>" in html
     assert "<td class=number>50.0%</td><td></td>" in html
     assert "Planted faults" not in page(report(PASSED))
+
+
+def test_planted_faults_are_told_in_an_order_that_reads_well_the_files_first() -> None:
+    """Dagster keeps the fields of a table in the order of the alphabet."""
+    lines = [{"found": 1, "kind": "late_event", "where": "warehouse"}, {"found": 2, "kind": "wrong", "where": "csv"}]
+    checks = [CheckOutcome("prod/orders", "seen", "passed", "WARN", metadata={"scoreboard": [line]}) for line in lines]
+    told = report(*checks).scoreboard
+    assert [list(line) for line in told] == [["where", "kind", "found"]] * 2
+    assert [line["where"] for line in told] == ["csv", "warehouse"]
+
+
+def test_every_field_is_documented_and_nothing_else_is() -> None:
+    text = (PROJECT_ROOT / "docs" / "dagster.md").read_text()
+    table = text.partition("| field | |\n|---|---|\n")[2].partition("\n\n")[0]
+    documented = {field.strip() for row in table.splitlines() for field in row.split("|")[1].split(",")}
+    assert documented == set(json.loads(report(PASSED).to_json()))

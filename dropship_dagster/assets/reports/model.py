@@ -11,6 +11,9 @@ SCHEMA_VERSION = 1
 SCOREBOARD = "scoreboard"
 """Metadata of a check: how planted faults fared, a line a kind."""
 
+_SCOREBOARD_FIELDS = ("where", "kind", "planted", "reached", "found", "recall", "false_alarms", "precision")
+"""As they are read: Dagster keeps the fields of a table's rows in the order of the alphabet."""
+
 Status = Literal["passed", "failed", "not_evaluated"]
 Severity = Literal["ERROR", "WARN"]
 Stations = Mapping[str, Mapping[str, int]]
@@ -77,8 +80,10 @@ class ValidationReport:
 
     @property
     def scoreboard(self) -> list[dict[str, Any]]:
-        """How planted faults fared, a line a kind; empty when none were planted."""
-        return [line for check in self.run.checks for line in check.metadata.get(SCOREBOARD, ())]
+        """How planted faults fared, a line a kind, the files' before the warehouse's; empty when none were planted."""
+        lines = [line for check in self.run.checks for line in check.metadata.get(SCOREBOARD, ())]
+        ordered = [{field: line[field] for field in sorted(line, key=_position)} for line in lines]
+        return sorted(ordered, key=lambda line: str(line.get("where")))
 
     def to_json(self) -> str:
         """The content of validation.json."""
@@ -103,3 +108,8 @@ class ValidationReport:
             "seconds": {step: round(seconds, 3) for step, seconds in self.run.seconds.items()},
         }
         return json.dumps(values, indent=2, ensure_ascii=False, default=str) + "\n"
+
+
+def _position(field: str) -> tuple[int, str]:
+    known = field in _SCOREBOARD_FIELDS
+    return (_SCOREBOARD_FIELDS.index(field) if known else len(_SCOREBOARD_FIELDS), field)
