@@ -6,6 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+# Its plugin imports it at the end of a session, beside threads that import what the tests were done with; two threads
+# that compile at once can break each other in Python 3.11, and the session ended with an error after its last test.
+import hypothesis  # noqa: F401
 import pytest
 
 from dropship_dagster.embedded.supervisor import SERVICES

@@ -15,7 +15,7 @@ from dropship_dagster import warehouse
 from dropship_dagster.assets import names
 from dropship_dagster.automation.run import JobReport
 from dropship_dagster.checks import warehouse_scoreboard
-from dropship_dagster.definitions import run_job
+from dropship_dagster.definitions import defs, run_job
 from dropship_dagster.endpoints import WarehouseEndpoint, warehouse_endpoint
 from dropship_dagster.settings import Settings
 from dropship_dagster_tests.resources.fixtures import environment_of
@@ -157,6 +157,26 @@ def test_a_second_run_changes_no_row_and_no_total(pipeline: Pipeline) -> None:
         table: count for table, count in counted.items() if table.startswith("PROD.")
     }
     assert after["RAW.ORDERS_EVENTS"] == 2 * counted["RAW.ORDERS_EVENTS"]  # a replay sends, and has no second effect
+
+
+def materialized(pipeline: Pipeline, *assets: str) -> set[dg.AssetKey]:
+    """Select these assets alone and materialize them, as in the UI or by `dagster asset materialize --select`."""
+    selection = {names.key(asset) for asset in assets}
+    job = defs.resolve_implicit_global_asset_job_def().get_subset(asset_selection=selection)
+    result = job.execute_in_process(instance=pipeline.instance)
+    return {event.asset_key for event in result.get_asset_materialization_events() if event.asset_key}
+
+
+def test_a_selection_materializes_what_it_names_and_nothing_else(pipeline: Pipeline) -> None:
+    assert materialized(pipeline, "raw/orders_events") == {names.key("raw/orders_events")}
+    graph = {table.key for table in names.STAGING_TABLES + names.PROD_TABLES}
+    assert materialized(pipeline, *("/".join(key.path) for key in graph)) == graph
+
+
+@pytest.mark.parametrize("asset", ["prod/orders", "staging/order_events", "seeds/orders", "topics/customers"])
+def test_a_selection_that_would_do_more_than_it_says_is_refused(pipeline: Pipeline, asset: str) -> None:
+    with pytest.raises(dg.DagsterInvalidSubsetError, match=asset.split("/")[1]):
+        materialized(pipeline, asset)
 
 
 def test_a_wrong_row_in_prod_fails_validation_and_the_report_names_it(pipeline: Pipeline) -> None:

@@ -12,13 +12,15 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from dropship_dagster import warehouse
 from dropship_dagster.automation.hooks import report_failure
 from dropship_dagster.automation.run import run_job
 from dropship_dagster.definitions import defs
 from dropship_dagster.definitions import run_job as run_named
+from dropship_dagster.endpoints import warehouse_endpoint
 from dropship_dagster.errors import DropshipError
 from dropship_dagster.resources import user_errors
-from dropship_dagster.settings import PROJECT_ROOT
+from dropship_dagster.settings import PROJECT_ROOT, Settings
 
 
 @dg.asset
@@ -138,3 +140,24 @@ def test_a_wrong_setting_ends_the_command_with_1_and_its_sentence(own_folders: P
 def test_every_job_of_the_design_is_defined() -> None:
     names = {job.name for job in defs.resolve_all_job_defs()}
     assert {"generate_seeds", "replay_seeds", "load_topics", "refresh_prod", "validate", "full_pipeline"} <= names
+
+
+def load_topics() -> dg.JobDefinition:
+    """Found by name when the run is executed again."""
+    return defs.resolve_job_def("load_topics")
+
+
+def test_a_failed_run_is_executed_again_from_where_it_failed(platform: Settings, tmp_path: Path) -> None:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        job = dg.reconstructable(load_topics)
+        with dg.execute_job(job, instance) as failed:
+            assert not failed.success, "there are no topics yet"
+        for before in ("generate_seeds", "replay_seeds"):
+            assert run_named(before, instance=instance).success
+        options = dg.ReexecutionOptions.from_failure(failed.run_id, instance)
+        for _ in range(2):
+            with dg.execute_job(job, instance, reexecution_options=options) as again:
+                assert again.success
+                assert {event.step_key for event in again.get_step_success_events()} == {"raw"}
+    loaded = warehouse.counts(warehouse_endpoint(platform))
+    assert loaded["RAW.CUSTOMERS"] == platform.customers, "twice has the effect of once"
