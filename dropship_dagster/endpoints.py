@@ -10,11 +10,14 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dropship_dagster.embedded.service import ServiceError
 from dropship_dagster.embedded.supervisor import Supervisor
 from dropship_dagster.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 __all__ = ["KafkaEndpoint", "ServiceError", "WarehouseEndpoint", "kafka_endpoint", "supervisor", "warehouse_endpoint"]
 
@@ -57,6 +60,7 @@ def warehouse_endpoint(settings: Settings) -> WarehouseEndpoint:
 
     Raises:
         ServiceError: the embedded warehouse cannot be started.
+        SettingsError: the private key cannot be used.
     """
     args = _account(settings) if settings.snowflake_account else _embedded(settings)
     if settings.snowflake_role:
@@ -87,6 +91,7 @@ def _account(settings: Settings) -> dict[str, Any]:
     """
     args: dict[str, Any] = {"account": settings.snowflake_account, "user": settings.snowflake_user}
     if settings.snowflake_private_key_path:
+        _check_key_file(settings)
         args["private_key_file"] = str(settings.snowflake_private_key_path)
         if settings.snowflake_private_key_passphrase:
             args["private_key_file_pwd"] = settings.snowflake_private_key_passphrase.get_secret_value()
@@ -104,21 +109,46 @@ def _account(settings: Settings) -> dict[str, Any]:
     return args
 
 
+def _check_key_file(settings: Settings) -> None:
+    """See that the connector will be able to use the file: it would say so in the words of a library, or try again."""
+    path = settings.snowflake_private_key_path
+    try:
+        _load(path.read_bytes() if path else b"", settings)
+    except OSError as error:
+        raise SettingsError(
+            f"SNOWFLAKE_PRIVATE_KEY_PATH: {path} cannot be read ({error.strerror}): set it to the key's file."
+        ) from None
+    except (ValueError, TypeError):
+        raise SettingsError(f"{path} is not {_WANTED}") from None
+
+
+_WANTED = (
+    "a private key in PEM that SNOWFLAKE_PRIVATE_KEY_PASSPHRASE opens: docs/snowflake.md says how one is made; set the "
+    "passphrase when, and only when, the key is encrypted."
+)
+
+
+def _load(pem: bytes, settings: Settings) -> PrivateKeyTypes:
+    """The key; ValueError or TypeError when it is none, or the passphrase is missing, wrong or not needed."""
+    from cryptography.hazmat.primitives import serialization
+
+    passphrase = settings.snowflake_private_key_passphrase
+    return serialization.load_pem_private_key(pem, passphrase.get_secret_value().encode() if passphrase else None)
+
+
 def _der(settings: Settings) -> bytes:
     """SNOWFLAKE_PRIVATE_KEY (PEM, or base64 of it on one line, as containers want it) as the connector takes keys."""
     from cryptography.hazmat.primitives import serialization
 
-    given, passphrase = settings.snowflake_private_key, settings.snowflake_private_key_passphrase
+    given = settings.snowflake_private_key
     text = given.get_secret_value() if given else ""
     try:
         pem = text.encode() if "-----BEGIN" in text else base64.b64decode(text, validate=True)
-        secret = passphrase.get_secret_value().encode() if passphrase else None
-        key = serialization.load_pem_private_key(pem, secret)
+        key = _load(pem, settings)
     except (ValueError, TypeError, binascii.Error):
         # Without the cause: it could hold a part of the key.
         raise SettingsError(
-            "SNOWFLAKE_PRIVATE_KEY is not a private key: set it to the output of `base64 -w0 rsa_key.p8`, and "
-            "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE when the key is encrypted."
+            f"SNOWFLAKE_PRIVATE_KEY is not {_WANTED} On one line it is the output of `base64 -w0 rsa_key.p8`."
         ) from None
     return key.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -80,8 +80,16 @@ def test_an_account_without_a_credential_is_refused_and_says_which_are_possible(
         Settings.load()
 
 
+def pem_of(key: rsa.RSAPrivateKey, passphrase: str = "") -> bytes:
+    """The key as `openssl pkcs8` writes it."""
+    encryption = (
+        serialization.BestAvailableEncryption(passphrase.encode()) if passphrase else serialization.NoEncryption()
+    )
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+
+
 def test_a_key_pair_is_preferred_to_a_token_and_a_token_to_a_password(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SNOWFLAKE_ACCOUNT", "org-account")
     monkeypatch.setenv("SNOWFLAKE_USER", "loader")
@@ -91,9 +99,11 @@ def test_a_key_pair_is_preferred_to_a_token_and_a_token_to_a_password(
     with_token = warehouse_endpoint(Settings.load()).connect_args
     assert with_token["authenticator"] == "PROGRAMMATIC_ACCESS_TOKEN"
     assert "password" not in with_token
-    monkeypatch.setenv("SNOWFLAKE_PRIVATE_KEY_PATH", "key.p8")
+    file = tmp_path / "key.p8"
+    file.write_bytes(pem_of(rsa.generate_private_key(public_exponent=65537, key_size=2048)))
+    monkeypatch.setenv("SNOWFLAKE_PRIVATE_KEY_PATH", str(file))
     with_key = warehouse_endpoint(Settings.load()).connect_args
-    assert with_key["private_key_file"] == "key.p8"
+    assert with_key["private_key_file"] == str(file)
     assert {"password", "token"}.isdisjoint(with_key)
 
 
@@ -111,14 +121,28 @@ def test_no_secret_shows_in_a_repr_or_an_error(monkeypatch: pytest.MonkeyPatch) 
     assert CANARY not in str(error.value)
 
 
+@pytest.mark.parametrize(("written", "passphrase"), [("none", ""), ("garbage", ""), ("encrypted", ""), ("plain", "x")])
+def test_a_key_file_that_cannot_be_used_is_named_before_anything_connects(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, written: str, passphrase: str
+) -> None:
+    file = tmp_path / "key.p8"
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    content = {"garbage": b"no key", "encrypted": pem_of(key, CANARY), "plain": pem_of(key)}
+    if written != "none":
+        file.write_bytes(content[written])
+    monkeypatch.setenv("SNOWFLAKE_ACCOUNT", "org-account")
+    monkeypatch.setenv("SNOWFLAKE_USER", "loader")
+    monkeypatch.setenv("SNOWFLAKE_PRIVATE_KEY_PATH", str(file))
+    monkeypatch.setenv("SNOWFLAKE_PRIVATE_KEY_PASSPHRASE", passphrase)
+    with pytest.raises(SettingsError, match="SNOWFLAKE_PRIVATE_KEY_PA") as error:
+        warehouse_endpoint(Settings.load())
+    assert str(file) in str(error.value)
+
+
 @pytest.mark.parametrize("form", ["pem", "base64"])
 def test_a_private_key_may_stand_in_the_environment(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.BestAvailableEncryption(CANARY.encode()),
-    )
+    pem = pem_of(key, CANARY)
     monkeypatch.setenv("SNOWFLAKE_ACCOUNT", "org-account")
     monkeypatch.setenv("SNOWFLAKE_USER", "loader")
     monkeypatch.setenv("SNOWFLAKE_PRIVATE_KEY", pem.decode() if form == "pem" else base64.b64encode(pem).decode())

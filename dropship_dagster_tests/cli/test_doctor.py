@@ -101,6 +101,21 @@ def test_a_wrong_password_fails_the_log_in_and_is_not_shown(as_account: Callable
     assert CANARY not in str(findings)
 
 
+def test_a_key_file_that_is_not_there_is_told_as_that_and_nothing_is_asked(
+    as_account: Callable[..., Settings], tmp_path: Path
+) -> None:
+    (finding,) = account(as_account(SNOWFLAKE_PRIVATE_KEY_PATH=tmp_path / "gone.p8"))
+    assert (finding.subject, finding.ok) == ("credential", False)
+    assert "gone.p8 cannot be read" in finding.seen
+
+
+def test_a_home_that_is_a_file_is_a_finding_and_not_the_end(laptop: Settings, tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("a file where a folder belongs")
+    findings = list(machine(laptop))
+    assert "DROPSHIP_HOME" in failures(findings)["folder"].fix
+    assert findings[-1].subject == "port", "all the other checks are made"
+
+
 def test_a_role_that_is_not_granted_is_named_with_the_grant(as_account: Callable[..., Settings]) -> None:
     findings = list(account(as_account(SNOWFLAKE_ROLE="NO_SUCH_ROLE")))
     assert list(failures(findings)) == ["role"]

@@ -1,4 +1,4 @@
-"""A Snowflake account, step by step: reach, log-in, clock, role, warehouse, privileges, objects.
+"""A Snowflake account, step by step: credential, reach, log-in, clock, role, warehouse, privileges, objects.
 
 A step that fails ends the examination where the next one could only fail with it.
 """
@@ -18,7 +18,7 @@ from snowflake.connector.errors import Error as SnowflakeError
 from dropship_dagster.cli.doctor.finding import Finding
 from dropship_dagster.endpoints import WarehouseEndpoint, warehouse_endpoint
 from dropship_dagster.errors import DropshipError
-from dropship_dagster.settings import Settings
+from dropship_dagster.settings import Settings, SettingsError
 from dropship_dagster.warehouse.connection import message_of, open_connection
 from dropship_dagster.warehouse.deployment import is_deployed
 from dropship_dagster.warehouse.scripts import DEFAULT_ADMIN_ROLE, read_scripts
@@ -36,12 +36,16 @@ _CREATED = re.compile(
 
 def account(config: Settings) -> Iterator[Finding]:
     """Every step, as far as they go."""
+    try:
+        endpoint = warehouse_endpoint(config)
+    except SettingsError as error:
+        yield Finding("credential", False, str(error), "mend what it says, then look again")
+        return
     reached = _reach(config)
     yield reached
     if not reached.ok:
         return
     try:
-        endpoint = warehouse_endpoint(config)
         # Without role, database and warehouse: whether those are there is for the steps to say.
         plain = {name: value for name, value in endpoint.connect_args.items() if name != "role"}
         connection = open_connection(replace(endpoint, connect_args=plain), query_tag="dropship doctor")

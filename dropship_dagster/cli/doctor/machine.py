@@ -112,6 +112,7 @@ def _port(config: Settings, port: int, variable: str) -> Finding:
         return Finding("port", True, f"{port}, served by `dropship up`")
     try:
         check_free(port, variable)
-    except DropshipError as error:
-        return Finding("port", False, f"{port} is taken", str(error))
+    except DropshipError:
+        fix = f"stop what listens there, or set {variable} to another port"
+        return Finding("port", False, f"{port} is taken", fix)
     return Finding("port", True, f"{port} is free")
