@@ -78,9 +78,20 @@ def converted(value: str, kind: str, name: str, wanted: str, *, loading: bool) -
         return f"CAST(round({value}) AS BIGINT)"
     if wanted in _CUT and kind.startswith("TIMESTAMP"):
         return _shortened(f"CAST({value} AS TIMESTAMP)", wanted)
-    if wanted == "VARCHAR" and kind == "BLOB":
-        return f"hex({value})"
+    if wanted == "VARCHAR":
+        return _as_text(value, kind)
     return value
+
+
+def _as_text(value: str, kind: str) -> str:
+    """What a cast to VARCHAR gives (translate/typed.py)."""
+    if kind == "BLOB":
+        return f"hex({value})"
+    if is_float(kind):
+        return f"sf_text_of_double({value})"
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return f"sf_text_of_timestamptz({value})"
+    return f"sf_text_of_timestamp(CAST({value} AS TIMESTAMP))" if kind.startswith("TIMESTAMP") else value
 
 
 _CUT = {"TIMESTAMP_MS": "milliseconds", "TIMESTAMP_S": "second"}

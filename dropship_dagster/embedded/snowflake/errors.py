@@ -143,7 +143,7 @@ def from_duckdb(error: duckdb.Error) -> SnowflakeError:
     first = text.split("\n")[0]
     for expression, wording, code, sqlstate in _COMPILED:
         if found := expression.search(text):
-            detail = next((group for group in found.groups() if group), first)
+            detail = next((group for group in found.groups() if group is not None), first)
             return SnowflakeError(wording.format(detail), code, sqlstate)
     if isinstance(error, duckdb.TransactionException):
         return SnowflakeError(f"Statement aborted by a conflicting transaction: {first}; repeat it", 625, "57014")

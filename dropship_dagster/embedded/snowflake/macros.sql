@@ -40,6 +40,10 @@ CREATE OR REPLACE MACRO sf_initcap(t) AS
 CREATE OR REPLACE MACRO sf_split_part(t, d, n) AS
     CASE WHEN d = '' THEN CASE WHEN n IN (0, 1, -1) THEN t ELSE '' END
          ELSE split_part(t, d, CASE WHEN n = 0 THEN 1 ELSE n END) END;
+-- Every character of the delimiter parts; tokens are never empty.
+CREATE OR REPLACE MACRO sf_strtok(t, d, n) AS
+    CASE WHEN t = '' OR n < 1 THEN NULL WHEN d = '' THEN CASE WHEN n = 1 THEN t END
+         ELSE list_filter(str_split(translate(t, d, repeat(left(d, 1), length(d))), left(d, 1)), lambda x: x <> '')[n] END;
 CREATE OR REPLACE MACRO sf_text_of_timestamp(t) AS strftime(t, '%Y-%m-%d %H:%M:%S.%g');
 CREATE OR REPLACE MACRO sf_text_of_timestamptz(t) AS
     strftime(t, '%Y-%m-%d %H:%M:%S.%g ') || replace(rpad(strftime(t, '%z'), 5, '0'), ':', '');

@@ -21,6 +21,10 @@ Builder = Callable[[Arguments], exp.Expr]
 USER_CAST = "user_cast"
 """Marks a cast that Snowflake's rules apply to; other casts are DuckDB's own."""
 
+KEEPS_BINARY = "keeps_binary"
+"""Marks a cast to text that leaves a BINARY what it is; with the value ENCODED it gives a BINARY of a text, too."""
+ENCODED = "encoded"
+
 INTERNAL = "internal"
 """Marks a tree that is DuckDB's already."""
 
@@ -71,6 +75,13 @@ def cast_to(operand: exp.Expr, kind: str, *, safe: bool = False) -> exp.Expr:
     """A cast by Snowflake's rules to a DuckDB type."""
     node = (exp.TryCast if safe else exp.Cast)(this=operand, to=exp.DataType.build(kind, dialect="duckdb"))
     node.meta[USER_CAST] = True
+    return node
+
+
+def _as_text(operand: exp.Expr, *, encoded: bool) -> exp.Expr:
+    """The first argument of a function of text, by Snowflake's implicit cast: MD5(1) is MD5('1')."""
+    node = cast_to(operand, "VARCHAR")
+    node.meta[KEEPS_BINARY] = ENCODED if encoded else True
     return node
 
 
@@ -206,7 +217,8 @@ def _object(keep_null: bool) -> Builder:
         if len(arguments) % 2:
             raise invalid("OBJECT_CONSTRUCT needs keys and values in pairs")
         keys = ", ".join(f"{{{index}}}" for index in range(0, len(arguments), 2))
-        values = ", ".join(f"to_json({{{index}}})" for index in range(1, len(arguments), 2))
+        values = ", ".join(f"{{{index}}}" for index in range(1, len(arguments), 2))
+        arguments = [cast_to(each, "JSON") if index % 2 else each for index, each in enumerate(arguments)]
         macro = "sf_object_all" if keep_null else "sf_object_compact"
         if not arguments:
             return fill("CAST('{{}}' AS JSON)", [])
@@ -216,7 +228,7 @@ def _object(keep_null: bool) -> Builder:
 
 
 def _array(arguments: Arguments) -> exp.Expr:
-    return exp.Anonymous(this="json_array", expressions=list(arguments))
+    return exp.Anonymous(this="json_array", expressions=[cast_to(each, "JSON") for each in arguments])
 
 
 def _decode(arguments: Arguments) -> exp.Expr:
@@ -254,6 +266,12 @@ def _as(kinds: str, cast: str | None = None) -> str:
     text = f"sf_as({{0}}, [{kinds}])"
     return f"CAST({text} AS {cast})" if cast else text
 
+
+_OF_TEXT = {
+    "INITCAP", "SPLIT_PART", "SPLIT", "MD5", "MD5_HEX", "SHA1", "SHA1_HEX", "SHA2", "SHA2_HEX", "RTRIM", "LTRIM",
+    "TRIM", "STRTOK", "BIT_LENGTH", "HEX_ENCODE", "BASE64_ENCODE",
+}  # fmt: skip
+"""Functions of OWN whose first argument is made text."""
 
 # name -> template, template by number of arguments, or builder
 OWN: dict[str, str | dict[int, str] | Builder] = {
@@ -358,7 +376,7 @@ OWN: dict[str, str | dict[int, str] | Builder] = {
     "RTRIM": {1: "rtrim({0}, ' ')", 2: "rtrim({0}, {1})"},
     "LTRIM": {1: "ltrim({0}, ' ')", 2: "ltrim({0}, {1})"},
     "TRIM": {1: "trim({0}, ' ')", 2: "trim({0}, {1})"},
-    "STRTOK": {1: "nullif(split_part({0}, ' ', 1), '')", 2: "nullif(split_part({0}, {1}, 1), '')"},
+    "STRTOK": {1: "sf_strtok({0}, ' ', 1)", 2: "sf_strtok({0}, {1}, 1)", 3: "sf_strtok({0}, {1}, {2})"},
     "BIT_LENGTH": {1: "bit_length({0})"},
     "OCTET_LENGTH": {1: "octet_length(encode({0}))"},
     # dates and times
@@ -434,4 +452,6 @@ def build(name: str, arguments: Arguments) -> exp.Expr:
         raise SnowflakeError(
             f"SQL compilation error:\nfunction {name} takes {expected} arguments, got {len(arguments)}", 939, "22023"
         )
+    if name in _OF_TEXT:
+        arguments = [_as_text(arguments[0], encoded=name == "BASE64_ENCODE"), *arguments[1:]]
     return fill(template, arguments)

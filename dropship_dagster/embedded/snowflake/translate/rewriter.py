@@ -5,6 +5,7 @@ It works from the leaves up and in place, so a handler sees arguments that are D
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import cast
 
@@ -49,13 +50,20 @@ _UNSUPPORTED: dict[type[exp.Expr], str] = {
 _AROUND_AGGREGATES = (exp.WithinGroup, exp.Window, exp.Filter, exp.Order)
 
 
-def _aggregates_array(node: exp.Expr) -> bool:
-    """Whether the node is the whole of an ARRAY_AGG, with its WITHIN GROUP and OVER."""
+# what an aggregate without any value is in Snowflake, where DuckDB has NULL
+_EMPTY: dict[type[exp.Expr], str] = {
+    exp.ArrayAgg: "coalesce(to_json({0}), CAST('[]' AS JSON))",
+    exp.GroupConcat: "coalesce({0}, '')",
+}
+
+
+def _of_empty(node: exp.Expr) -> str | None:
+    """The template of a node that is the whole of such an aggregate, with its WITHIN GROUP and OVER."""
     if isinstance(node.parent, _AROUND_AGGREGATES) and node.arg_key == "this":
-        return False
+        return None
     while isinstance(node, _AROUND_AGGREGATES) and isinstance(node.this, exp.Expr):
         node = node.this
-    return isinstance(node, exp.ArrayAgg)
+    return _EMPTY.get(type(node))
 
 
 class Rewriter:
@@ -77,6 +85,8 @@ class Rewriter:
             exp.TryCast: self._cast,
             exp.Array: lambda node: functions.build("ARRAY_CONSTRUCT", node.expressions),
             exp.Mod: lambda node: functions.build("MOD", [node.this, node.expression]),
+            exp.ToBoolean: lambda node: functions.cast_to(node.this, "BOOLEAN", safe=bool(node.args.get("safe"))),
+            exp.RegexpExtract: self._regexp_substr,
             exp.Extract: self._extract,
             exp.Window: self._window,
             exp.Placeholder: lambda node: environment.binding(node.name),
@@ -98,8 +108,8 @@ class Rewriter:
                 node.set(key, self.rewrite(value))
             elif isinstance(value, list) and any(isinstance(item, exp.Expr) for item in value):
                 node.set(key, [self.rewrite(item) if isinstance(item, exp.Expr) else item for item in value])
-        if _aggregates_array(node):
-            return functions.fill("coalesce(to_json({0}), CAST('[]' AS JSON))", [node])
+        if template := _of_empty(node):
+            return functions.fill(template, [node])
         handler = self._handlers.get(type(node))
         if handler:
             return handler(node)
@@ -290,6 +300,19 @@ class Rewriter:
         if name not in functions.OWN:
             refuse(f"the date part {part}")
         return functions.build(name, [node.expression])
+
+    def _regexp_substr(self, node: exp.RegexpExtract) -> exp.Expr:
+        """REGEXP_SUBSTR: parameter 'e' without a number means the first group, if the pattern has one."""
+        parameters = node.args.get("parameters")
+        group = node.args.get("group")  # 0 when none is given
+        if parameters is None or "e" not in parameters.name or (group is not None and group.name != "0"):
+            return node
+        pattern = node.expression
+        if not (isinstance(pattern, exp.Literal) and pattern.is_string):
+            refuse("REGEXP_SUBSTR with the parameter 'e' and a pattern that is not a constant; name the group")
+        if re.compile(pattern.name).groups:
+            node.set("group", exp.Literal.number(1))
+        return node
 
     def _window(self, node: exp.Window) -> exp.Expr:
         function = node.this

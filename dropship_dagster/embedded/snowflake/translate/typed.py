@@ -15,7 +15,7 @@ from sqlglot import exp
 from ..errors import refuse
 from .datatypes import is_float, is_text, scale_of
 from .environment import Environment
-from .functions import USER_CAST, cast_to, fill
+from .functions import ENCODED, KEEPS_BINARY, USER_CAST, cast_to, fill
 from .paths import EXTRACT, EXTRACT_TEXT
 
 DONE = "typed"
@@ -23,8 +23,9 @@ DONE = "typed"
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ, exp.EqualNull)
 _TEXT_FUNCTIONS = (
     exp.Upper, exp.Lower, exp.Length, exp.Substring, exp.Left, exp.Right, exp.Replace, exp.Pad, exp.StrPosition,
-    exp.StartsWith, exp.EndsWith, exp.Contains, exp.DPipe, exp.Concat, exp.Like, exp.ILike, exp.RegexpLike,
-    exp.RegexpILike, exp.RegexpReplace, exp.RegexpExtract, exp.Reverse, exp.GroupConcat,
+    exp.StartsWith, exp.EndsWith, exp.Contains, exp.DPipe, exp.Concat, exp.ConcatWs, exp.Like, exp.ILike,
+    exp.RegexpLike, exp.RegexpILike, exp.RegexpReplace, exp.RegexpExtract, exp.RegexpCount, exp.Reverse, exp.Repeat,
+    exp.Translate, exp.GroupConcat,
 )  # fmt: skip
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Neg, exp.Abs, exp.Round, exp.Ceil, exp.Floor)
 _ORDERING = (exp.Ordered, exp.Max, exp.Min, exp.Sum, exp.Median, exp.PercentileCont, exp.Greatest, exp.Least)
@@ -56,10 +57,13 @@ def _operands(node: exp.Expr) -> list[exp.Expr]:
         return [node.this, *node.expressions]
     if isinstance(node, exp.Between):
         return [node.this, node.args["low"], node.args["high"]]
-    if isinstance(node, exp.Binary | exp.DateDiff):
+    if isinstance(node, exp.Binary | exp.DateDiff | exp.DateAdd | exp.AddMonths):
         return [node.this, node.expression]
-    if isinstance(node, exp.Concat):
+    if isinstance(node, exp.Concat | exp.ConcatWs):
         return list(node.expressions)
+    if isinstance(node, exp.GroupConcat):
+        value = node.this.this if isinstance(node.this, exp.Order) else node.this
+        return list(value.expressions) if isinstance(value, exp.Distinct) else [value]
     if isinstance(node, exp.Greatest | exp.Least):
         return [node.this, *node.expressions]
     return [node.this] if isinstance(node.this, exp.Expr) else []
@@ -263,23 +267,62 @@ def _retyped(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
     if isinstance(node, exp.Avg):
         return _average(node, kinds[0])
     if isinstance(node, exp.DateTrunc | exp.TimestampTrunc | exp.LastDay | exp.AddMonths | exp.DateAdd):
-        return _date(node, kinds[0])
+        return _date(node, kinds)
     if isinstance(node, exp.DateDiff):
         return _difference(node, kinds)
     if isinstance(node, (*_COMPARISONS, exp.In, exp.Between)):
         return _comparison(node, kinds)
+    if isinstance(node, _TEXT_FUNCTIONS):
+        return _of_text(node, kinds)
     if not any(_is_json(kind) for kind in kinds):
+        if isinstance(node, exp.Mul | exp.Ceil | exp.Floor):
+            return _scaled(node, kinds)
         if isinstance(node, exp.Add | exp.Sub) and kinds[0] == "DATE" and isinstance(node.expression, exp.Interval):
             unit = str(node.expression.args.get("unit") or "").upper().rstrip("S")
             return fill("CAST({0} AS DATE)", [node.copy()]) if unit in _DATE_UNITS else node
         return node
-    if isinstance(node, _TEXT_FUNCTIONS):
-        for operand, kind in zip(_operands(node), kinds, strict=True):
-            if _is_json(kind):
-                operand.replace(_text(operand))
-        return node
     what = "ordering or aggregating by a VARIANT" if isinstance(node, _ORDERING) else "arithmetic on a VARIANT"
     return refuse(f"{what}; cast it first, e.g. value::NUMBER(12,2) or value::VARCHAR")
+
+
+def _of_text(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
+    """A function of text makes text of its operands as a cast does: 2::FLOAT || 'x' is '2x'."""
+    for operand, kind in zip(_operands(node), kinds, strict=True):
+        if _is_json(kind):
+            operand.replace(_text(operand))
+        elif kind in (None, "BLOB") or is_text(kind):
+            continue
+        elif isinstance(operand.parent, exp.Distinct) and scale_of(kind) is not None:
+            continue  # DuckDB orders distinct values by themselves only, and writes numbers alike
+        else:
+            operand.replace(_to_text(operand.copy(), kind))
+    return node
+
+
+def _scaled(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
+    """Products with the digits after the point that Snowflake keeps; CEIL and FLOOR to a digit, exactly.
+
+    Source: docs.snowflake.com/en/sql-reference/operators-arithmetic#multiplication.
+    """
+    scales = [scale_of(kind) for kind in kinds]
+    if isinstance(node, exp.Mul):
+        s1, s2 = scales
+        if s1 is None or s2 is None or s1 + s2 <= max(s1, s2, 12):
+            return node
+        return fill(f"CAST({{0}} AS DECIMAL(38,{max(s1, s2, 12)}))", [node.copy()])
+    digits = node.args.get("decimals")
+    if digits is None or scales[0] is None:
+        return node
+    if not (isinstance(digits, exp.Literal) and digits.is_int and int(digits.this) < 19):
+        refuse("CEIL and FLOOR to a number of digits that is not a constant from 0 to 18")
+    scale, function = int(digits.this), "ceil" if isinstance(node, exp.Ceil) else "floor"
+    if scale >= scales[0]:
+        return cast_type("exp.Expr", node.this)
+    unit = "0." + "0" * (scale - 1) + "1" if scale else "1"
+    return fill(
+        f"CAST({function}({{0}} * {10**scale}) AS DECIMAL(37,0)) * CAST('{unit}' AS DECIMAL({scale + 1},{scale}))",
+        [node.this],
+    )
 
 
 def _cast(node: exp.Cast, kind: str | None) -> exp.Expr:
@@ -290,9 +333,14 @@ def _cast(node: exp.Cast, kind: str | None) -> exp.Expr:
     if _is_json(kind) and target != "JSON":
         operand, kind = _text(operand), "VARCHAR"
     if target == "JSON":
+        if kind and kind.startswith("TIMESTAMP"):
+            operand = _to_text(operand, kind)
         return operand if _is_json(kind) else exp.Anonymous(this="to_json", expressions=[operand])
     if target == "VARCHAR":
-        return _to_text(operand, kind)
+        kept = node.meta.get(KEEPS_BINARY)
+        if kind == "BLOB" and kept:
+            return operand
+        return fill("encode({0})", [_to_text(operand, kind)]) if kept == ENCODED else _to_text(operand, kind)
     cast = "TRY_CAST" if safe else "CAST"
     tried = "try_" if safe else ""
     if is_text(kind):
@@ -393,8 +441,14 @@ def _over(window: exp.Window, function: exp.Expr) -> exp.Expr:
     return copied
 
 
-def _date(node: exp.Expr, kind: str | None) -> exp.Expr:
-    """Functions of a DATE that give a DATE, where DuckDB gives a TIMESTAMP."""
+def _date(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
+    """Functions of a DATE that give a DATE, where DuckDB gives a TIMESTAMP; what is added is rounded to an integer."""
+    kind = kinds[0]
+    if len(kinds) > 1 and (is_float(kinds[1]) or is_text(kinds[1]) or (scale_of(kinds[1]) or 0) > 0):
+        added = "sf_number_text({0})" if is_text(kinds[1]) else "{0}"
+        node.expression.replace(
+            fill(f"CAST(round(CAST({added} AS DECIMAL(38,9))) AS BIGINT)", [node.expression.copy()])
+        )
     if _is_json(kind):
         refuse("a date function of a VARIANT; cast it first, e.g. value::TIMESTAMP_NTZ")
     unit = node.args.get("unit")
