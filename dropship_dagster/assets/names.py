@@ -66,18 +66,42 @@ def _table(name: str, description: str, *upstream: str) -> Table:
 
 
 RAW_TABLES = (
-    _table("raw/customers", "Messages of the customers topic, as they came.", "topics/customers"),
-    _table("raw/products", "Messages of the products topic, as they came.", "topics/products"),
-    _table("raw/orders_events", "Messages of the order events topic, as they came.", "topics/orders_events"),
+    _table(
+        "raw/customers",
+        "Messages of the customers topic, as they came. A row a message, by (topic id, partition, offset).",
+        "topics/customers",
+    ),
+    _table(
+        "raw/products",
+        "Messages of the products topic, as they came. A row a message, by (topic id, partition, offset).",
+        "topics/products",
+    ),
+    _table(
+        "raw/orders_events",
+        "Messages of the order events topic, as they came. A row a message, by (topic id, partition, offset).",
+        "topics/orders_events",
+    ),
 )
 
 STAGING_TABLES = (
-    _table("staging/customer_events", "Accepted customer events, typed.", "raw/customers"),
-    _table("staging/product_events", "Accepted product events, typed, each with its supplier.", "raw/products"),
-    _table("staging/order_events", "Accepted order events, typed.", "raw/orders_events"),
+    _table(
+        "staging/customer_events",
+        "Accepted customer events, typed. A row an accepted message, by (topic id, partition, offset).",
+        "raw/customers",
+    ),
+    _table(
+        "staging/product_events",
+        "Accepted product events, typed, each with its supplier. A row an accepted message.",
+        "raw/products",
+    ),
+    _table(
+        "staging/order_events",
+        "Accepted order events, typed. A row an accepted message; an event that was sent twice is here twice.",
+        "raw/orders_events",
+    ),
     _table(
         "staging/rejected_events",
-        "Messages that broke a rule, with the reason; `dropship rejected retry` sends them through again.",
+        "Messages that broke a rule, with the reason. A row a message; `dropship rejected retry` sends them through again.",
         "raw/customers",
         "raw/products",
         "raw/orders_events",
@@ -85,14 +109,42 @@ STAGING_TABLES = (
 )
 
 PROD_TABLES = (
-    _table("prod/customers", "Customers, newest version.", "staging/customer_events"),
-    _table("prod/customers_history", "Every version of every customer.", "staging/customer_events"),
-    _table("prod/suppliers", "Suppliers, newest seen.", "staging/product_events"),
-    _table("prod/products", "Products, newest version.", "staging/product_events"),
-    _table("prod/products_history", "Every version of every product.", "staging/product_events"),
-    _table("prod/orders", "Orders: newest state, all its times, money.", "staging/order_events"),
-    _table("prod/order_lines", "Lines of the orders.", "staging/order_events"),
-    _table("prod/order_status_history", "Steps in the life of the orders.", "staging/order_events"),
+    _table(
+        "prod/customers",
+        "Customers. A row a customer, of its newest version, whatever order the events came in.",
+        "staging/customer_events",
+    ),
+    _table(
+        "prod/customers_history",
+        "Every version of every customer, with the time from which to which it held. A row a version.",
+        "staging/customer_events",
+    ),
+    _table(
+        "prod/suppliers",
+        "Suppliers, as the newest product event tells them. A row a supplier.",
+        "staging/product_events",
+    ),
+    _table("prod/products", "Products. A row a product, of its newest version.", "staging/product_events"),
+    _table(
+        "prod/products_history",
+        "Every version of every product, with the time from which to which it held. A row a version.",
+        "staging/product_events",
+    ),
+    _table(
+        "prod/orders",
+        "Orders: newest state, the time of each step, money in EUR. A row an order; events may come late, twice, in any order.",
+        "staging/order_events",
+    ),
+    _table(
+        "prod/order_lines",
+        "What was ordered. A row a line of an order, by (order, line number).",
+        "staging/order_events",
+    ),
+    _table(
+        "prod/order_status_history",
+        "Steps in the life of the orders. A row an accepted event of an order, by (order, version).",
+        "staging/order_events",
+    ),
     _table(
         "prod/daily_sales",
         "Sales by day, country, category and channel; only touched days are computed again.",
@@ -109,13 +161,15 @@ PROD_TABLES = (
     ),
     _table(
         "prod/daily_supplier_deliveries",
-        "How long deliveries took, by day and supplier; only touched days are computed again.",
+        "How long deliveries took, by day, supplier and minutes from paid to delivered; only touched days are computed again.",
         "prod/orders",
         "prod/order_lines",
         "prod/products",
         "prod/products_history",
     ),
-    _table("prod/customer_first_orders", "When each customer ordered first.", "prod/orders"),
+    _table(
+        "prod/customer_first_orders", "When each customer ordered first. A row a customer with an order.", "prod/orders"
+    ),
 )
 
 WAREHOUSE_TABLES = RAW_TABLES + STAGING_TABLES + PROD_TABLES
