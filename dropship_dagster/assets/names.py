@@ -101,7 +101,7 @@ STAGING_TABLES = (
     ),
     _table(
         "staging/rejected_events",
-        "Messages that broke a rule, with the reason. A row a message; `dropship rejected retry` sends them through again.",
+        "Messages that broke a rule, with the reason; `dropship rejected retry` sends them again. A row a message.",
         "raw/customers",
         "raw/products",
         "raw/orders_events",
@@ -132,7 +132,7 @@ PROD_TABLES = (
     ),
     _table(
         "prod/orders",
-        "Orders: newest state, the time of each step, money in EUR. A row an order; events may come late, twice, in any order.",
+        "Orders: newest state, the time of each step, money in EUR. A row an order, whatever order events came in.",
         "staging/order_events",
     ),
     _table(
@@ -161,7 +161,7 @@ PROD_TABLES = (
     ),
     _table(
         "prod/daily_supplier_deliveries",
-        "How long deliveries took, by day, supplier and minutes from paid to delivered; only touched days are computed again.",
+        "How long deliveries took, by day, supplier and minutes; only touched days are computed again.",
         "prod/orders",
         "prod/order_lines",
         "prod/products",
