@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .errors import SnowflakeError
 from .names import quote
-from .translate.datatypes import from_duckdb, is_float, is_text, length_of
+from .translate.datatypes import from_duckdb, is_float, is_text, limit_of
 
 if TYPE_CHECKING:
     from .session import Session
@@ -45,10 +45,9 @@ def fit(session: Session, query: str, target: list[tuple[str, str]], *, loading:
 
 def converted(value: str, kind: str, name: str, wanted: str, *, loading: bool) -> str:
     """A DuckDB expression of a type, as one of the type that a column wants."""
-    length = length_of(wanted)
-    if length is not None:
-        text = value if is_text(kind) else converted(value, kind, name, "VARCHAR", loading=loading)
-        return f"sf_fitting(CAST({text} AS VARCHAR), {length})"
+    if limit := limit_of(wanted):
+        plain, fitting = limit
+        return fitting.format(f"CAST({converted(value, kind, name, plain, loading=loading)} AS {plain})")
     if wanted == "JSON" and kind not in ("JSON", '"NULL"'):
         if not loading:
             raise SnowflakeError(

@@ -17,7 +17,7 @@ from .plans import Plan, Step
 from .results import DONE, Result, StatementType, counted, status
 from .targets import identifier, target_name
 from .translate import typed
-from .translate.datatypes import length_of
+from .translate.datatypes import limit_of
 from .translate.dialect import parse
 from .translate.functions import cast_to, fill
 from .translate.rewriter import Rewriter, invalid_identifier
@@ -125,9 +125,8 @@ def _update(session: Session, tree: exp.Expr) -> Plan:
     rewritten = Rewriter(session).rewrite(tree)
     for assignment in rewritten.expressions:
         kind = kinds[assignment.this.name].replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")
-        length = length_of(kind)
-        value = cast_to(assignment.expression, "VARCHAR" if length else kind)
-        assignment.set("expression", fill(f"sf_fitting({{0}}, {length})", [value]) if length else value)
+        plain, fitting = limit_of(kind) or (kind, "{0}")
+        assignment.set("expression", fill(fitting, [cast_to(assignment.expression, plain)]))
     step = Step(render(typed.apply(rewritten, session)), "number of rows updated")
     return Plan(StatementType.UPDATE, (step,), streams, {name: Mode.CHANGE})
 

@@ -35,6 +35,13 @@ def missing(kind: str, name: object) -> SnowflakeError:
     return SnowflakeError(f"SQL compilation error:\n{kind} '{name}' does not exist or not authorized.", 2003, sqlstate)
 
 
+def unusable() -> SnowflakeError:
+    """USE of what is not there."""
+    return SnowflakeError(
+        "SQL compilation error:\nObject does not exist, or operation cannot be performed.", 2043, "02000"
+    )
+
+
 def exists(name: object) -> SnowflakeError:
     return SnowflakeError(f"SQL compilation error:\nObject '{name}' already exists.", 2002, "42710")
 

@@ -26,6 +26,9 @@ CREATE OR REPLACE MACRO sf_modulo(a, b) AS CASE WHEN b = 0 THEN sf_fail('divisio
 CREATE OR REPLACE MACRO sf_fitting(t, n) AS
     CASE WHEN t IS NULL OR length(t) <= n THEN t
          ELSE sf_fail_text('String ''' || t || ''' is too long and would be truncated') END;
+CREATE OR REPLACE MACRO sf_fitting_binary(b, n) AS
+    CASE WHEN b IS NULL OR octet_length(b) <= n THEN b
+         ELSE CAST(sf_fail_text('String ''' || hex(b) || ''' is too long and would be truncated') AS BLOB) END;
 CREATE OR REPLACE MACRO sf_boolean(t) AS
     CASE WHEN t IS NULL THEN NULL
          WHEN lower(t) IN ('true', 't', 'yes', 'y', 'on', '1') THEN TRUE

@@ -297,7 +297,7 @@ class Session(Transactional):
         return system_functions.call(self, name, arguments)
 
     def columns_of(self, stored: Name) -> list[tuple[str, str]]:
-        """Name and DuckDB type of a table's columns, texts with the length they were declared with: VARCHAR(20).
+        """Name and DuckDB type of a table's columns, texts and binaries with their declared length: VARCHAR(20).
 
         Raises:
             SnowflakeError: 002003, it does not exist.

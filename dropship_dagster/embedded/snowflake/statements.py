@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from . import account, copy_into, ddl, describe, dml, scripting, show, stages, stream_ddl, task_ddl
-from .errors import SnowflakeError, invalid, missing, syntax, unsupported
+from .errors import SnowflakeError, invalid, syntax, unsupported, unusable
 from .lexer import Cursor
 from .names import quote
 from .plans import Plan, Step
@@ -162,9 +162,9 @@ def _end(session: Session, cursor: Cursor) -> Result:
 def _use(session: Session, cursor: Cursor) -> Result:
     cursor.expect("USE")
     if cursor.accept("WAREHOUSE"):
-        session.warehouse = cursor.identifier()
+        session.warehouse = _usable(session, "WAREHOUSE", cursor.identifier())
     elif cursor.accept("ROLE"):
-        session.role = cursor.identifier()
+        session.role = _usable(session, "ROLE", cursor.identifier())
     elif cursor.accept("SECONDARY"):
         cursor.rest()
     elif cursor.accept("SCHEMA"):
@@ -172,19 +172,30 @@ def _use(session: Session, cursor: Cursor) -> Result:
         database = parts[-2] if len(parts) > 1 else session.database
         if database is None:
             raise invalid("there is no current database; name it: USE SCHEMA database.schema")
-        session.engine.catalog.require_schema(database, parts[-1])
+        if not session.engine.catalog.has_schema(database, parts[-1]):
+            raise unusable()
         session.database, session.schema = database, parts[-1]
     else:
         cursor.accept("DATABASE")
         parts = cursor.name()
-        if not session.engine.catalog.has_database(parts[0]):
-            raise missing("Database", parts[0])
         schema = parts[1] if len(parts) > 1 else "PUBLIC"
-        if len(parts) > 1:
-            session.engine.catalog.require_schema(parts[0], schema)
+        known = session.engine.catalog
+        if not known.has_database(parts[0]) or (len(parts) > 1 and not known.has_schema(parts[0], schema)):
+            raise unusable()
         session.database = parts[0]
         session.schema = schema if session.engine.catalog.has_schema(parts[0], schema) else None
     return status(DONE, StatementType.USE)
+
+
+def _usable(session: Session, kind: str, name: str) -> str:
+    """The name of a role or warehouse, if there is one of it.
+
+    Raises:
+        SnowflakeError: 002043, there is none.
+    """
+    if not (kind == "ROLE" and name in account.SYSTEM_ROLES) and session.engine.objects.find(kind, name) is None:
+        raise unusable()
+    return name
 
 
 def _set(session: Session, cursor: Cursor) -> Result:

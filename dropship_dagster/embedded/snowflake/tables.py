@@ -16,7 +16,7 @@ from .names import Name, quote
 from .results import DONE, Result, status
 from .streams import columns_of
 from .targets import identifier, target_name
-from .translate.datatypes import declared, to_duckdb
+from .translate.datatypes import declared, limit_of, limited, to_duckdb
 from .translate.dialect import parse
 from .translate.translator import render, translate
 
@@ -148,7 +148,7 @@ def _create_as(
     else:
         definitions = [Definition(column, _PLAIN_TYPES.get(kind, kind)) for column, kind in found]
     columns = ", ".join(
-        f"CAST({quote(column)} AS {wanted.kind}) AS {quote(wanted.name)}"
+        f"{_as_defined(column, wanted)} AS {quote(wanted.name)}"
         for (column, _), wanted in zip(found, definitions, strict=True)
     )
     connection.execute(f"CREATE TABLE {name.sql} AS SELECT {columns} FROM ({query})")
@@ -156,6 +156,13 @@ def _create_as(
         if column.not_null:
             connection.execute(f"ALTER TABLE {name.sql} ALTER COLUMN {quote(column.name)} SET NOT NULL")
     _record(connection, name, recorded, definitions)
+
+
+def _as_defined(column: str, wanted: Definition) -> str:
+    """A column of the query as the new table has it; text and binaries have to fit in."""
+    cast = f"CAST({quote(column)} AS {wanted.kind})"
+    limit = limit_of(limited(wanted.kind, wanted.facts.get("type")))
+    return limit[1].format(cast) if limit else cast
 
 
 def _copy_definition(

@@ -109,16 +109,26 @@ def from_duckdb(kind: str) -> str:
     }.get(kind, kind)
 
 
+_LONGEST = {"VARCHAR": VARCHAR_LENGTH, "BLOB": BINARY_LENGTH}
+
+
 def limited(kind: str, shown: str | None) -> str:
-    """A column's DuckDB type, a VARCHAR with the length that it was declared with unless that is the longest."""
-    length = length_of(shown) if shown and kind == "VARCHAR" else None
-    return f"VARCHAR({length})" if length and length < VARCHAR_LENGTH else kind
+    """A column's DuckDB type, a VARCHAR or BLOB with its declared length unless that is the longest."""
+    length = length_of(shown) if shown and kind in _LONGEST else None
+    return f"{kind}({length})" if length and length < _LONGEST[kind] else kind
 
 
 def length_of(kind: str) -> int | None:
-    """The length of VARCHAR(n)."""
-    found = re.fullmatch(r"VARCHAR\((\d+)\)", kind)
+    """The length of VARCHAR(n) and BINARY(n)."""
+    found = re.fullmatch(r"(?:VARCHAR|BINARY)\((\d+)\)", kind)
     return int(found[1]) if found else None
+
+
+def limit_of(kind: str) -> tuple[str, str] | None:
+    """Of a type that `limited` gives: the one without a length, and a template that fails for values beyond it."""
+    found = re.fullmatch(r"(VARCHAR|BLOB)\((\d+)\)", kind)
+    macro = "sf_fitting" if found and found[1] == "VARCHAR" else "sf_fitting_binary"
+    return (found[1], f"{macro}({{0}}, {found[2]})") if found else None
 
 
 def is_text(kind: str | None) -> bool:

@@ -287,6 +287,8 @@ class Rewriter:
         kind = to_duckdb(node.to)
         if node.args.get("format"):
             refuse("CAST with a format")
+        if kind == "BLOB" and node.to.expressions:
+            refuse("a cast to BINARY(n); cast to BINARY")
         cast = functions.cast_to(node.this, kind, safe=isinstance(node, exp.TryCast))
         length = length_of(declared(node.to)) if kind == "VARCHAR" and node.to.expressions else None
         return functions.fill(f'"left"({{0}}, {length})', [cast]) if length else cast

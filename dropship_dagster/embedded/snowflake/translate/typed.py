@@ -329,7 +329,7 @@ def _cast(node: exp.Cast, kind: str | None) -> exp.Expr:
     """CAST by Snowflake's rules; docs.snowflake.com/en/sql-reference/data-type-conversion."""
     target = node.to.sql("duckdb").replace(", ", ",").replace("TEXT", "VARCHAR")
     safe = isinstance(node, exp.TryCast)
-    operand = node.this
+    operand: exp.Expr = node.this
     if _is_json(kind) and target != "JSON":
         operand, kind = _text(operand), "VARCHAR"
     if target == "JSON":

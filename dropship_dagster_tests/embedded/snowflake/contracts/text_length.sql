@@ -1,4 +1,4 @@
--- The length of a VARCHAR. source: docs.snowflake.com/en/sql-reference/data-types-text
+-- The length of a VARCHAR, and of a BINARY in bytes. source: docs.snowflake.com/en/sql-reference/data-types-text
 CREATE TABLE SHORT (A VARCHAR(3), B CHAR, C NUMBER);
 INSERT INTO SHORT VALUES ('abc', 'é', 1), ('123', NULL, 2);
 INSERT INTO SHORT (A) VALUES ('abcd');
@@ -24,3 +24,21 @@ INSERT INTO SHORT (D) VALUES ('abc');
 -- a cast cuts
 SELECT 'abcdef'::VARCHAR(3) AS A, CAST(12345 AS VARCHAR(2)) AS B, 'a'::VARCHAR(3) AS C;
 --= abc | 12 | a
+CREATE TABLE CUT (A VARCHAR(2)) AS SELECT 'abc';
+--! 100078
+CREATE TABLE FITS (A VARCHAR(3), B BINARY(1)) AS SELECT 'abc', TO_BINARY('FF');
+SELECT * FROM FITS;
+--= abc | FF
+INSERT INTO FITS (B) SELECT TO_BINARY('FFFF');
+--! 100078
+INSERT INTO FITS (B) VALUES ('FFFF');
+--! 100078
+UPDATE FITS SET B = TO_BINARY('0102');
+--! 100078
+UPDATE FITS SET B = TO_BINARY('02');
+SELECT B FROM FITS;
+--= 02
+CREATE TABLE CUT (B BINARY(1)) AS SELECT TO_BINARY('0102');
+--! 100078
+SELECT TO_BINARY('0102')::BINARY(1);
+--! 000002
