@@ -13,6 +13,8 @@
 -- and only then, so a task that fails or is killed leaves its events for the next run. Only the root has a WHEN; a
 -- child without events is a statement that changes nothing.
 -- All streams are append-only: RAW and STAGING only ever get inserts, and retention may delete old rows from RAW.
+-- Where days are counted anew, the lines are bounded by the first and the last of them as well, which costs a
+-- comparison a line; a join on TO_DATE alone computes the day of every line that was ever ordered.
 
 USE ROLE "<% database %>_TRANSFORMER";
 USE DATABASE "<% database %>";
@@ -1018,6 +1020,8 @@ USING (
     FROM PROD.ORDER_LINES l
     JOIN touched_days d ON d.SALES_DATE = TO_DATE(l.ORDERED_AT)
     LEFT JOIN PROD.PRODUCTS p ON p.PRODUCT_ID = l.PRODUCT_ID
+    WHERE l.ORDERED_AT >= (SELECT MIN(SALES_DATE) FROM touched_days)
+      AND l.ORDERED_AT < (SELECT DATEADD('day', 1, MAX(SALES_DATE)) FROM touched_days)
     GROUP BY l.ORDER_ID, COALESCE(p.CATEGORY, 'UNKNOWN')
   ),
   placed_parts AS (
@@ -1095,6 +1099,8 @@ USING (
   FROM PROD.ORDER_LINES l
   JOIN touched_days d ON d.SALES_DATE = TO_DATE(l.ORDERED_AT)
   JOIN PROD.ORDERS o ON o.ORDER_ID = l.ORDER_ID
+  WHERE l.ORDERED_AT >= (SELECT MIN(SALES_DATE) FROM touched_days)
+    AND l.ORDERED_AT < (SELECT DATEADD('day', 1, MAX(SALES_DATE)) FROM touched_days)
   GROUP BY d.SALES_DATE, l.PRODUCT_ID, COALESCE(l.SIZE, '')
 ) s ON t.SALES_DATE = s.SALES_DATE AND t.PRODUCT_ID = s.PRODUCT_ID AND t.SIZE = s.SIZE
 WHEN MATCHED AND (
@@ -1150,7 +1156,9 @@ USING (
     FROM PROD.ORDER_LINES l
     JOIN touched_days d ON d.SALES_DATE = TO_DATE(l.ORDERED_AT)
     JOIN PROD.PRODUCTS p ON p.PRODUCT_ID = l.PRODUCT_ID
-    WHERE p.SUPPLIER_ID IS NOT NULL
+    WHERE l.ORDERED_AT >= (SELECT MIN(SALES_DATE) FROM touched_days)
+      AND l.ORDERED_AT < (SELECT DATEADD('day', 1, MAX(SALES_DATE)) FROM touched_days)
+      AND p.SUPPLIER_ID IS NOT NULL
   ),
   delivered AS (
     SELECT
