@@ -29,6 +29,8 @@ class Card:
     digits: int | None = None
     detail: str | None = None
     """The page that says more."""
+    below: str | None = None
+    """The heading of the part of this page that says more, where it is this page."""
 
 
 def draw(cards: list[Card], width: int) -> None:
@@ -45,6 +47,8 @@ def _draw(card: Card) -> None:
         _metric(card, delta)
         if card.detail:
             links.to(card.detail)
+        elif card.below:
+            links.down(card.below)
 
 
 def _metric(card: Card, delta: str | None) -> None:

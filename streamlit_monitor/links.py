@@ -1,4 +1,4 @@
-"""Links from one page to another that carry the controls along."""
+"""Links from a figure to what says more: another page, with the controls carried along, or a part of the same one."""
 
 from __future__ import annotations
 
@@ -22,3 +22,13 @@ def to(page: str) -> None:
     st.page_link(
         st.session_state[_KEY][page], label=t(f"nav.{page}"), icon=":material/arrow_outward:", query_params=link()
     )
+
+
+def down(heading: str) -> None:
+    """Draw a link to the part of this page with this heading."""
+    st.markdown(f"[:material/arrow_downward: {t(heading)}](#{anchor(heading)})")
+
+
+def anchor(heading: str) -> str:
+    """Where a part of a page is found: `#fulfilment-late`."""
+    return heading.replace(".", "-")

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from streamlit_monitor import charts, exports
+from streamlit_monitor import charts, exports, links
 from streamlit_monitor.language import label, t
 
 Column = Any
@@ -38,7 +38,7 @@ def moment(key: str) -> Column:
 def box(heading: str, *, stretch: bool = False) -> Any:
     """A framed part of a page with its heading; use it with `with`."""
     container = st.container(border=True, height="stretch" if stretch else "content")
-    container.subheader(t(heading), anchor=False)
+    container.subheader(t(heading), anchor=links.anchor(heading))
     return container
 
 
@@ -68,7 +68,7 @@ def table(
     """
     with st.container(border=True, key=f"table-{name}"):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.subheader(t(heading), anchor=False, width="content")
+            st.subheader(t(heading), anchor=links.anchor(heading), width="content")
             exports.download(frame, name)
         if frame.empty:
             st.caption(t("empty.period"))

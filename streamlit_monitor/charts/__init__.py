@@ -18,8 +18,15 @@ if TYPE_CHECKING:
     from streamlit_monitor.charts.plane import scatter as scatter
     from streamlit_monitor.charts.series import stacked as stacked
     from streamlit_monitor.charts.series import trend as trend
+    from streamlit_monitor.charts.tasks import Task as Task
+    from streamlit_monitor.charts.tasks import task_graph as task_graph
 else:
     __getattr__ = loader(
         __name__,
-        {"names": ("bars", "outcomes", "ranges"), "plane": ("heat", "scatter"), "series": ("stacked", "trend")},
+        {
+            "names": ("bars", "outcomes", "ranges"),
+            "plane": ("heat", "scatter"),
+            "series": ("stacked", "trend"),
+            "tasks": ("Task", "task_graph"),
+        },
     )

@@ -12,6 +12,7 @@ from streamlit_monitor.language import formats
 
 HEIGHT = 280
 _LONG = 20_000
+_MIDDLE = 0.1791  # the luminance that is as far from black as from white: sqrt(1.05 * 0.05) - 0.05
 
 
 def colours() -> list[str]:
@@ -72,3 +73,13 @@ def finish(chart: Any) -> alt.Chart:
 def ground() -> str:
     """The theme that the reader's browser shows: light or dark."""
     return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def is_dark(colour: str) -> bool:
+    """Whether white stands out from `#rrggbb` more than black: one of the two always has a contrast above 4.5.
+
+    w3.org/TR/WCAG22/#dfn-relative-luminance
+    """
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue < _MIDDLE

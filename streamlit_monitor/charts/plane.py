@@ -6,10 +6,9 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from streamlit_monitor.charts.look import HEIGHT, colours, finish, ground, muted, value_axis
+from streamlit_monitor.charts.look import HEIGHT, colours, finish, ground, is_dark, muted, value_axis
 from streamlit_monitor.language import formats
 
-_DARK_FROM = 0.55
 _FIGURE = 30  # pixels that "100%" takes
 
 
@@ -22,7 +21,9 @@ def heat(frame: pd.DataFrame, row: str, column: str, value: str, *, titles: tupl
     """
     shown = frame.rename(columns={row: "row", column: "column", value: "value"})[["row", "column", "value"]]
     shown["text"] = [formats().percent(share, 0) for share in shown["value"]]
-    shown["light"] = shown["value"] > _DARK_FROM * float(shown["value"].max() or 1)
+    steps: list[str] = st.get_option(f"theme.{ground()}.chartSequentialColors")
+    top = float(shown["value"].max() or 1)
+    shown["light"] = [is_dark(steps[round(share / top * (len(steps) - 1))]) for share in shown["value"]]
     base = alt.Chart(shown).encode(
         y=alt.Y("row:N", sort=None, title=titles[0], axis=alt.Axis(ticks=False, domain=False)),
         x=alt.X("column:O", title=titles[1], axis=alt.Axis(ticks=False, domain=False, labelAngle=0, orient="top")),
@@ -32,15 +33,13 @@ def heat(frame: pd.DataFrame, row: str, column: str, value: str, *, titles: tupl
             alt.Tooltip("text:N", title=titles[2]),
         ],
     )
-    steps: list[str] = st.get_option(f"theme.{ground()}.chartSequentialColors")
     squares = base.mark_rect(cornerRadius=2).encode(
         color=alt.Color("value:Q", legend=None, scale=alt.Scale(range=steps, domainMin=0))
     )
-    background, ink = st.get_option(f"theme.{ground()}.backgroundColor"), st.get_option(f"theme.{ground()}.textColor")
     # A figure that is wider than its square is left to the tooltip.
     fits = alt.ExprRef(f"width / {max(shown['column'].nunique(), 1)} < {_FIGURE} ? 0 : 11")
     figures = base.mark_text(fontSize=fits).encode(
-        text="text:N", color=alt.condition("datum.light", alt.value(background), alt.value(ink))
+        text="text:N", color=alt.condition("datum.light", alt.value("#ffffff"), alt.value("#000000"))
     )
     rows = shown["row"].nunique()
     return finish(alt.layer(squares, figures).properties(height=max(28 * rows + 40, 80)))

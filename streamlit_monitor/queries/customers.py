@@ -85,8 +85,10 @@ SELECT
   AVG(RECENCY) AS recency
 FROM bought
 GROUP BY 1
-ORDER BY revenue DESC, name
 """
+
+SEGMENTS = ("champions", "loyal", "new", "promising", "at_risk", "sleeping", "lost")
+"""Their names, the keenest first."""
 
 _ORIGINS = """
 SELECT COALESCE(c.COUNTRY, '?') AS country, COALESCE(c.ACQUISITION_CHANNEL, '?') AS acquisition,
@@ -149,8 +151,9 @@ def cohorts(store: Store, oldest: datetime, end: datetime) -> pd.DataFrame:
 
 
 def segments(store: Store, span: Span) -> pd.DataFrame:
-    """name, customers, revenue, frequency (orders), recency (days), as of the end of the span."""
-    return store.ask(_SEGMENTS, end=span.end)
+    """name, customers, revenue, frequency (orders), recency (days), as of the end of the span; the keenest first."""
+    found = store.ask(_SEGMENTS, end=span.end)
+    return found.sort_values("name", key=lambda names: names.map(SEGMENTS.index), ignore_index=True)
 
 
 def by_country(store: Store, span: Span) -> pd.DataFrame:

@@ -5,6 +5,8 @@ Reads the views PROD.V_PIPELINE_* and V_REJECTED_*, which show what the reader's
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import datetime
 
 import pandas as pd
@@ -51,10 +53,14 @@ FROM (
 
 _TASKS = """
 SELECT NAME, STATE, SCHEDULED_TIME, QUERY_START_TIME, COMPLETED_TIME, ERROR_MESSAGE
-FROM TABLE(INFORMATION_SCHEMA.TASK_HISTORY(RESULT_LIMIT => 200))
+FROM TABLE(INFORMATION_SCHEMA.TASK_HISTORY(RESULT_LIMIT => 2000))
 WHERE SCHEMA_NAME = 'OPS' AND STATE <> 'SCHEDULED'
-QUALIFY ROW_NUMBER() OVER (PARTITION BY NAME ORDER BY SCHEDULED_TIME DESC, QUERY_START_TIME DESC) = 1
+QUALIFY ROW_NUMBER() OVER (PARTITION BY NAME ORDER BY SCHEDULED_TIME DESC, QUERY_START_TIME DESC) <= :runs
+ORDER BY SCHEDULED_TIME DESC, QUERY_START_TIME DESC
 """
+
+# Of the whole database: a role that may not use OPS is shown nothing, where IN SCHEMA would be an error.
+_GRAPH = "SHOW TASKS IN DATABASE"
 
 
 def stations(store: Store) -> pd.DataFrame:
@@ -89,6 +95,30 @@ def latency(store: Store, since: datetime) -> pd.Series:
     return store.look(_LATENCY, since=since).iloc[0]
 
 
-def tasks(store: Store) -> pd.DataFrame:
-    """The last run of each task: name, state, scheduled_time, query_start_time, completed_time, error_message."""
-    return store.look(_TASKS)
+def tasks(store: Store, runs: int) -> pd.DataFrame:
+    """The last runs of each task: name, state, scheduled_time, query_start_time, completed_time, error_message.
+
+    The newest run first. The root is skipped every minute in which nothing came, so what it found nothing for in the
+    last day is not among them.
+    """
+    return store.look(_TASKS, runs=runs)
+
+
+def task_graph(store: Store) -> dict[str, frozenset[str]]:
+    """The tasks that the role may see, each with those it waits for; no key is missing from a graph seen whole."""
+    found = store.look(_GRAPH)
+    ours = found[found["schema_name"] == "OPS"]
+    return {str(name): _names(after) for name, after in zip(ours["name"], ours["predecessors"], strict=True)}
+
+
+def _names(predecessors: object) -> frozenset[str]:
+    """Task names out of a JSON array of qualified names; accounts also showed it without quotes, or with single ones.
+
+    docs.snowflake.com/en/sql-reference/sql/show-tasks
+    """
+    text = str(predecessors or "[]")
+    try:
+        qualified = [str(name) for name in json.loads(text)]
+    except ValueError:
+        qualified = re.findall(r"[^\s,\[\]']+", text)
+    return frozenset(name.rsplit(".", 1)[-1].strip('"') for name in qualified)

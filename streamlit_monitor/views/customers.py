@@ -56,10 +56,24 @@ def _cards(view: View, trend: pd.DataFrame) -> list[Card]:
     before = customers.kpis(view.store, view.period.previous) if view.period.previous else {}
     arrived = trend["new_customers"]
     return [
-        Card("customers", "number", now["customers"], before.get("customers"), trend["customers"]),
-        Card("new_customers", "number", now["new_customers"], before.get("new_customers"), arrived),
-        Card("repeat_rate", "percent", _repeat_rate(now), _repeat_rate(before)),
-        Card("customer_value", "money", _value(now), _value(before), digits=2),
+        Card(
+            "customers",
+            "number",
+            now["customers"],
+            before.get("customers"),
+            trend["customers"],
+            below="customers.trend",
+        ),
+        Card(
+            "new_customers",
+            "number",
+            now["new_customers"],
+            before.get("new_customers"),
+            arrived,
+            below="customers.trend",
+        ),
+        Card("repeat_rate", "percent", _repeat_rate(now), _repeat_rate(before), below="customers.cohorts"),
+        Card("customer_value", "money", _value(now), _value(before), digits=2, below="customers.segments.revenue"),
     ]
 
 

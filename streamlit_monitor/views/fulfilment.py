@@ -47,10 +47,26 @@ def _draw(view: View) -> None:
 
 def _cards(now: dict[str, float], before: dict[str, float]) -> list[Card]:
     return [
-        Card("delivered", "number", now["delivered"], before.get("delivered")),
-        Card("delivery_days", "number", now["median_days"], before.get("median_days"), more_is_worse=True, digits=1),
-        Card("slow_days", "number", now["p90_days"], before.get("p90_days"), more_is_worse=True, digits=1),
-        Card("kept_promises", "percent", _kept(now), _kept(before) if before else None),
+        Card("delivered", "number", now["delivered"], before.get("delivered"), below="fulfilment.funnel"),
+        Card(
+            "delivery_days",
+            "number",
+            now["median_days"],
+            before.get("median_days"),
+            more_is_worse=True,
+            digits=1,
+            below="fulfilment.supplier",
+        ),
+        Card(
+            "slow_days",
+            "number",
+            now["p90_days"],
+            before.get("p90_days"),
+            more_is_worse=True,
+            digits=1,
+            below="fulfilment.country",
+        ),
+        Card("kept_promises", "percent", _kept(now), _kept(before) if before else None, below="fulfilment.late"),
     ]
 
 

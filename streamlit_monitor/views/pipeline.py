@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import streamlit as st
 
-from streamlit_monitor import cards, dagster_ui, live, panels, reports
+from streamlit_monitor import cards, charts, dagster_ui, live, panels, reports
 from streamlit_monitor.cards import Card
 from streamlit_monitor.language import formats, label, t
 from streamlit_monitor.queries import pipeline
@@ -15,6 +16,7 @@ from streamlit_monitor.store import Store
 
 _LOADS = 50
 _REASONS = 50
+_RUNS = 8  # of each task
 _FRESH = timedelta(minutes=10)
 
 
@@ -95,10 +97,17 @@ def _cards(store: Store, rows: dict[tuple[str, str], float]) -> list[Card]:
     rate = float(recent["rows_loaded"].astype("float64").sum()) / _FRESH.total_seconds()
     p95 = float("nan") if pd.isna(latency["p95"]) else float(latency["p95"])
     return [
-        Card("freshness", "number", age, None, more_is_worse=True),
-        Card("load_rate", "number", rate, None, digits=1),
-        Card("latency", "number", p95, None, more_is_worse=True, digits=1),
-        Card("rejected", "number", rows.get(("STAGING", "REJECTED_EVENTS"), 0.0), None, more_is_worse=True),
+        Card("freshness", "number", age, None, more_is_worse=True, below="pipeline.loads"),
+        Card("load_rate", "number", rate, None, digits=1, below="pipeline.throughput"),
+        Card("latency", "number", p95, None, more_is_worse=True, digits=1, below="pipeline.graph"),
+        Card(
+            "rejected",
+            "number",
+            rows.get(("STAGING", "REJECTED_EVENTS"), 0.0),
+            None,
+            more_is_worse=True,
+            below="pipeline.rejected",
+        ),
     ]
 
 
@@ -131,10 +140,12 @@ def _dagster() -> None:
 
 
 def _tasks(store: Store) -> None:
-    frame = pipeline.tasks(store)
-    if not frame.empty:  # without a row the columns are of no type, and have no .dt
-        seconds = (frame["completed_time"] - frame["query_start_time"]).dt.total_seconds()
-        frame = frame.assign(seconds=seconds).sort_values("query_start_time")
+    runs = pipeline.tasks(store, _RUNS)
+    if not runs.empty:  # without a row the columns are of no type, and have no .dt
+        seconds = (runs["completed_time"] - runs["query_start_time"]).dt.total_seconds()
+        runs = runs.assign(seconds=seconds)
+    _graph(pipeline.task_graph(store), runs)
+    frame = runs.drop_duplicates("name").sort_values("query_start_time")
     panels.table(
         "pipeline.tasks",
         "tasks",
@@ -150,6 +161,24 @@ def _tasks(store: Store) -> None:
             state=[label("task", state) for state in frame["state"]], error_message=frame["error_message"].fillna("")
         ),
     )
+
+
+def _graph(graph: Mapping[str, frozenset[str]], runs: pd.DataFrame) -> None:
+    """The tasks from the root to the reports, each with how its last runs ended."""
+    if not graph:
+        return
+    tasks = []
+    for name, after in graph.items():
+        its = runs[runs["name"] == name]
+        words = t("pipeline.graph.never")
+        if not its.empty:
+            last = its.iloc[0]
+            took = "" if pd.isna(last["seconds"]) else f" · {formats().number(float(last['seconds']), 2)} s"
+            words = f"{label('task', last['state'])}{took}"
+        tasks.append(charts.Task(name, after, tuple(its["state"].astype(str))[::-1], words))
+    with panels.box("pipeline.graph"), st.container(key="task-graph"):
+        st.caption(t("pipeline.graph.help", runs=_RUNS))
+        st.image(charts.task_graph(tasks), alt=t("pipeline.graph"))
 
 
 def _rejected(store: Store) -> None:

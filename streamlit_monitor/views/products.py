@@ -41,7 +41,8 @@ def _draw(view: View) -> None:
     with left, panels.box("products.category", stretch=True):
         _measured(panels.named(products.by_category(view.store, span), "category"), measure)
     with right, panels.box("products.size", stretch=True):
-        panels.bars(products.by_size(view.store, span, choice.category).head(_TOP), "units", t("column.units"))
+        sizes = products.by_size(view.store, span, choice.category).head(_TOP)
+        panels.bars(panels.named(sizes, "size"), "units", t("column.units"))
     _table(view, measure, choice)
     with panels.box("products.price"):
         sold = products.ranking(view.store, span, "units", choice, _POINTS)
@@ -139,7 +140,8 @@ def _draw_product(view: View) -> None:
         hours = span.step == _HOUR
         st.altair_chart(charts.trend(current, previous, "units", money=False, hours=hours))
     with panels.box("products.size"):
-        panels.bars(products.by_size(view.store, span, product=name), "units", t("column.units"))
+        sizes = products.by_size(view.store, span, product=name)
+        panels.bars(panels.named(sizes, "size"), "units", t("column.units"))
 
 
 def _product_cards(view: View, product: pd.Series) -> None:
@@ -153,10 +155,24 @@ def _product_cards(view: View, product: pd.Series) -> None:
     with st.container(key="kpis"):
         cards.draw(
             [
-                Card("sales", "money", float(totals["sales"]), earlier.get("sales"), trend["sales"]),
-                Card("units", "number", units, earlier.get("units"), trend["units"]),
-                Card("gross_margin", "money", float(totals["margin"]), earlier.get("margin"), trend["margin"]),
-                Card("cover", "number", cover, None),
+                Card(
+                    "sales",
+                    "money",
+                    float(totals["sales"]),
+                    earlier.get("sales"),
+                    trend["sales"],
+                    below="products.trend",
+                ),
+                Card("units", "number", units, earlier.get("units"), trend["units"], below="products.trend"),
+                Card(
+                    "gross_margin",
+                    "money",
+                    float(totals["margin"]),
+                    earlier.get("margin"),
+                    trend["margin"],
+                    below="products.trend",
+                ),
+                Card("cover", "number", cover, None, below="products.size"),
             ],
             4,
         )

@@ -58,8 +58,14 @@ def _draw() -> None:
     _verdict(report)
     with st.container(key="kpis"):
         summary = report.summary
-        names = ("checks", "passed", "failed", "warned")
-        cards.draw([Card(f"checks_{name}", "number", summary[name], None) for name in names], 4)
+        names = {"checks": "assets", "passed": "history", "failed": "checks", "warned": "checks"}
+        cards.draw(
+            [
+                Card(f"checks_{name}", "number", summary[name], None, below=f"quality.{part}")
+                for name, part in names.items()
+            ],
+            4,
+        )
     _ladder(report)
     history = reports.history(folder)
     _by_asset(report, history)
