@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .errors import SnowflakeError
 from .names import quote
-from .translate.datatypes import from_duckdb, is_float, is_text, limit_of
+from .translate.datatypes import from_duckdb, is_float, is_text, is_zoned, limit_of
 
 if TYPE_CHECKING:
     from .session import Session
@@ -59,8 +59,12 @@ def converted(value: str, kind: str, name: str, wanted: str, *, loading: bool) -
         return f"to_json({value})"
     if kind == "JSON" and wanted != "JSON":
         text = f"({value} ->> '$')"
+        if is_zoned(wanted):
+            return f"sf_zoned_text({text})"
         return text if wanted == "VARCHAR" else f"CAST({text} AS {wanted})"
     if is_text(kind) and kind == "VARCHAR":
+        if is_zoned(wanted):
+            return f"sf_zoned_text({value})"
         if wanted == "BLOB":
             return f"from_hex({value})"
         if wanted == "BIGINT" or wanted.startswith("DECIMAL"):
@@ -77,9 +81,27 @@ def converted(value: str, kind: str, name: str, wanted: str, *, loading: bool) -
         return f"CAST(round({value}) AS BIGINT)"
     if wanted in _CUT and kind.startswith("TIMESTAMP"):
         return _shortened(f"CAST({value} AS TIMESTAMP)", wanted)
+    if is_zoned(kind) and wanted != "VARCHAR" and not is_zoned(wanted):
+        return _of_zoned(value, kind, name, wanted)
+    if is_zoned(wanted) and (kind == "DATE" or kind.startswith("TIMESTAMP")):
+        return f"sf_zoned_instant(CAST({value} AS TIMESTAMPTZ))"
     if wanted == "VARCHAR":
         return _as_text(value, kind)
     return value
+
+
+def _of_zoned(value: str, kind: str, name: str, wanted: str) -> str:
+    """A TIMESTAMP_TZ as an instant, or as what its own clock shows."""
+    if wanted == "TIMESTAMP WITH TIME ZONE":
+        return f"sf_instant_of({value})"
+    if wanted in ("DATE", "TIME") or wanted.startswith("TIMESTAMP"):
+        return _shortened(f"CAST(sf_wall_of({value}) AS {'TIMESTAMP' if wanted in _CUT else wanted})", wanted)
+    raise SnowflakeError(
+        f"SQL compilation error:\nExpression type does not match column data type, expecting {from_duckdb(wanted)} "
+        f"but got {from_duckdb(kind)} for column {name}",
+        2023,
+        "22000",
+    )
 
 
 def _as_text(value: str, kind: str) -> str:
@@ -88,6 +110,8 @@ def _as_text(value: str, kind: str) -> str:
         return f"hex({value})"
     if is_float(kind):
         return f"sf_text_of_double({value})"
+    if is_zoned(kind):
+        return f"sf_text_of_zoned({value})"
     if kind == "TIMESTAMP WITH TIME ZONE":
         return f"sf_text_of_timestamptz({value})"
     return f"sf_text_of_timestamp(CAST({value} AS TIMESTAMP))" if kind.startswith("TIMESTAMP") else value

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from .session import Session
 
 _ARROW = {"FIXED": pa.string(), "REAL": pa.float64(), "BOOLEAN": pa.bool_(), "BINARY": pa.binary(), "DATE": pa.date32(),
-          "TIME": pa.time64("us"), "TIMESTAMP_NTZ": pa.timestamp("us"), "TIMESTAMP_LTZ": pa.timestamp("us", tz="UTC"),
-          "TIMESTAMP_TZ": pa.timestamp("us", tz="UTC")}  # fmt: skip
+          "TIME": pa.time64("us"), "TIMESTAMP_NTZ": pa.timestamp("us"),
+          "TIMESTAMP_LTZ": pa.timestamp("us", tz="UTC")}  # fmt: skip
 _BATCH = "_batch"
 
 
@@ -32,7 +32,8 @@ def run_batch(session: Session, sql: str, bound: bindings.Values, query_id: str)
 
     The rows go in at once. Any other statement runs once a row, in one transaction.
     """
-    tree = _plain_insert(session, sql, len(bound))
+    zoned = any(item["type"] == "TIMESTAMP_TZ" for item in bound.values())
+    tree = None if zoned else _plain_insert(session, sql, len(bound))
     if tree is None:
         return _one_by_one(session, sql, bound, query_id)
     session.begin_statement(query_id)

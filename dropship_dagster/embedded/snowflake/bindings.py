@@ -52,7 +52,7 @@ def python_value(kind: str, value: str | None) -> object:
 
 _DUCKDB = {
     "REAL": "DOUBLE", "DATE": "DATE", "TIME": "TIME", "TIMESTAMP_NTZ": "TIMESTAMP", "TIMESTAMP_LTZ": "TIMESTAMPTZ",
-    "TIMESTAMP_TZ": "TIMESTAMPTZ", "BOOLEAN": "BOOLEAN",
+    "BOOLEAN": "BOOLEAN",
 }  # fmt: skip
 
 
@@ -73,6 +73,9 @@ def constant(bindings: Values, name: str) -> exp.Expr:
         return exp.Paren(this=exp.Neg(this=number)) if str(value).startswith("-") else number
     if isinstance(value, bytes):
         return fill(f"from_hex('{value.hex()}')", [])
+    if kind == "TIMESTAMP_TZ":
+        offset = int(bound["value"].partition(" ")[2]) - 1440
+        return fill(f"sf_zoned_of_utc(CAST('{value:%Y-%m-%d %H:%M:%S.%f}' AS TIMESTAMP), {offset})", [])
     target = _DUCKDB.get(kind)
     if target:
         return exp.Cast(this=exp.Literal.string(str(value)), to=exp.DataType.build(target, dialect="duckdb"))

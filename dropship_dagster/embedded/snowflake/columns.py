@@ -10,7 +10,7 @@ from sqlglot import exp
 from .errors import refuse
 from .names import quote
 from .targets import identifier
-from .translate.datatypes import declared, to_duckdb
+from .translate.datatypes import declared, is_zoned, to_duckdb
 from .translate.translator import render, translate
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def definition(session: Session, column: exp.ColumnDef, keys: list[Key]) -> Defi
             case exp.NotNullColumnConstraint():
                 found.not_null = not rule.args.get("allow_null")
             case exp.DefaultColumnConstraint():
+                if is_zoned(found.kind):
+                    refuse(f"a default of a TIMESTAMP_TZ column ({found.name})")
                 found.default = render(translate(rule.this.copy(), session))
             case exp.CommentColumnConstraint():
                 found.facts["comment"] = rule.this.name

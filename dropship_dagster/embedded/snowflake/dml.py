@@ -126,6 +126,7 @@ def _update(session: Session, tree: exp.Expr) -> Plan:
     for assignment in rewritten.expressions:
         kind = kinds[assignment.this.name].replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")
         plain, fitting = limit_of(kind) or (kind, "{0}")
+        assignment.meta[typed.DONE] = True  # it is no comparison
         assignment.set("expression", fill(fitting, [cast_to(assignment.expression, plain)]))
     step = Step(render(typed.apply(rewritten, session)), "number of rows updated")
     return Plan(StatementType.UPDATE, (step,), streams, {name: Mode.CHANGE})

@@ -12,14 +12,14 @@ from .lexer import Cursor
 from .names import literal
 from .store import TEMPORARY
 from .translate import typed
-from .translate.datatypes import from_duckdb
+from .translate.datatypes import ZONED, from_duckdb
 from .translate.translator import render
 
 if TYPE_CHECKING:
     from .session import Session
 
 _KINDS = ("BIGINT", "HUGEINT", "INTEGER", "VARCHAR", "DOUBLE", "BLOB", "JSON", "TIME", "TIMESTAMP", "TIMESTAMP_MS",
-          "TIMESTAMP_S", "TIMESTAMP WITH TIME ZONE")  # fmt: skip
+          "TIMESTAMP_S", "TIMESTAMP WITH TIME ZONE", ZONED)  # fmt: skip
 DATABASE = "split_part(schema_name, '.', 1)"
 SCHEMA = "substr(schema_name, strpos(schema_name, '.') + 1)"
 _FACT = "coalesce(comment ->> '$.{}', '')"

@@ -85,6 +85,32 @@ CREATE OR REPLACE MACRO sf_try_timestamptz(t) AS
 CREATE OR REPLACE MACRO sf_timestamptz(t) AS
     CASE WHEN t IS NULL THEN NULL
          ELSE coalesce(sf_try_timestamptz(t), CAST(sf_fail_text('timestamp field value out of range: "' || t || '"') AS TIMESTAMP)) END;
+-- TIMESTAMP_TZ: the time in UTC and the offset in minutes (translate/zoned.py).
+CREATE OR REPLACE MACRO sf_zoned_of_utc(u, o) AS
+    CASE WHEN u IS NOT NULL THEN CAST({'t': u, 'o': o} AS STRUCT(t TIMESTAMP, o SMALLINT)) END;
+CREATE OR REPLACE MACRO sf_zoned_of_wall(w, o) AS sf_zoned_of_utc(w - to_minutes(o::BIGINT), o);
+CREATE OR REPLACE MACRO sf_zoned_instant(i) AS sf_zoned_of_utc(i AT TIME ZONE 'UTC', date_part('timezone', i) // 60);
+CREATE OR REPLACE MACRO sf_in_zone(i, zone) AS sf_zoned_of_utc(i AT TIME ZONE 'UTC',
+    CAST(epoch(i AT TIME ZONE zone) - epoch(i AT TIME ZONE 'UTC') AS BIGINT) // 60);
+CREATE OR REPLACE MACRO sf_wall_of(z) AS struct_extract(z, 't') + to_minutes(struct_extract(z, 'o')::BIGINT);
+CREATE OR REPLACE MACRO sf_instant_of(z) AS struct_extract(z, 't') AT TIME ZONE 'UTC';
+CREATE OR REPLACE MACRO sf_text_of_offset(o) AS CASE WHEN o < 0 THEN '-' ELSE '+' END
+    || lpad((abs(o) // 60)::VARCHAR, 2, '0') || lpad((abs(o) % 60)::VARCHAR, 2, '0');
+CREATE OR REPLACE MACRO sf_text_of_zoned(z) AS
+    strftime(sf_wall_of(z), '%Y-%m-%d %H:%M:%S.%g ') || sf_text_of_offset(struct_extract(z, 'o'));
+CREATE OR REPLACE MACRO sf_offset_in(t) AS CASE WHEN right(trim(t), 1) = 'Z' THEN 0 ELSE
+    CASE WHEN regexp_extract(trim(t), '([+-])[\d:]+$', 1) = '-' THEN -1 ELSE 1 END * (
+        60 * CAST(regexp_extract(trim(t), '[+-](\d{1,2}?)(?::?(\d{2}))?$', 1) AS BIGINT)
+        + coalesce(TRY_CAST(regexp_extract(trim(t), '[+-](\d{1,2}?)(?::?(\d{2}))?$', 2) AS BIGINT), 0)) END;
+CREATE OR REPLACE MACRO sf_try_zoned_text(t) AS
+    CASE WHEN NOT sf_is_timestamp(t) THEN NULL
+         WHEN sf_is_zoned(t) THEN sf_zoned_of_utc(sf_try_timestamptz(t) AT TIME ZONE 'UTC', sf_offset_in(t))
+         ELSE sf_zoned_instant(sf_try_timestamptz(t)) END;
+CREATE OR REPLACE MACRO sf_zoned_text(t) AS
+    CASE WHEN t IS NULL THEN NULL
+         WHEN sf_is_zoned(t) THEN sf_zoned_of_utc(sf_timestamptz(t) AT TIME ZONE 'UTC', sf_offset_in(t))
+         ELSE sf_zoned_instant(sf_timestamptz(
+             CASE WHEN regexp_full_match(trim(t), '-?\d{1,18}') THEN 'number ' || t ELSE t END)) END;
 CREATE OR REPLACE MACRO sf_epoch_scaled(n, s) AS make_timestamp(CASE
     WHEN s <= 6 THEN CAST(n * (10::HUGEINT ** (6 - s))::HUGEINT AS BIGINT)
     ELSE CAST(n // (10::HUGEINT ** (s - 6))::HUGEINT AS BIGINT) END);

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from .errors import full, refuse
 from .results import Column, Result
-from .translate.datatypes import BINARY_LENGTH, VARCHAR_LENGTH, scale_of
+from .translate.datatypes import BINARY_LENGTH, VARCHAR_LENGTH, is_zoned, scale_of
 
 Json = dict[str, Any]
 
@@ -46,6 +46,8 @@ def row_type(column: Column) -> Json:
     if column.kind in _TIMES:
         kind, digits = _TIMES[column.kind]
         return info | {"type": kind, "precision": 0, "scale": digits}
+    if is_zoned(column.kind):
+        return info | {"type": "timestamp_tz", "precision": 0, "scale": 6}
     plain = _PLAIN.get(column.kind)
     if plain is None:
         refuse(f"a result column of DuckDB's type {column.kind} ({column.name}); cast it to a type of Snowflake")
@@ -70,6 +72,8 @@ def _array(array: pa.Array, info: Json) -> pa.Array:
     kind = array.type
     if info["type"] in ("timestamp_ntz", "timestamp_ltz", "time"):
         return array.cast(pa.int64())
+    if info["type"] == "timestamp_tz":
+        return _zoned(array)
     if pa.types.is_null(kind):
         return array.cast(pa.string())
     if info["type"] == "fixed" and pa.types.is_integer(kind) and kind != pa.int64():
@@ -79,6 +83,28 @@ def _array(array: pa.Array, info: Json) -> pa.Array:
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return array.cast(pa.string())
     return array
+
+
+_OFFSET_ZERO = 1440
+"""On the wire an offset is in minutes beyond a day before UTC."""
+
+
+def _zoned(array: pa.StructArray) -> pa.Array:
+    """TIMESTAMP_TZ: seconds since the epoch, nanoseconds, and the offset."""
+    moment = array.field(0).cast(pa.int64())
+    seconds = pc.divide(pc.subtract(moment, _modulo(moment)), 1_000_000)
+    fraction = pc.cast(pc.multiply(_modulo(moment), 1000), pa.int32())
+    offset = pc.add(pc.cast(array.field(1), pa.int32()), _OFFSET_ZERO)
+    return pa.StructArray.from_arrays(
+        [seconds, fraction, offset], names=["epoch", "fraction", "timezone"], mask=array.is_null()
+    )
+
+
+def _modulo(microseconds: pa.Array) -> pa.Array:
+    """Microseconds within their second, also before 1970."""
+    whole = pc.multiply(pc.divide(microseconds, 1_000_000), 1_000_000)
+    rest = pc.subtract(microseconds, whole)
+    return pc.if_else(pc.less(rest, 0), pc.add(rest, 1_000_000), rest)
 
 
 def _stream(batch: pa.RecordBatch, infos: list[Json]) -> bytes:

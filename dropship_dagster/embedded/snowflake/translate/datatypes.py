@@ -20,7 +20,8 @@ _BINARIES = {DType.BINARY, DType.VARBINARY}
 _NTZ = {DType.TIMESTAMP, DType.TIMESTAMPNTZ, DType.DATETIME}
 _VARIANTS = {DType.VARIANT, DType.OBJECT, DType.ARRAY, DType.JSON}
 
-NO_OFFSETS = "the data type TIMESTAMP_TZ, which keeps an offset; use TIMESTAMP_LTZ, or TIMESTAMP_NTZ in UTC"
+ZONED = "STRUCT(t TIMESTAMP, o SMALLINT)"
+"""DuckDB's type of TIMESTAMP_TZ: the time in UTC, and the offset in minutes."""
 
 VARCHAR_LENGTH = 16_777_216
 BINARY_LENGTH = 8_388_608
@@ -50,6 +51,8 @@ def to_duckdb(kind: exp.DataType) -> str:
     if base in _NTZ:
         digits = parameters[0] if parameters else 9
         return "TIMESTAMP_S" if digits == 0 else "TIMESTAMP_MS" if digits <= 3 else "TIMESTAMP"
+    if base is DType.TIMESTAMPTZ and parameters and parameters[0] < 6:
+        refuse("TIMESTAMP_TZ of fewer than 6 digits of a second")
     for group, name in (
         (_INTEGERS, "BIGINT"),
         (_FLOATS, "DOUBLE"),
@@ -60,10 +63,11 @@ def to_duckdb(kind: exp.DataType) -> str:
         ({DType.DATE}, "DATE"),
         ({DType.TIME}, "TIME"),
         ({DType.TIMESTAMPLTZ}, "TIMESTAMPTZ"),
+        ({DType.TIMESTAMPTZ}, ZONED),
     ):
         if base in group:
             return name
-    return refuse(NO_OFFSETS if base is DType.TIMESTAMPTZ else f"the data type {kind.sql('snowflake')}")
+    return refuse(f"the data type {kind.sql('snowflake')}")
 
 
 def declared(kind: exp.DataType) -> str:
@@ -79,6 +83,8 @@ def declared(kind: exp.DataType) -> str:
         return f"TIMESTAMP_NTZ({digits})"
     if base is DType.TIMESTAMPLTZ:
         return f"TIMESTAMP_LTZ({digits})"
+    if base is DType.TIMESTAMPTZ:
+        return f"TIMESTAMP_TZ({digits})"
     if base is DType.TIME:
         return f"TIME({digits})"
     if base in (DType.OBJECT, DType.ARRAY):
@@ -106,6 +112,7 @@ def from_duckdb(kind: str) -> str:
         "TIMESTAMP_S": "TIMESTAMP_NTZ(0)",
         "TIMESTAMP_NS": "TIMESTAMP_NTZ(9)",
         "TIMESTAMP WITH TIME ZONE": "TIMESTAMP_LTZ(9)",
+        ZONED: "TIMESTAMP_TZ(9)",
     }.get(kind, kind)
 
 
@@ -129,6 +136,11 @@ def limit_of(kind: str) -> tuple[str, str] | None:
     found = re.fullmatch(r"(VARCHAR|BLOB)\((\d+)\)", kind)
     macro = "sf_fitting" if found and found[1] == "VARCHAR" else "sf_fitting_binary"
     return (found[1], f"{macro}({{0}}, {found[2]})") if found else None
+
+
+def is_zoned(kind: str | None) -> bool:
+    """Whether it is a TIMESTAMP_TZ, the only struct there is."""
+    return kind is not None and kind.startswith("STRUCT(")
 
 
 def is_text(kind: str | None) -> bool:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from sqlglot import exp, parse_one
 
 from ..errors import SnowflakeError, invalid, refuse
-from .datatypes import NO_OFFSETS
+from .datatypes import ZONED
 
 Arguments = Sequence[exp.Expr]
 Builder = Callable[[Arguments], exp.Expr]
@@ -170,9 +170,28 @@ def _time_of(name: str, kind: str, *, safe: bool) -> Builder:
     return build
 
 
-def _zoned(_: Arguments) -> exp.Expr:
-    """TO_TIMESTAMP_TZ, whose value would lose its offset."""
-    refuse(NO_OFFSETS)
+def _zoned(*, safe: bool) -> Builder:
+    """TO_TIMESTAMP_TZ(x)."""
+
+    def build(arguments: Arguments) -> exp.Expr:
+        if len(arguments) > 1:
+            refuse("TO_TIMESTAMP_TZ with a format or scale")
+        return cast_to(arguments[0], ZONED, safe=safe)
+
+    return build
+
+
+def _convert_timezone(arguments: Arguments) -> exp.Expr:
+    """CONVERT_TIMEZONE(source_tz, target_tz, ntz), a TIMESTAMP_NTZ; (target_tz, timestamp), a TIMESTAMP_TZ."""
+    if len(arguments) == 3:
+        return fill("(CAST({2} AS TIMESTAMP) AT TIME ZONE {0}) AT TIME ZONE {1}", arguments)
+    if len(arguments) != 2:
+        raise invalid("CONVERT_TIMEZONE takes 2 or 3 arguments")
+    return fill("sf_in_zone({0}, {1})", [cast_to(arguments[1], "TIMESTAMPTZ"), arguments[0]])
+
+
+MARKS = ("sf_wall", "sf_instant")
+"""Calls that typed.py replaces by their operand, or by the clock or instant of a TIMESTAMP_TZ."""
 
 
 def _varchar(arguments: Arguments) -> exp.Expr:
@@ -191,7 +210,8 @@ def _varchar(arguments: Arguments) -> exp.Expr:
     if any(element in model.upper() for element in ("9", "0", "TM", "$", "X")) and "F" not in model.upper():
         refuse(f"the number format '{model}' of TO_VARCHAR")
     pattern = strftime_format(model).replace("'", "''")
-    return fill(f"strftime({{0}}, '{pattern}')", [operand])
+    wall = "{0}" if "TZ" in model.upper() else "sf_wall({0})"
+    return fill(f"strftime({wall}, '{pattern}')", [operand])
 
 
 def _binary(*, safe: bool) -> Builder:
@@ -259,7 +279,7 @@ def path(value: exp.Expr, steps: Sequence[str | int]) -> exp.Expr:
 
 
 def _date_part(function: str) -> str:
-    return f"CAST({function}({{0}}) AS BIGINT)"
+    return f"CAST({function}(sf_wall({{0}})) AS BIGINT)"
 
 
 def _as(kinds: str, cast: str | None = None) -> str:
@@ -272,6 +292,9 @@ _OF_TEXT = {
     "TRIM", "STRTOK", "BIT_LENGTH", "HEX_ENCODE", "BASE64_ENCODE",
 }  # fmt: skip
 """Functions of OWN whose first argument is made text."""
+
+_AS_VARIANT = {"TO_ARRAY": 0, "ARRAY_CONTAINS": 0, "ARRAY_APPEND": 1, "OBJECT_AGG": 1}
+"""Functions of OWN with an argument that is made a VARIANT, by its position."""
 
 # name -> template, template by number of arguments, or builder
 OWN: dict[str, str | dict[int, str] | Builder] = {
@@ -296,9 +319,9 @@ OWN: dict[str, str | dict[int, str] | Builder] = {
     "TRY_TO_TIMESTAMP": _time_of("TRY_TO_TIMESTAMP", "TIMESTAMP", safe=True),
     "TRY_TO_TIMESTAMP_NTZ": _time_of("TRY_TO_TIMESTAMP_NTZ", "TIMESTAMP", safe=True),
     "TO_TIMESTAMP_LTZ": _time_of("TO_TIMESTAMP_LTZ", "TIMESTAMPTZ", safe=False),
-    "TO_TIMESTAMP_TZ": _zoned,
+    "TO_TIMESTAMP_TZ": _zoned(safe=False),
     "TRY_TO_TIMESTAMP_LTZ": _time_of("TRY_TO_TIMESTAMP_LTZ", "TIMESTAMPTZ", safe=True),
-    "TRY_TO_TIMESTAMP_TZ": _zoned,
+    "TRY_TO_TIMESTAMP_TZ": _zoned(safe=True),
     "TO_VARCHAR": _varchar,
     "TO_CHAR": _varchar,
     "TO_BINARY": _binary(safe=False),
@@ -320,7 +343,7 @@ OWN: dict[str, str | dict[int, str] | Builder] = {
     "TO_JSON": {1: "CAST({0} AS VARCHAR)"},
     "TO_VARIANT": _cast("JSON"),
     "TO_OBJECT": _cast("JSON"),
-    "TO_ARRAY": {1: "CASE WHEN json_type(to_json({0})) = 'ARRAY' THEN to_json({0}) "
+    "TO_ARRAY": {1: "CASE WHEN json_type({0}) = 'ARRAY' THEN {0} "
                     "WHEN {0} IS NOT NULL THEN json_array({0}) END"},
     "TYPEOF": {1: "sf_typeof({0})"},
     "IS_NULL_VALUE": {1: "json_type({0}) = 'NULL'"},
@@ -341,17 +364,17 @@ OWN: dict[str, str | dict[int, str] | Builder] = {
     "AS_OBJECT": {1: "CASE WHEN sf_typeof({0}) = 'OBJECT' THEN {0} END"},
     "ARRAY_SIZE": {1: "sf_array_size({0})"},
     "ARRAY_CONSTRUCT": _array,
-    "ARRAY_CONTAINS": {2: "list_contains(CAST({1} AS JSON[]), to_json({0}))"},
+    "ARRAY_CONTAINS": {2: "list_contains(CAST({1} AS JSON[]), {0})"},
     "ARRAY_TO_STRING": {2: "array_to_string(list_transform(CAST({0} AS JSON[]), "
                            "lambda x: coalesce(x ->> '$', '')), {1})"},
     "ARRAY_CAT": {2: "to_json(list_concat(CAST({0} AS JSON[]), CAST({1} AS JSON[])))"},
-    "ARRAY_APPEND": {2: "to_json(list_append(CAST({0} AS JSON[]), to_json({1})))"},
+    "ARRAY_APPEND": {2: "to_json(list_append(CAST({0} AS JSON[]), {1}))"},
     "ARRAY_DISTINCT": {1: "to_json(list_distinct(CAST({0} AS JSON[])))"},
     "SPLIT": {2: "to_json(str_split({0}, {1}))"},
     "OBJECT_CONSTRUCT": _object(keep_null=False),
     "OBJECT_CONSTRUCT_KEEP_NULL": _object(keep_null=True),
     "OBJECT_KEYS": {1: "to_json(json_keys({0}))"},
-    "OBJECT_AGG": {2: "sf_object_compact(list({0}), list(to_json({1})))"},
+    "OBJECT_AGG": {2: "sf_object_compact(list({0}), list({1}))"},
     "GET": _get,
     # numbers
     "COUNT_IF": {1: "count(CASE WHEN {0} THEN 1 END)"},
@@ -396,15 +419,15 @@ OWN: dict[str, str | dict[int, str] | Builder] = {
     "HOUR": {1: _date_part("hour")},
     "MINUTE": {1: _date_part("minute")},
     "SECOND": {1: _date_part("second")},
-    "DAYNAME": {1: "left(dayname({0}), 3)"},
-    "MONTHNAME": {1: "left(monthname({0}), 3)"},
+    "DAYNAME": {1: "left(dayname(sf_wall({0})), 3)"},
+    "MONTHNAME": {1: "left(monthname(sf_wall({0})), 3)"},
     "MONTHS_BETWEEN": {2: "sf_months_between({0}, {1})"},
     "SYSDATE": {0: "(now() AT TIME ZONE 'UTC')"},
     "DATE_FROM_PARTS": {3: "CAST(make_date({0}, 1, 1) + to_months(CAST({1} - 1 AS INTEGER)) "
                            "+ to_days(CAST({2} - 1 AS INTEGER)) AS DATE)"},
     "DATEFROMPARTS": {3: "CAST(make_date({0}, 1, 1) + to_months(CAST({1} - 1 AS INTEGER)) "
                          "+ to_days(CAST({2} - 1 AS INTEGER)) AS DATE)"},
-    "CONVERT_TIMEZONE": {3: "(CAST({2} AS TIMESTAMP) AT TIME ZONE {0}) AT TIME ZONE {1}"},
+    "CONVERT_TIMEZONE": _convert_timezone,
     # sessions
     "CURRENT_VERSION": {0: "'10.0.0 (embedded)'"},
     "CURRENT_CLIENT": {0: "'embedded'"},
@@ -452,6 +475,9 @@ def build(name: str, arguments: Arguments) -> exp.Expr:
         raise SnowflakeError(
             f"SQL compilation error:\nfunction {name} takes {expected} arguments, got {len(arguments)}", 939, "22023"
         )
+    if name in _AS_VARIANT:
+        at = _AS_VARIANT[name]
+        arguments = [cast_to(each, "JSON") if index == at else each for index, each in enumerate(arguments)]
     if name in _OF_TEXT:
         arguments = [_as_text(arguments[0], encoded=name == "BASE64_ENCODE"), *arguments[1:]]
     return fill(template, arguments)

@@ -296,7 +296,7 @@ class Rewriter:
     def _extract(self, node: exp.Extract) -> exp.Expr:
         part = node.this.name.upper()
         if part in _EPOCHS:
-            return functions.fill(f"CAST(floor({_EPOCHS[part]}({{0}})) AS BIGINT)", [node.expression])
+            return functions.fill(f"CAST(floor({_EPOCHS[part]}(sf_instant({{0}}))) AS BIGINT)", [node.expression])
         names = {"DAYOFWEEK": "DAYOFWEEK", "DOW": "DAYOFWEEK", "WEEKDAY": "DAYOFWEEK", "DW": "DAYOFWEEK"}
         name = names.get(part, part)
         if name not in functions.OWN:

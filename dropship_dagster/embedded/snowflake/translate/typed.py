@@ -13,7 +13,8 @@ from typing import cast as cast_type
 from sqlglot import exp
 
 from ..errors import refuse
-from .datatypes import is_float, is_text, scale_of
+from . import zoned
+from .datatypes import is_float, is_text, is_zoned, scale_of
 from .environment import Environment
 from .functions import ENCODED, KEEPS_BINARY, USER_CAST, cast_to, fill
 from .paths import EXTRACT, EXTRACT_TEXT
@@ -34,7 +35,7 @@ _OPERANDS = "__operands__"
 _SCOPES = (exp.Select, exp.Update, exp.Delete)
 _INTERESTING = (
     exp.Div, exp.Avg, exp.DateTrunc, exp.TimestampTrunc, exp.DateAdd, exp.DateDiff, exp.In, exp.Between, exp.LastDay,
-    exp.AddMonths, *_COMPARISONS, *_TEXT_FUNCTIONS, *_ARITHMETIC, *_ORDERING,
+    exp.AddMonths, *zoned.REFUSED, *_COMPARISONS, *_TEXT_FUNCTIONS, *_ARITHMETIC, *_ORDERING,
 )  # fmt: skip
 _JSON_CALLS = {"json_extract", "sf_parse_json", "sf_try_parse_json", "json_array", "sf_object_compact",
                "sf_object_all", "to_json"}  # fmt: skip
@@ -61,7 +62,11 @@ def _operands(node: exp.Expr) -> list[exp.Expr]:
         return [node.this, node.expression]
     if isinstance(node, exp.Concat | exp.ConcatWs):
         return list(node.expressions)
-    if isinstance(node, exp.GroupConcat):
+    if isinstance(node, exp.Distinct) or zoned.is_mark(node):
+        return list(node.expressions)
+    if isinstance(node, exp.Nullif):
+        return [node.this, node.expression]
+    if isinstance(node, exp.GroupConcat | exp.ArrayAgg):
         value = node.this.this if isinstance(node.this, exp.Order) else node.this
         return list(value.expressions) if isinstance(value, exp.Distinct) else [value]
     if isinstance(node, exp.Greatest | exp.Least):
@@ -126,6 +131,9 @@ class _Scope:
                     node.replace(replacement)
                     for part in replacement.walk():
                         part.meta[DONE] = True
+        if isinstance(self._scope, exp.Select):
+            zoned.refuse_grouping(self._scope, self._kinds)
+            zoned.order_by_instant(self._scope, self._kinds)
 
     def _own(self) -> Iterator[exp.Expr]:
         """The nodes of this scope that are to be looked at, leaves first."""
@@ -136,7 +144,9 @@ class _Scope:
             if node is not self._scope and isinstance(node, _SCOPES):
                 continue
             if not node.meta.get(DONE) and (
-                isinstance(node, _INTERESTING) or (isinstance(node, exp.Cast) and node.meta.get(USER_CAST))
+                isinstance(node, _INTERESTING)
+                or (isinstance(node, exp.Cast) and node.meta.get(USER_CAST))
+                or zoned.is_mark(node)
             ):
                 found.append(node)
             stack.extend(node.iter_expressions())
@@ -181,6 +191,16 @@ class _Scope:
             f"{_windowed(operand).sql('duckdb', identify=True)} AS _{index}" for index, operand in enumerate(operands)
         )
         return self._environment.types_of(self._frames[outer].replace(f'"{_OPERANDS}"', listed, 1))
+
+    def _kinds(self, operands: list[exp.Expr]) -> list[str]:
+        """Types of operands that may be stars, as far as they can be told."""
+        told = [kind for operand in operands if (kind := _static_type(operand)) is not None]
+        asked = [operand for operand in operands if not operand.is_star and _static_type(operand) is None]
+        found = told + list(self._types(asked).values())
+        if any(operand.is_star for operand in operands):
+            self._describe([])
+            found += self._environment.types_of(self._frames[False].replace(f'"{_OPERANDS}"', "*", 1)) or []
+        return found
 
     def _add_sources(self, select: exp.Select) -> None:
         scope = self._scope
@@ -262,6 +282,8 @@ def _windowed(operand: exp.Expr) -> exp.Expr:
 def _retyped(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
     if isinstance(node, exp.Cast):
         return _cast(node, kinds[0]) if node.meta.get(USER_CAST) else node
+    if isinstance(node, exp.Anonymous):
+        return zoned.unmarked(node, kinds[0])
     if isinstance(node, exp.Div):
         return divide(node.this, node.expression, kinds[0], kinds[1])
     if isinstance(node, exp.Avg):
@@ -274,6 +296,10 @@ def _retyped(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
         return _comparison(node, kinds)
     if isinstance(node, _TEXT_FUNCTIONS):
         return _of_text(node, kinds)
+    if any(is_zoned(kind) for kind in kinds):
+        return zoned.other(node)
+    if isinstance(node, zoned.REFUSED) and not isinstance(node, exp.Median):
+        return node
     if not any(_is_json(kind) for kind in kinds):
         if isinstance(node, exp.Mul | exp.Ceil | exp.Floor):
             return _scaled(node, kinds)
@@ -332,6 +358,12 @@ def _cast(node: exp.Cast, kind: str | None) -> exp.Expr:
     operand: exp.Expr = node.this
     if _is_json(kind) and target != "JSON":
         operand, kind = _text(operand), "VARCHAR"
+    if is_zoned(target):
+        return zoned.cast_into(operand, kind, safe=safe)
+    if is_zoned(kind) and target in ("TIMESTAMP", "TIMESTAMP_MS", "TIMESTAMP_S"):
+        return fill(_shorter("sf_wall_of({0})", target), [operand])
+    if is_zoned(kind):
+        return zoned.cast_from(operand, target)
     if target == "JSON":
         if kind and kind.startswith("TIMESTAMP"):
             operand = _to_text(operand, kind)
@@ -376,6 +408,8 @@ def _shorter(timestamp: str, target: str) -> str:
 def _to_text(operand: exp.Expr, kind: str | None) -> exp.Expr:
     if kind == "BLOB":
         return fill("hex({0})", [operand])
+    if is_zoned(kind):
+        return zoned.cast_from(operand, "VARCHAR")
     if is_float(kind):
         return fill("sf_text_of_double({0})", [operand])
     if kind in ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ"):
@@ -451,6 +485,8 @@ def _date(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
         )
     if _is_json(kind):
         refuse("a date function of a VARIANT; cast it first, e.g. value::TIMESTAMP_NTZ")
+    if is_zoned(kind):
+        return zoned.moved(node)
     unit = node.args.get("unit")
     name = (unit.name if unit is not None else "DAY").upper()
     if is_text(kind):
@@ -463,6 +499,8 @@ def _date(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
 
 
 def _difference(node: exp.DateDiff, kinds: list[str | None]) -> exp.Expr:
+    if any(is_zoned(kind) for kind in kinds):
+        return zoned.difference(node, kinds)
     for operand, kind in zip(_operands(node), kinds, strict=True):
         if is_text(kind):
             operand.replace(fill("sf_timestamp({0})", [operand.copy()]))
@@ -475,6 +513,12 @@ def _difference(node: exp.DateDiff, kinds: list[str | None]) -> exp.Expr:
 def _comparison(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
     """A VARIANT compared with a plain value takes that value's type."""
     operands = _operands(node)
+    if any(is_zoned(kind) for kind in kinds):
+        for operand, kind in zip(operands, kinds, strict=True):
+            if _is_json(kind):
+                operand.replace(_text(operand))
+        kinds = ["VARCHAR" if _is_json(kind) else kind for kind in kinds]
+        return zoned.compared(node, _operands(node), kinds)
     if not any(_is_json(kind) for kind in kinds):
         return node
     others = {kind for kind in kinds if not _is_json(kind) and kind not in ("NULL", '"NULL"')}
