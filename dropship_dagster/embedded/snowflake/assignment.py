@@ -105,7 +105,7 @@ def _of_zoned(value: str, kind: str, name: str, wanted: str) -> str:
 
 
 def _as_text(value: str, kind: str) -> str:
-    """What a cast to VARCHAR gives (translate/typed.py)."""
+    """What a cast to VARCHAR gives (translate/rules.py)."""
     if kind == "BLOB":
         return f"hex({value})"
     if is_float(kind):

@@ -1,7 +1,7 @@
 """Which functions exist, and how those that DuckDB lacks or answers differently are written.
 
 Templates are DuckDB SQL with `{0}`, `{1}` for the arguments; a key of the inner dict is their number. The macros they
-call are in macros.sql. Casts that depend on the operand's type are left to typed.py.
+call are in macros.sql. Casts that depend on the operand's type are left to rules.py.
 Source: docs.snowflake.com/en/sql-reference/functions-all.
 """
 
@@ -191,7 +191,7 @@ def _convert_timezone(arguments: Arguments) -> exp.Expr:
 
 
 MARKS = ("sf_wall", "sf_instant")
-"""Calls that typed.py replaces by their operand, or by the clock or instant of a TIMESTAMP_TZ."""
+"""Calls that zoned.py replaces by their operand, or by the clock or instant of a TIMESTAMP_TZ."""
 
 
 def _varchar(arguments: Arguments) -> exp.Expr:
