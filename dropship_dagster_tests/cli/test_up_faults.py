@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from dagster import DagsterRunStatus
 
 from dropship_dagster.settings import PROJECT_ROOT
 from dropship_dagster_tests.cli.platform import COMMAND, Platform
+from dropship_dagster_tests.processors import descendants
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -96,6 +98,34 @@ def test_a_run_killed_in_its_step_and_a_killed_daemon_cost_nothing(platform: Pla
 
     platform.stop()
     assert verified(platform)
+
+
+def test_after_a_power_cut_the_shop_is_open_again(platform: Platform) -> None:
+    platform.up()
+    platform.wait_until(lambda: statuses(platform, "stream_orders")[:1] == [DagsterRunStatus.STARTED], "live traffic")
+    assert platform.process is not None
+    victims = [platform.process.pid, *descendants(platform.process.pid)]
+    assert set(platform.pids().values()) < set(victims), "every program is cut off, the services too"
+    for pid in victims:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    platform.process.wait()
+    left = [record.dagster_run.run_id for record in platform.runs() if not record.dagster_run.is_finished]
+    assert left, "a run was on its way"
+
+    platform.up()
+    platform.wait_until(lambda: ended_badly(platform) >= set(left), "the runs nobody works on are failed")
+    sold = platform.orders()
+    platform.wait_until(lambda: platform.orders() > sold, "new orders are in PROD")
+    platform.stop()
+    assert verified(platform)
+
+
+def ended_badly(platform: Platform) -> set[str]:
+    """The runs that failed."""
+    return {
+        record.dagster_run.run_id for record in platform.runs() if record.dagster_run.status == DagsterRunStatus.FAILURE
+    }
 
 
 def test_of_two_platforms_that_start_at_once_in_an_empty_home_one_runs(platform: Platform) -> None:
