@@ -38,7 +38,8 @@ CREATE OR REPLACE MACRO sf_try_boolean(t) AS
     CASE WHEN lower(t) IN ('true', 't', 'yes', 'y', 'on', '1') THEN TRUE
          WHEN lower(t) IN ('false', 'f', 'no', 'n', 'off', '0') THEN FALSE END;
 CREATE OR REPLACE MACRO sf_initcap(t) AS
-    list_aggregate(list_transform(regexp_extract_all(lower(t), '[\pL\pN]+|[^\pL\pN]+'),
+    list_aggregate(list_transform(
+        regexp_extract_all(lower(t), '[^\s!?@"^#$&~_,.:;+*%/|\\\[\](){}<>-]+|[\s!?@"^#$&~_,.:;+*%/|\\\[\](){}<>-]+'),
         lambda w: upper(w[1]) || w[2:]), 'string_agg', '');
 CREATE OR REPLACE MACRO sf_split_part(t, d, n) AS
     CASE WHEN d = '' THEN CASE WHEN n IN (0, 1, -1) THEN t ELSE '' END

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .catalog import kind_of
+from .errors import unusable
 from .lexer import Cursor
 from .names import Name, like
 
@@ -31,8 +33,16 @@ class Scope:
         return like(self.pattern)(name) and name.startswith(self.starts_with)
 
 
-def read(session: Session, cursor: Cursor, *, of_databases: bool = False) -> Scope:
-    """Read the clauses; without IN it is the current schema, or the current database, or the account."""
+def read(session: Session, cursor: Cursor, *, of_databases: bool = False, of_tables: bool = False) -> Scope:
+    """Read the clauses; without IN it is the current schema, or the current database, or the account.
+
+    Args:
+        of_databases: schemas are shown, so that a bare name after IN is a database.
+        of_tables: columns or keys are shown, so that it is a table.
+
+    Raises:
+        SnowflakeError: 002043, IN names what is not there.
+    """
     cursor.accept("HISTORY")
     pattern = cursor.value() if cursor.accept("LIKE") else None
     database, schema, table = session.database, None if of_databases else session.schema, None
@@ -41,8 +51,10 @@ def read(session: Session, cursor: Cursor, *, of_databases: bool = False) -> Sco
             database = schema = None
         elif cursor.accept("DATABASE"):
             database, schema = (cursor.name()[0] if not _ended(cursor) else session.database), None
-        elif cursor.accept("TABLE") or cursor.accept("VIEW"):
+        elif cursor.accept("TABLE") or cursor.accept("VIEW") or (of_tables and _is_name(cursor)):
             name = session.qualify(cursor.name())
+            if kind_of(session.connection, session.stored(name)) is None:
+                raise unusable()
             database, schema, table = name.database, name.schema, name.name
         else:
             cursor.accept("SCHEMA")
@@ -52,12 +64,20 @@ def read(session: Session, cursor: Cursor, *, of_databases: bool = False) -> Sco
                 database, schema = parts[0], None
             else:
                 database, schema = (parts[-2] if len(parts) > 1 else database), parts[-1]
+        known = session.engine.catalog
+        present = schema in (None, "INFORMATION_SCHEMA") or known.has_schema(database or "", schema or "")
+        if (database and not known.has_database(database)) or not present:
+            raise unusable()
     starts = cursor.value() if cursor.accept("STARTS", "WITH") else ""
     limit = int(cursor.value()) if cursor.accept("LIMIT") else None
     if cursor.accept("FROM"):
         cursor.value()
     cursor.end()
     return Scope(pattern, database, schema, table, starts, limit)
+
+
+def _is_name(cursor: Cursor) -> bool:
+    return not _ended(cursor) and cursor.word() not in ("SCHEMA", "DATABASE", "ACCOUNT")
 
 
 def _ended(cursor: Cursor) -> bool:

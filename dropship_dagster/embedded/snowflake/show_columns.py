@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def columns(session: Session, cursor: Cursor) -> Rows:
-    found = scope.read(session, cursor)
+    found = scope.read(session, cursor, of_tables=True)
     rows = session.connection.execute(
         f"SELECT {information_schema.DATABASE}, {information_schema.SCHEMA}, table_name, column_name, "
         f"{information_schema.DECLARED}, is_nullable, column_default, comment FROM duckdb_columns() "
@@ -35,6 +35,7 @@ def columns(session: Session, cursor: Cursor) -> Rows:
         "comment",
         "database_name",
         "autoincrement",
+        "schema_evolution_record",
     ]
     shown: list[Sequence[Any]] = []
     for database, schema, owner, name, kind, nullable, default, comment in rows:
@@ -44,7 +45,7 @@ def columns(session: Session, cursor: Cursor) -> Rows:
         data_type = json.dumps(_wire_type(kind, nullable=nullable))
         shown.append(
             (owner, schema, name, data_type, "true" if nullable else "NOT_NULL", default, "COLUMN", None,
-             facts(comment).get("comment"), database, None)
+             facts(comment).get("comment"), database, None, None)
         )  # fmt: skip
     return columns, shown
 
@@ -69,7 +70,7 @@ def _wire_type(kind: str, *, nullable: bool) -> dict[str, Any]:
 
 def keys(kind: str) -> Callable[[Session, Cursor], Rows]:
     def rows(session: Session, cursor: Cursor) -> Rows:
-        found = scope.read(session, cursor)
+        found = scope.read(session, cursor, of_tables=True)
         tables = session.connection.execute(
             f"SELECT {information_schema.DATABASE}, {information_schema.SCHEMA}, table_name, comment "
             f"FROM duckdb_tables() WHERE {information_schema.OURS} ORDER BY 1, 2, 3"

@@ -139,8 +139,8 @@ def limit_of(kind: str) -> tuple[str, str] | None:
 
 
 def is_zoned(kind: str | None) -> bool:
-    """Whether it is a TIMESTAMP_TZ, the only struct there is."""
-    return kind is not None and kind.startswith("STRUCT(")
+    """Whether it is a TIMESTAMP_TZ, however DuckDB or sqlglot spaces it."""
+    return kind is not None and kind.replace(", ", ",") == ZONED.replace(", ", ",")
 
 
 def is_text(kind: str | None) -> bool:

@@ -77,6 +77,7 @@ class Rewriter:
             exp.Table: self._table,
             exp.TableFromRows: self._table_function,
             exp.Lateral: self._lateral,
+            exp.Join: self._join,
             exp.Values: self._values,
             exp.Anonymous: self._call,
             exp.JSONExtract: self._path,
@@ -219,6 +220,12 @@ class Rewriter:
     def _lateral(self, node: exp.Lateral) -> exp.Expr:
         if isinstance(node.this, exp.Explode):
             return flatten(node.this, node.args.get("alias"), lateral=True)
+        return node
+
+    def _join(self, node: exp.Join) -> exp.Expr:
+        """LEFT JOIN LATERAL FLATTEN(...) without ON keeps the rows that have no match."""
+        if node.args.get("side") and not any(node.args.get(key) for key in ("on", "using", "method")):
+            node.set("on", exp.true())
         return node
 
     def _values(self, node: exp.Values) -> exp.Expr:

@@ -28,7 +28,8 @@ _ORDERING = (exp.Ordered, exp.Max, exp.Min, exp.Sum, exp.Median, exp.PercentileC
 _DATE_UNITS = {"DAY", "WEEK", "MONTH", "QUARTER", "YEAR"}
 INTERESTING = (
     exp.Div, exp.Avg, exp.DateTrunc, exp.TimestampTrunc, exp.DateAdd, exp.DateDiff, exp.In, exp.Between, exp.LastDay,
-    exp.AddMonths, *zoned.REFUSED, *_COMPARISONS, *_TEXT_FUNCTIONS, *_ARITHMETIC, *_ORDERING,
+    exp.AddMonths, exp.Coalesce, exp.Case, exp.If, *zoned.REFUSED, *_COMPARISONS, *_TEXT_FUNCTIONS, *_ARITHMETIC,
+    *_ORDERING,
 )  # fmt: skip
 _JSON_CALLS = {"json_extract", "sf_parse_json", "sf_try_parse_json", "json_array", "sf_object_compact",
                "sf_object_all", "to_json"}  # fmt: skip
@@ -47,6 +48,16 @@ def operands_of(node: exp.Expr) -> list[exp.Expr]:
         return list(node.expressions)
     if isinstance(node, exp.Distinct) or zoned.is_mark(node):
         return list(node.expressions)
+    if isinstance(node, exp.Case):
+        return [
+            *([node.this] if node.this else []),
+            *(branch.args["true"] for branch in node.args["ifs"]),
+            *_default(node),
+        ]
+    if isinstance(node, exp.If):
+        return [] if isinstance(node.parent, exp.Case) else [node.args["true"], *_default(node, "false")]
+    if isinstance(node, exp.Coalesce):
+        return [node.this, *node.expressions]
     if isinstance(node, exp.Nullif):
         return [node.this, node.expression]
     if isinstance(node, exp.GroupConcat | exp.ArrayAgg):
@@ -55,6 +66,11 @@ def operands_of(node: exp.Expr) -> list[exp.Expr]:
     if isinstance(node, exp.Greatest | exp.Least):
         return [node.this, *node.expressions]
     return [node.this] if isinstance(node.this, exp.Expr) else []
+
+
+def _default(node: exp.Expr, key: str = "default") -> list[exp.Expr]:
+    found = node.args.get(key)
+    return [found] if found is not None else []
 
 
 def static_type(node: exp.Expr) -> str | None:
@@ -110,6 +126,8 @@ def retyped(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
         return _comparison(node, kinds)
     if isinstance(node, _TEXT_FUNCTIONS):
         return _of_text(node, kinds)
+    if isinstance(node, exp.Case | exp.If | exp.Coalesce):
+        return _branches(node, kinds)
     if any(is_zoned(kind) for kind in kinds):
         return zoned.other(node)
     if isinstance(node, zoned.REFUSED) and not isinstance(node, exp.Median):
@@ -136,6 +154,21 @@ def _of_text(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
             continue  # DuckDB orders distinct values by themselves only, and writes numbers alike
         else:
             operand.replace(_to_text(operand.copy(), kind))
+    return node
+
+
+def _branches(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
+    """CASE, IFF and COALESCE: DuckDB would parse a text beside a VARIANT, which is a string there."""
+    if isinstance(node, exp.Case) and node.this is not None:
+        if is_zoned(kinds[0]):
+            zoned.other(node)
+        kinds = kinds[1:]
+    if any(_is_json(kind) for kind in kinds) and any(
+        kind is not None and (kind == "VARCHAR" or kind.startswith(("DATE", "TIME", "STRUCT"))) for kind in kinds
+    ):
+        refuse(
+            "a VARIANT beside text or a time in CASE, IFF or COALESCE; cast one, e.g. value::VARCHAR or 'x'::VARIANT"
+        )
     return node
 
 

@@ -17,7 +17,7 @@ from .functions import MARKS, fill
 _EXACT_UNITS = {"MINUTE", "SECOND", "MILLISECOND", "MICROSECOND", "NANOSECOND"}
 """Units whose boundaries are the same at every offset."""
 
-REFUSED = (exp.Nullif, exp.Mode, exp.ApproxDistinct, exp.Median, exp.ArrayAgg, exp.Distinct, exp.Case)
+REFUSED = (exp.Nullif, exp.Mode, exp.ApproxDistinct, exp.Median, exp.ArrayAgg, exp.Distinct)
 """What would tell values of one instant apart, or show the struct."""
 
 _PLAIN = "cast it first, e.g. at::TIMESTAMP_NTZ or at::TIMESTAMP_LTZ"

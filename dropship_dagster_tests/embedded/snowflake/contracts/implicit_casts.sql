@@ -42,3 +42,6 @@ SELECT STRTOK('a.b.c', '.', 1) AS A, STRTOK('user@snowflake.com', '@.', 2) AS B,
 -- source: docs.snowflake.com/en/sql-reference/functions/regexp_substr: 'e' extracts the first group
 SELECT REGEXP_SUBSTR('a1b2', '[a-z]([0-9])', 1, 1, 'e') AS A, REGEXP_SUBSTR('a1b2', '[a-z]([0-9])', 1, 2, 'e', 1) AS B, REGEXP_SUBSTR('a1b2', '[a-z][0-9]', 1, 2, 'e') AS C, REGEXP_SUBSTR('a1b2', '[a-z]([0-9])', 1, 2) AS D;
 --= 1 | 2 | b2 | b2
+-- source: docs.snowflake.com/en/sql-reference/functions/initcap: an apostrophe is no delimiter
+SELECT INITCAP('the Quick-fox_jumps') AS A, INITCAP('o''neil [x]') AS B, INITCAP(NULL) AS C;
+--= The Quick-Fox_Jumps | O'neil [X] | NULL

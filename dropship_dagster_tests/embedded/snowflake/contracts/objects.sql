@@ -102,6 +102,23 @@ SELECT $NOPE;
 ALTER SESSION SET QUERY_TAG = 'x', LOCK_TIMEOUT = 5;
 ALTER SESSION SET WEEK_START = 1;
 --! 000002
+-- source: docs.snowflake.com/en/sql-reference/sql/show-columns
+CREATE TABLE SHOWN (ID NUMBER(10,2) NOT NULL COMMENT 'c', V VARCHAR(5) DEFAULT 'x', AT TIMESTAMP_TZ);
+SHOW COLUMNS IN TABLE SHOWN;
+--# table_name | schema_name | column_name | data_type | null? | default | kind | expression | comment | database_name | autoincrement | schema_evolution_record
+SELECT "column_name", "data_type", "null?", "default", "kind", "comment" FROM TABLE(RESULT_SCAN(LAST_QUERY_ID()));
+--= ID | {"type": "FIXED", "precision": 10, "scale": 2, "nullable": false} | NOT_NULL | NULL | COLUMN | c
+--= V | {"type": "TEXT", "length": 5, "byteLength": 20, "nullable": true, "fixed": false} | true | 'x' | COLUMN | NULL
+--= AT | {"type": "TIMESTAMP_TZ", "precision": 0, "scale": 9, "nullable": true} | true | NULL | COLUMN | NULL
+SHOW COLUMNS LIKE 'a%' IN SHOWN;
+SELECT "table_name", "column_name" FROM TABLE(RESULT_SCAN(LAST_QUERY_ID()));
+--= SHOWN | AT
+SHOW COLUMNS IN TABLE NOPE;
+--! 002043
+SHOW COLUMNS IN DATABASE NOPE;
+--! 002043
+SHOW TABLES IN SCHEMA NOPE;
+--! 002043
 -- source: docs.snowflake.com/en/sql-reference/sql/use
 USE SCHEMA NOPE;
 --! 002043

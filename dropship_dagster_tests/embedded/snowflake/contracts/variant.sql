@@ -76,3 +76,17 @@ SELECT (SELECT T.V::VARCHAR) AS A, (SELECT MAX(T.ID / S.N) FROM (SELECT 2 AS N) 
 -- a number is a value, without the zeros at its end
 SELECT PARSE_JSON('1.50') AS A, PARSE_JSON('{"a": 1.50}'):a::NUMBER(10,2) AS B, PARSE_JSON('12345678901234567890') AS C, PARSE_JSON('1.50')::VARCHAR AS D;
 --= 1.5 | 1.50 | 12345678901234567890 | 1.5
+-- a text beside a VARIANT is not read as JSON
+SELECT COALESCE(V:missing, '1') FROM T;
+--! 000002
+SELECT IFF(TRUE, '1', V:age) FROM T;
+--! 000002
+SELECT CASE WHEN ID = 1 THEN V:age ELSE '1' END FROM T;
+--! 000002
+SELECT COALESCE(V:missing, '1'::VARIANT) AS A, COALESCE(V:missing::VARCHAR, '1') AS B, NVL(V:missing, 1) AS C, CASE ID WHEN 1 THEN V:age END AS D FROM T WHERE ID = 1;
+--= "1" | 1 | 1 | 31
+-- an outer join without a condition keeps the rows without a match
+SELECT T.ID, F.VALUE::VARCHAR AS TAG FROM T LEFT JOIN LATERAL FLATTEN(INPUT => T.V:tags) F WHERE T.ID < 3 ORDER BY 1, 2;
+--= 1 | a
+--= 1 | b
+--= 2 | NULL
