@@ -141,6 +141,8 @@ def strftime_format(model: str) -> str:
             out, at = out + model[at + 1 : end], end + 1
             continue
         rest = model[at:].upper()
+        if rest[:2] == "FF" and rest[2:3].isdigit() and rest[2] not in "369":
+            refuse(f"the format element '{rest[:3]}' of '{model}'; it is FF3, FF6 or FF9")
         element = next((pair for pair in _FORMAT_ELEMENTS if rest.startswith(pair[0])), None)
         if element:
             out, at = out + element[1], at + len(element[0])

@@ -50,6 +50,8 @@ SELECT 'unclosed;
 --! 001003
 SELECT LAST_QUERY_ID(-2);
 --! 000002
+SELECT TO_VARCHAR('2024-01-05 01:02:03.25'::TIMESTAMP_NTZ, 'SS.FF2');
+--! 000002
 SELECT TIME_SLICE('2024-01-01'::DATE, 4, 'MONTH');
 --! 000002
 -- what the embedded warehouse says of itself
