@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from . import account, copy_into, ddl, describe, dml, scripting, show, stages, stream_ddl, task_ddl
-from .errors import SnowflakeError, invalid, syntax, unsupported, unusable
+from .errors import SnowflakeError, invalid, refuse, syntax, unsupported, unusable
 from .lexer import Cursor
 from .names import quote
 from .plans import Plan, Step
@@ -217,6 +217,8 @@ def _unset(session: Session, cursor: Cursor) -> Result:
 def _constant(value: object) -> exp.Expr:
     if value is None:
         return exp.null()
+    if isinstance(value, dict):
+        refuse("a session variable of the type TIMESTAMP_TZ; cast it to VARCHAR")
     if isinstance(value, bool):
         return exp.Boolean(this=value)
     if isinstance(value, int | float) or type(value).__name__ == "Decimal":
