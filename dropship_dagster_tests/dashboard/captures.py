@@ -28,6 +28,7 @@ LARGEST = 500_000
 """Bytes a picture may have."""
 
 _DRAWN = "[data-testid='stVegaLiteChart'] :is(svg, canvas), [data-testid='stDataFrame'] canvas"
+_HEIGHT = "document.querySelector('.stMainBlockContainer').scrollHeight"
 _LONGEST = 3000
 _STILL = 1500
 """Milliseconds in which charts and tables that fill a taller window are drawn; nothing on the page says they are."""
@@ -122,10 +123,12 @@ def _wait_for_dashboard(seen: Visit, picture: Picture) -> None:
     """Until everything is drawn, in a window as tall as the page."""
     seen.page.locator(_DRAWN).first.wait_for()
     seen.settle()
-    height = seen.page.evaluate("document.querySelector('.stMainBlockContainer').scrollHeight")
-    seen.page.set_viewport_size({"width": picture.width, "height": min(int(height), _LONGEST)})
-    seen.page.wait_for_timeout(_STILL)
-    seen.settle()
+    before = 0
+    while (height := int(seen.page.evaluate(_HEIGHT))) > before:  # a part that comes late makes the page longer
+        seen.page.set_viewport_size({"width": picture.width, "height": min(height, _LONGEST)})
+        seen.page.wait_for_timeout(_STILL)
+        seen.settle()
+        before = height
 
 
 def _wait_for_dagster(seen: Visit, picture: Picture) -> None:
