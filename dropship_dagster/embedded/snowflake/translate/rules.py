@@ -23,6 +23,7 @@ _TEXT_FUNCTIONS = (
     exp.RegexpLike, exp.RegexpILike, exp.RegexpReplace, exp.RegexpExtract, exp.RegexpCount, exp.Reverse, exp.Repeat,
     exp.Translate, exp.GroupConcat,
 )  # fmt: skip
+_JOINING = (exp.DPipe, exp.Concat, exp.ConcatWs)
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Neg, exp.Abs, exp.Round, exp.Ceil, exp.Floor)
 _ORDERING = (exp.Ordered, exp.Max, exp.Min, exp.Sum, exp.Median, exp.PercentileCont, exp.Greatest, exp.Least)
 _DATE_UNITS = {"DAY", "WEEK", "MONTH", "QUARTER", "YEAR"}
@@ -102,6 +103,11 @@ def _is_json(kind: str | None) -> bool:
     return kind == "JSON"
 
 
+def _is_shown(kind: str | None) -> bool:
+    """Whether it is a string in a VARIANT, which DuckDB would write in its own way."""
+    return kind is not None and (kind == "BLOB" or kind.startswith("TIMESTAMP"))
+
+
 def _text(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.Anonymous) and node.name == EXTRACT:
         return exp.Anonymous(this=EXTRACT_TEXT, expressions=[part.copy() for part in node.expressions])
@@ -130,6 +136,10 @@ def retyped(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
         return _branches(node, kinds)
     if any(is_zoned(kind) for kind in kinds):
         return zoned.other(node)
+    if isinstance(node, exp.ArrayAgg) and kinds and _is_shown(kinds[0]):
+        (operand,) = operands_of(node)
+        operand.replace(_to_text(operand.copy(), kinds[0]))
+        return node
     if isinstance(node, zoned.REFUSED) and not isinstance(node, exp.Median):
         return node
     if not any(_is_json(kind) for kind in kinds):
@@ -145,6 +155,9 @@ def retyped(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
 
 def _of_text(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
     """A function of text makes text of its operands as a cast does: 2::FLOAT || 'x' is '2x'."""
+    joined = {kind == "BLOB" for kind in kinds if kind not in (None, "NULL", '"NULL"')}
+    if True in joined and (isinstance(node, exp.GroupConcat) or (len(joined) > 1 and isinstance(node, _JOINING))):
+        refuse("BINARY joined to text; cast it first, e.g. key::VARCHAR")
     for operand, kind in zip(operands_of(node), kinds, strict=True):
         if _is_json(kind):
             operand.replace(_text(operand))
@@ -212,7 +225,7 @@ def _cast(node: exp.Cast, kind: str | None) -> exp.Expr:
     if is_zoned(kind):
         return zoned.cast_from(operand, target)
     if target == "JSON":
-        if kind and kind.startswith("TIMESTAMP"):
+        if _is_shown(kind):
             operand = _to_text(operand, kind)
         return operand if _is_json(kind) else exp.Anonymous(this="to_json", expressions=[operand])
     if target == "VARCHAR":
