@@ -277,7 +277,7 @@ TEXTS = {
     "column.name": "Name",
     "column.email": "E-mail",
     "column.segment": "Segment",
-    "column.last_at": "Last",
+    "column.last_at": "Last time (UTC)",
     "column.days_late": "Days late",
     "column.promised_at": "Promised (UTC)",
     "column.carrier": "Carrier",

@@ -282,7 +282,7 @@ TEXTS = {
     "column.name": "Nom",
     "column.email": "E-mail",
     "column.segment": "Segment",
-    "column.last_at": "Dernière",
+    "column.last_at": "Dernière fois (UTC)",
     "column.days_late": "Jours de retard",
     "column.promised_at": "Promise (UTC)",
     "column.carrier": "Transporteur",
