@@ -18,6 +18,7 @@ from dropship_dagster.automation.live import stream_orders
 from dropship_dagster.automation.retention import retention
 from dropship_dagster.automation.run import JobReport
 from dropship_dagster.automation.run import run_job as _run_job
+from dropship_dagster.automation.run_retention import run_retention
 from dropship_dagster.automation.schedules import SCHEDULES
 from dropship_dagster.automation.sensors.definitions import SENSORS
 from dropship_dagster.checks.definitions import CHECKS
@@ -32,7 +33,7 @@ warnings.filterwarnings(
 defs = dg.Definitions(
     assets=ASSETS,
     asset_checks=CHECKS,
-    jobs=[*JOBS, stream_orders, retention],
+    jobs=[*JOBS, stream_orders, retention, run_retention],
     sensors=SENSORS,
     schedules=SCHEDULES,
     resources={"kafka": KafkaResource(), "warehouse": WarehouseResource(), "alerts": alert_resource()},

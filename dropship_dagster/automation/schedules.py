@@ -4,6 +4,7 @@ import dagster as dg
 
 from dropship_dagster.automation.jobs import generate_seeds, validate
 from dropship_dagster.automation.retention import retention
+from dropship_dagster.automation.run_retention import run_retention
 
 SCHEDULES = (
     dg.ScheduleDefinition(
@@ -21,6 +22,14 @@ SCHEDULES = (
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.STOPPED,
         description="Old messages of RAW and old reports. Off until you switch it on: it deletes.",
+    ),
+    dg.ScheduleDefinition(
+        name="nightly_run_retention",
+        job=run_retention,
+        cron_schedule="30 3 * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Dagster's record of loads and live traffic that succeeded days ago, half a gigabyte a day.",
     ),
     dg.ScheduleDefinition(
         name="daily_seeds",
