@@ -33,8 +33,8 @@ TEXTS = {
     "state.never": "L’entrepôt ne répond pas et rien n’y a encore été lu. {reason}",
     "state.retry": "Réessayer",
     "empty.title": "Pas encore de commandes",
-    "empty.body": "L’entrepôt est vide. Lancez une fois toute la chaîne puis revenez : cette page suit d’elle-même.",
-    "empty.more": "Ou pas à pas :",
+    "empty.body": "L’entrepôt est vide. Lancez une fois toute la chaîne puis revenez : cette page suit d’elle-même.",
+    "empty.more": "Ou pas à pas :",
     "empty.period": "Rien sur cette période.",
     "kpi.revenue": "Chiffre d’affaires",
     "kpi.revenue.help": "Ce qui reste après annulations et remboursements, en EUR.",
@@ -53,7 +53,7 @@ TEXTS = {
     "kpi.on_time_rate": "À l’heure",
     "kpi.on_time_rate.help": "Part des colis livrés sur la période à la date promise ou avant.",
     "kpi.points": "pts",
-    "overview.question": "Comment va la boutique ?",
+    "overview.question": "Comment va la boutique ?",
     "overview.trend": "Évolution par jour",
     "overview.trend.hour": "Évolution par heure",
     "overview.trend.week": "Évolution par semaine",
@@ -106,7 +106,7 @@ TEXTS = {
     "kpi.delivered": "Livrées",
     "kpi.delivered.help": "Commandes de la période qui ont été livrées.",
     "kpi.delivery_days": "Délai médian, jours",
-    "kpi.delivery_days.help": "Jours du paiement à la livraison : la moitié des commandes ont fait mieux.",
+    "kpi.delivery_days.help": "Jours du paiement à la livraison : la moitié des commandes ont fait mieux.",
     "kpi.slow_days": "Dixième le plus lent, jours",
     "kpi.slow_days.help": "Neuf commandes sur dix ont été livrées en moins de jours après le paiement.",
     "kpi.kept_promises": "Promesses tenues",
@@ -119,7 +119,7 @@ TEXTS = {
     "kpi.load_rate.help": "Chargés dans RAW, sur les dix dernières minutes.",
     "kpi.latency": "De RAW à PROD, secondes",
     "kpi.latency.help": (
-        "De la validation dans RAW à la ligne dans PROD : 95 commandes sur 100 des derniers chargements ont fait mieux."
+        "De la validation dans RAW à la ligne dans PROD : 95 commandes sur 100 des derniers chargements ont fait mieux."
     ),
     "kpi.rejected": "Messages rejetés",
     "kpi.rejected.help": "Messages qui enfreignent une règle et attendent une décision.",
@@ -150,7 +150,7 @@ TEXTS = {
     "customers.trend": "Nouveaux clients et clients fidèles",
     "customers.new": "Nouveaux",
     "customers.returning": "De retour",
-    "customers.cohorts": "Reviennent-ils ?",
+    "customers.cohorts": "Reviennent-ils ?",
     "customers.cohorts.help": (
         "Parmi les clients dont le premier achat tombe dans un mois (leur nombre entre parenthèses), la part "
         "qui a racheté tant de mois plus tard."
@@ -217,7 +217,7 @@ TEXTS = {
     "pipeline.way.prod": "commandes · {events} étapes de commandes",
     "pipeline.throughput": "Derniers lots",
     "pipeline.dagster": "Dagster",
-    "pipeline.dagster.none": "Dagster ne tourne pas sur cette machine. Tout démarrer :",
+    "pipeline.dagster.none": "Dagster ne tourne pas sur cette machine. Tout démarrer :",
     "pipeline.daemon.ok": "Démon en bonne santé",
     "pipeline.daemon.bad": "Démon en difficulté",
     "pipeline.graph": "Le graphe des tâches",
@@ -225,7 +225,7 @@ TEXTS = {
     "pipeline.graph.never": "Aucune exécution récente",
     "pipeline.tasks": "Tâches dans l’entrepôt",
     "pipeline.rejected": "Messages rejetés",
-    "pipeline.rejected.none": "Aucun : tous les messages respectent les règles.",
+    "pipeline.rejected.none": "Aucun : tous les messages respectent les règles.",
     "pipeline.loads": "Chargements",
     "station.kafka": "Kafka",
     "station.raw": "RAW",
@@ -247,7 +247,7 @@ TEXTS = {
     "quality.complete.help": "RAW contient ce que Kafka contient, tout est accepté ou rejeté, et PROD contient "
     "les enregistrements des fichiers.",
     "quality.ladder.help": (
-        "Messages rejetés : {rejected}. Un message envoyé deux fois compte deux fois jusqu’à STAGING et une "
+        "Messages rejetés : {rejected}. Un message envoyé deux fois compte deux fois jusqu’à STAGING et une "
         "fois dans PROD."
     ),
     "quality.assets": "Par asset",
