@@ -39,7 +39,7 @@ class Shop:
     """The parts of a shop, ready to make any row of it."""
 
     def __init__(self, config: ShopConfig, *, order_seed: int | None = None) -> None:
-        """`order_seed`: another seed for the orders and their lives, with the same customers and products."""
+        """`order_seed`: another seed for new orders and their lives, with the same customers, products and history."""
         parameters = config.parameters
         self.config = config
         self.draws = Draws(config.seed)
@@ -59,6 +59,8 @@ class Shop:
 
     def open_events(self) -> Events:
         """The steps of history's orders that lie after its end, by (time, order, version)."""
+        if self.order_draws is not self.draws:  # what has begun goes on as it was drawn
+            return Shop(self.config).open_events()
         end, total = self.config.parameters.period.end_ms, self.config.orders
         parts = [Events.none()]
         for start in range(self._first_open_row(), total, _BLOCK):

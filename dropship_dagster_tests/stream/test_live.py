@@ -61,6 +61,28 @@ def test_the_same_seed_gives_the_same_bytes_in_one_run_or_in_two(
     assert content(whole) != content(other)
 
 
+def test_another_seed_leaves_the_orders_of_history_the_life_they_have_begun(
+    new_topics: Callable[[], Topics], seeds: Path, tmp_path: Path
+) -> None:
+    own, other = new_topics(), new_topics()
+    for topics, seed in ((own, None), (other, 9)):
+        state = tmp_path / topics.names[ORDERS_EVENTS]
+        live(
+            topics.client, seeds, rate=700, duration=2, life_cycle_speed=500_000, seed=seed, state=state,
+            topic_names=topics.names,
+        )  # fmt: skip
+    steps = [
+        {
+            (event["order_id"], event["version"]): (event["event_type"], event["event_time"])
+            for event in topics.events(ORDERS_EVENTS)
+            if int(event["order_id"][1:]) <= 400
+        }
+        for topics in (own, other)
+    ]
+    assert steps[0]
+    assert steps[0] == steps[1]
+
+
 def test_orders_go_on_after_the_last_of_history_and_live_their_lives(
     topics: Topics, seeds: Path, tmp_path: Path
 ) -> None:
