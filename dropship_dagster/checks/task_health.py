@@ -69,7 +69,7 @@ def verdict(asset: dg.AssetKey, task: str, runs: Iterable[Sequence[Any]]) -> dg.
         description=(
             f"OPS.{task} failed: {error or state}. Its events wait in its stream; the next run carries on."
             if failed
-            else f"{len(listed):,} runs of OPS.{task} in a day, {failures:,} failed, the last one did not."
+            else f"The last run of OPS.{task} did not fail; of {len(listed):,} in a day {failures:,} failed."
             if listed
             else f"OPS.{task} did not run in the last day."
         ),
