@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = [
@@ -59,6 +59,11 @@ class Visit:
             " && !document.querySelector('[data-stale=\"true\"]')",
             timeout=PATIENCE,
         )
+
+    def scroll_to(self, target: Locator) -> None:
+        """Until the page knows that it was scrolled there: a list that opens before closes again."""
+        target.scroll_into_view_if_needed()
+        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 class Chromium:

@@ -110,7 +110,8 @@ def test_a_product_is_found_opened_and_left_again(chromium: Chromium, address: s
         chooser = seen.page.get_by_role("combobox", name="Open a product")
         chooser.wait_for()
         seen.settle()
-        chooser.press("ArrowDown")  # a click that first scrolls there closes the list again
+        seen.scroll_to(chooser)
+        chooser.press("ArrowDown")
         option = seen.page.get_by_role("option").nth(1)
         name = option.inner_text()
         option.click()
