@@ -19,8 +19,11 @@ _LOCK = "UPDATE OPS.LOCKS SET HELD_BY = ? WHERE NAME = 'KAFKA_OFFSETS'"
 
 _REGISTER = """
 INSERT INTO OPS.KAFKA_OFFSETS (TOPIC, TOPIC_ID, KAFKA_PARTITION, FIRST_OFFSET, NEXT_OFFSET, UPDATED_AT)
-SELECT ?, ?, ?, ?, ?, SYSDATE()
-WHERE NOT EXISTS (SELECT 1 FROM OPS.KAFKA_OFFSETS WHERE TOPIC_ID = ? AND KAFKA_PARTITION = ?)
+SELECT ?, ?, new.KAFKA_PARTITION, new.FIRST_OFFSET, new.FIRST_OFFSET, SYSDATE()
+FROM (SELECT column1 AS KAFKA_PARTITION, column2 AS FIRST_OFFSET FROM VALUES {partitions}) new
+WHERE NOT EXISTS (
+  SELECT 1 FROM OPS.KAFKA_OFFSETS known WHERE known.TOPIC_ID = ? AND known.KAFKA_PARTITION = new.KAFKA_PARTITION
+)
 """
 
 
@@ -83,8 +86,8 @@ def register(
         cursor.execute(_LOCK, (who,))
         if cursor.rowcount != 1:
             raise LoadError("OPS.LOCKS has not exactly one row KAFKA_OFFSETS; restore it from sql/02_tables.sql.")
-        for partition, first in sorted(first_offsets.items()):
-            cursor.execute(_REGISTER, (topic, topic_id, partition, first, first, topic_id, partition))
+        partitions = ", ".join(f"({partition:d}, {first:d})" for partition, first in sorted(first_offsets.items()))
+        cursor.execute(_REGISTER.format(partitions=partitions), (topic, topic_id, topic_id))
 
 
 def accept_gap(
