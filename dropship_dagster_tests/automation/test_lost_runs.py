@@ -5,41 +5,22 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
-import pytest
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
 
 from dropship_dagster.automation.launcher import LocalRunLauncher, lives
 from dropship_dagster.automation.sensors.active import RECORDING, active_run
-from dropship_dagster.settings import PROJECT_ROOT
 
 PATIENCE_SECONDS = 120
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A DAGSTER_HOME with the project's dagster.yaml."""
-    home = tmp_path / "dagster"
-    home.mkdir()
-    shutil.copy(PROJECT_ROOT / "dagster.yaml", home)
-    return home
-
-
-@pytest.fixture
-def instance(home: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        yield instance
 
 
 def test_a_run_that_was_recorded_and_never_handed_on_is_waited_for_a_short_time_only(

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import shutil
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
-import pytest
 
 from dropship_dagster.automation.run_retention import delete_old_runs
 from dropship_dagster.definitions import run_job
-from dropship_dagster.settings import PROJECT_ROOT
 
 DAY = dt.timedelta(days=1)
 
@@ -24,21 +20,6 @@ def table() -> None:
 
 
 LOAD = dg.Definitions(assets=[table], jobs=[dg.define_asset_job("load_topics", [table])]).resolve_job_def("load_topics")
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A DAGSTER_HOME with the project's dagster.yaml."""
-    home = tmp_path / "dagster"
-    home.mkdir()
-    shutil.copy(PROJECT_ROOT / "dagster.yaml", home)
-    return home
-
-
-@pytest.fixture
-def instance(home: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        yield instance
 
 
 def make_all_older(home: Path, age: dt.timedelta) -> None:
