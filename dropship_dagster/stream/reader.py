@@ -1,13 +1,13 @@
 """Reading a folder beside the sending: in a thread when it is small, in a process of its own when it is large.
 
 Making messages and handing them to the client both keep the interpreter busy. In one process they would take turns;
-apart, the sending is nearly as fast as if the bytes had been ready in memory. The process writes Arrow batches into
-a pipe and waits when the sender does, so memory is bounded.
+apart, the sending is nearly as fast as if the bytes had been ready in memory. The process is a few batches ahead and
+then waits for the sender, so memory is bounded.
 """
 
 from __future__ import annotations
 
-import fcntl
+import itertools
 import os
 import select
 import signal
@@ -15,25 +15,22 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Protocol
-
-import numpy as np
-import pyarrow as pa
 
 from dropship_dagster.shop.rejects import Rejects
 from dropship_dagster.stream.ahead import ahead
 from dropship_dagster.stream.errors import StreamError
 from dropship_dagster.stream.events import Messages
-from dropship_dagster.stream.handover import ERRORS, Told
+from dropship_dagster.stream.handover import ERRORS, KNOWN_GOOD, SLOTS, UNKNOWN, USED, Slot, Told
 from dropship_dagster.stream.source import Seeds
 
 WORTH_A_PROCESS = 32 << 20
 """Bytes of orders, lines and events from which a process is started: below, starting it takes longer than it saves."""
 
 _PROGRAM = "dropship_dagster.stream.reader_process"
-_PIPE_BYTES = 1 << 20
+_READ_BYTES = 1 << 16
 _LOOK_MS = 100
 _LEAVE_SECONDS = 1.0
 
@@ -44,7 +41,10 @@ class Reader(Protocol):
     rejected: int
 
     def messages(self) -> Generator[Messages, None, None]:
-        """Customers, products, then order events; ends early when asked to stop."""
+        """Customers, products, then order events; ends early when asked to stop.
+
+        Messages are to be used before the next ones are asked for: their memory may be used again then.
+        """
 
 
 def open_reader(
@@ -56,8 +56,10 @@ def open_reader(
     process_from: int = WORTH_A_PROCESS,
 ) -> Reader:
     """A reader for the folder; see replay for the parameters. Raises ShopError when its manifest is unreadable."""
-    large = Seeds(folder, Rejects()).order_bytes >= process_from
-    return (_Process if large else _Thread)(folder, stop, rejected_rows, reject_share)
+    seeds = Seeds(folder, Rejects())
+    if seeds.order_bytes >= process_from:
+        return _Process(seeds, stop, rejected_rows, reject_share)
+    return _Thread(folder, stop, rejected_rows, reject_share)
 
 
 class _Thread:
@@ -79,89 +81,65 @@ class _Thread:
 class _Process:
     """Reads in a process of its own, which ends with this one, whichever way this one ends."""
 
-    def __init__(self, folder: Path, stop: threading.Event, rejected_rows: Path | None, reject_share: float) -> None:
+    def __init__(self, seeds: Seeds, stop: threading.Event, rejected_rows: Path | None, reject_share: float) -> None:
         self.rejected = 0
-        self._folder, self._stop = folder, stop
-        self._command = [sys.executable, "-m", _PROGRAM, str(folder), str(reject_share)]
-        if rejected_rows is not None:
-            self._command.append(str(rejected_rows))
+        self._seeds, self._stop = seeds, stop
+        self._rejected_rows, self._reject_share = rejected_rows, reject_share
 
     def messages(self) -> Generator[Messages, None, None]:
-        with subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-            ended = threading.Event()
-            # The pipe holds a fifth of a batch: without some batches in stock here, the sender would wait for the
-            # process to be given a processor several times a batch.
-            received = ahead(self._received(process, ended), self._stop)
-            try:
-                for messages, self.rejected in received:
-                    if messages is not None:
-                        yield messages
-            finally:
-                ended.set()
-                received.close()
-                _end(process)
-
-    def _received(
-        self, process: subprocess.Popen[bytes], ended: threading.Event
-    ) -> Iterator[tuple[Messages | None, int]]:
-        """The batches, and None at the end, each with how many rows were rejected so far."""
-        stream: pa.ipc.RecordBatchStreamReader | None = None
-        pipe = _Pipe(process.stdout, ended)
-        while True:
-            try:
-                stream = stream or pa.ipc.open_stream(pa.PythonFile(pipe, mode="r"))
-                batch, metadata = stream.read_next_batch_with_custom_metadata()
-            except (StopIteration, pa.ArrowInvalid, OSError):  # the pipe ended, and nobody said that this is the end
-                if ended.is_set():
+        with ExitStack() as stack:
+            slots = [Slot() for _ in range(SLOTS)]
+            for slot in slots:
+                stack.callback(slot.close)
+            process = stack.enter_context(self._start([slot.descriptor for slot in slots]))
+            stack.callback(_end, process)
+            # It takes a while to start: the files are read here meanwhile.
+            _say(process, KNOWN_GOOD if self._seeds.is_known_good() else UNKNOWN)
+            filled = itertools.cycle(slots)
+            for told in self._told(process):
+                self.rejected = told.rejected
+                if told.error is not None:
+                    raise ERRORS[told.error](told.message)
+                if told.topic is None:
                     return
-                code = process.wait()
-                raise StreamError(
-                    f"The process that reads {self._folder} ended before it was done ({_ending(code)}). "
-                    "Start the replay again: what is sent twice has one effect."
-                ) from None
-            told = Told.from_metadata(metadata)
-            if told.error is not None:
-                raise ERRORS[told.error](told.message)
-            if told.topic is None:
-                yield None, told.rejected
-                return
-            yield Messages(told.topic, batch["key"], batch["value"], np.asarray(batch["time_ms"])), told.rejected
+                yield next(filled).read(told.topic, told.size)
+                _say(process, USED)
 
+    def _start(self, descriptors: list[int]) -> subprocess.Popen[bytes]:
+        slots = ",".join(map(str, descriptors))
+        command = [sys.executable, "-m", _PROGRAM, str(self._seeds.folder), str(self._reject_share), slots]
+        if self._rejected_rows is not None:
+            command.append(str(self._rejected_rows))
+        return subprocess.Popen(command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=descriptors)
 
-class _Pipe:
-    """The read end of a pipe as a file for Arrow; it looks ended when its reader has."""
-
-    closed = False
-
-    def __init__(self, file: IO[bytes] | None, ended: threading.Event) -> None:
-        if file is None:
-            raise ValueError("the process was started without a pipe")
-        self._descriptor = file.fileno()
-        self._ended = ended
-        os.set_blocking(self._descriptor, False)
-        self._poll = select.poll()
-        self._poll.register(self._descriptor, select.POLLIN)
-        if hasattr(fcntl, "F_SETPIPE_SZ"):  # Linux; elsewhere, or where a limit forbids it, a smaller pipe does as well
-            with suppress(OSError):
-                fcntl.fcntl(self._descriptor, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-
-    def read(self, size: int) -> memoryview:
-        """So many bytes, or fewer at the end."""
-        data = memoryview(bytearray(size))
-        filled = 0
-        while filled < size and not self._ended.is_set():
-            try:
-                count = os.readv(self._descriptor, [data[filled:]])
-            except BlockingIOError:
-                self._poll.poll(_LOOK_MS)
+    def _told(self, process: subprocess.Popen[bytes]) -> Iterator[Told]:
+        """What the process tells, until we are asked to stop."""
+        pipe = _pipe(process.stdout)
+        poll = select.poll()
+        poll.register(pipe, select.POLLIN)
+        rest = b""
+        while not self._stop.is_set():
+            if not poll.poll(_LOOK_MS):
                 continue
-            if not count:
-                break
-            filled += count
-        return data[:filled]
+            data = os.read(pipe, _READ_BYTES)
+            if not data:  # nobody said that this is the end
+                raise StreamError(
+                    f"The process that reads {self._seeds.folder} ended before it was done "
+                    f"({_ending(process.wait())}). Start the replay again: what is sent twice has one effect."
+                )
+            *lines, rest = (rest + data).split(b"\n")
+            yield from map(Told.from_line, lines)
 
-    def close(self) -> None:
-        """The pipe belongs to the process."""
+
+def _say(process: subprocess.Popen[bytes], byte: bytes) -> None:
+    with suppress(BrokenPipeError):  # it has ended, and what it told last says why
+        os.write(_pipe(process.stdin), byte)
+
+
+def _pipe(file: IO[bytes] | None) -> int:
+    if file is None:
+        raise ValueError("the process was started without a pipe")
+    return file.fileno()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

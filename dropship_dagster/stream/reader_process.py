@@ -1,8 +1,9 @@
-"""The process that reads a large folder: messages out of its standard output, as a stream of Arrow batches.
+"""The process that reads a large folder: messages into shared memory, told of on its standard output.
 
-    python -m dropship_dagster.stream.reader_process FOLDER REJECT_SHARE [REJECTED_ROWS]
+    python -m dropship_dagster.stream.reader_process FOLDER REJECT_SHARE SLOTS [REJECTED_ROWS]
 
-Started by `reader`, which says why. It ends when its standard input does, and so with the process that started it.
+Started by `reader`, which says why; `handover` says what the two tell each other. SLOTS are inherited descriptors,
+with commas. It ends when its standard input does, and so with the process that started it.
 """
 
 from __future__ import annotations
@@ -12,62 +13,89 @@ import signal
 import sys
 import threading
 import time
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import IO
 
-import pyarrow as pa
-
 from dropship_dagster.shop.rejects import Rejects
-from dropship_dagster.stream.ahead import ahead
-from dropship_dagster.stream.handover import BATCH, ERRORS, Told
+from dropship_dagster.stream.handover import ERRORS, KNOWN_GOOD, Slot, Told
 from dropship_dagster.stream.source import Seeds
 
 _LEAVE_SECONDS = 0.5
+_READ_BYTES = 1 << 10
 
 
 def main(arguments: list[str]) -> int:
-    """Read and write; 0 when the end, or an error of the files, was told."""
-    # Whoever stops the sender with the whole group of processes must not cut the stream off in the middle: the sender
-    # drains, and then closes our input.
+    """Read and tell; 0 when the end, or an error of the files, was told."""
+    # Whoever stops the sender with the whole group of processes must not cut the messages off in the middle: the
+    # sender drains, and then closes our input.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    stop = threading.Event()
-    threading.Thread(target=_end_with_input, args=(stop,), daemon=True).start()
-    # A library that prints must not print into the stream.
-    out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    sys.meta_path.insert(0, _WithoutPandas())
+    # A library that prints must not print between the lines.
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    folder, share, *rejected_rows = arguments
+    folder, share, slots, *rejected_rows = arguments
+    sender = _Sender([Slot(int(descriptor)) for descriptor in slots.split(",")])
     try:
-        _write(Path(folder), float(share), Path(rejected_rows[0]) if rejected_rows else None, stop, out)
-        out.close()
+        last = _hand_over(Path(folder), float(share), Path(rejected_rows[0]) if rejected_rows else None, sender, out)
+        out.write(last.to_line())
     except BrokenPipeError:
         return 1  # the sender is gone
     return 0
 
 
-def _write(folder: Path, share: float, rejected_rows: Path | None, stop: threading.Event, out: IO[bytes]) -> None:
-    with pa.ipc.new_stream(out, BATCH) as stream:
-        try:
-            with Rejects(rejected_rows, share_limit=share) as rejects:
-                # This thread waits for the pipe most of the time; another one makes the next batches meanwhile.
-                for messages in ahead(Seeds(folder, rejects).messages(), stop):
-                    columns = [messages.keys, messages.values, pa.array(messages.times_ms)]
-                    batch = pa.record_batch(columns, schema=BATCH)
-                    stream.write_batch(batch, Told(rejects.count, messages.topic).to_metadata())
-            last = Told(rejects.count)
-        except tuple(ERRORS.values()) as error:
-            last = Told(error=type(error).__name__, message=str(error))
-        empty = pa.record_batch([[], [], []], schema=BATCH)
-        stream.write_batch(empty, last.to_metadata())
+def _hand_over(folder: Path, share: float, rejected_rows: Path | None, sender: _Sender, out: IO[bytes]) -> Told:
+    """All messages; what is to be told at the end."""
+    try:
+        with Rejects(rejected_rows, share_limit=share) as rejects:
+            for messages in Seeds(folder, rejects, known_good=sender.knows_the_files).messages():
+                slot = sender.next_slot()
+                if slot is None:
+                    break
+                out.write(Told(rejects.count, messages.topic, slot.write(messages)).to_line())
+        return Told(rejects.count)
+    except tuple(ERRORS.values()) as error:
+        return Told(error=type(error).__name__, message=str(error))
 
 
-def _end_with_input(stop: threading.Event) -> None:
-    """Wait for the end of standard input, then for the reading to end by itself, then end it."""
-    while os.read(sys.stdin.fileno(), 1):
-        pass
-    stop.set()
-    time.sleep(_LEAVE_SECONDS)
-    os._exit(1)
+class _WithoutPandas(MetaPathFinder):
+    """Arrow loads pandas where there is one, to ask of what it is given whether it is a series: half of our start."""
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError(fullname, name=fullname)
+
+
+class _Sender:
+    """What the sending process says on our standard input."""
+
+    def __init__(self, slots: list[Slot]) -> None:
+        """Waits for its first byte."""
+        self.knows_the_files = os.read(sys.stdin.fileno(), 1) == KNOWN_GOOD
+        self._slots = slots
+        self._used = 0
+        self._free = threading.Semaphore(len(slots))
+        self._gone = threading.Event()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def next_slot(self) -> Slot | None:
+        """The next slot, when it is free; None when the sender wants no more."""
+        self._free.acquire()
+        if self._gone.is_set():
+            return None
+        slot = self._slots[self._used % len(self._slots)]
+        self._used += 1
+        return slot
+
+    def _listen(self) -> None:
+        """Until the end of standard input; then wait for the reading to end by itself, and end it."""
+        while said := os.read(sys.stdin.fileno(), _READ_BYTES):
+            self._free.release(len(said))
+        self._gone.set()
+        self._free.release()
+        time.sleep(_LEAVE_SECONDS)
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from dropship_dagster.stream.events import Messages, customer_messages, order_ev
 from dropship_dagster.stream.orderbook import OrderBook, lost_order
 from dropship_dagster.stream.sorting import SORTED_BYTES, events_in_order
 
-_BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES = 2 << 20
 
 
 class Seeds:
@@ -39,18 +39,32 @@ class Seeds:
     """
 
     def __init__(
-        self, folder: Path, rejects: Rejects, *, block_bytes: int = _BLOCK_BYTES, sorted_bytes: int = SORTED_BYTES
+        self,
+        folder: Path,
+        rejects: Rejects,
+        *,
+        known_good: bool | None = None,
+        block_bytes: int = _BLOCK_BYTES,
+        sorted_bytes: int = SORTED_BYTES,
     ) -> None:
-        """`sorted_bytes`: about how much of a folder without order is sorted at a time, in bytes of CSV.
+        """A folder, read for once.
 
-        Raises ShopError when the manifest is there and unreadable.
+        Args:
+            folder: holds the six files of the contract.
+            rejects: takes rows that break it.
+            known_good: what `is_known_good` said of it, when it was asked before.
+            block_bytes: read at a time.
+            sorted_bytes: about how much of a folder without order is sorted at a time, in bytes of CSV.
+
+        Raises:
+            ShopError: the manifest is there and unreadable.
         """
         self.folder = folder
         self._block_bytes = block_bytes
         self._sorted_bytes = sorted_bytes
         self._rejects = rejects
         self._manifest = _fitting_manifest(folder)
-        self._known_good = False
+        self._known_good = known_good
 
     @property
     def identity(self) -> str:
@@ -80,6 +94,12 @@ class Seeds:
         paths = [self.folder / table.file for table in (ORDERS, ORDER_LINES, ORDER_EVENTS)]
         return sum(path.stat().st_size for path in paths if path.is_file())
 
+    def is_known_good(self) -> bool:
+        """Whether the files are the generator's own, to the byte, and without faults: then no cell need be checked."""
+        if self._known_good is None:
+            self._known_good = self._manifest is not None and _as_generated(self.folder, self._manifest)
+        return self._known_good
+
     def messages(self) -> Iterator[Messages]:
         """Customers, products, then order events.
 
@@ -89,19 +109,9 @@ class Seeds:
         """
         for table in TABLES:
             check_columns(self.folder, table)
-        self._known_good = self._manifest is not None and self._is_clean(self._manifest)
         yield from self._customers()
         yield from self._products()
         yield from self._events_as_they_lie() if self._manifest is not None else self._events_by_time()
-
-    def _is_clean(self, manifest: Manifest) -> bool:
-        """Whether the files are the generator's own, to the byte, and without faults: then no cell need be checked."""
-        if manifest.arrival_order:
-            return False
-        paths = [self.folder / name for name in manifest.files]
-        with ThreadPoolExecutor() as pool:  # nobody can do anything yet but wait for this
-            digests = list(pool.map(file_digest, paths))
-        return digests == [facts.sha256 for facts in manifest.files.values()]
 
     def _customers(self) -> Iterator[Messages]:
         for batch in self._batches(CUSTOMERS):
@@ -140,7 +150,7 @@ class Seeds:
 
     def _batches(self, table: Table) -> Iterator[Batch]:
         return read_batches(
-            self.folder, table, self._rejects, block_bytes=self._block_bytes, known_good=self._known_good
+            self.folder, table, self._rejects, block_bytes=self._block_bytes, known_good=self.is_known_good()
         )
 
     def _known(self, table: Table, batch: Batch, column: str, known: pa.Array, reason: str) -> pa.Table:
@@ -162,3 +172,14 @@ def _fitting_manifest(folder: Path) -> Manifest | None:
         if not path.is_file() or path.stat().st_size != facts.bytes:
             return None
     return manifest
+
+
+def _as_generated(folder: Path, manifest: Manifest) -> bool:
+    if manifest.arrival_order:
+        return False
+    try:
+        with ThreadPoolExecutor() as pool:  # nobody can do anything yet but wait for this
+            digests = list(pool.map(file_digest, [folder / name for name in manifest.files]))
+    except OSError:
+        return False  # whoever reads the file says what is wrong with it
+    return digests == [facts.sha256 for facts in manifest.files.values()]

@@ -12,10 +12,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from dropship_dagster.shop import Rejects, ShopConfig, TooManyRejectsError, generate
 from dropship_dagster.stream import StreamError, replay
+from dropship_dagster.stream.events import Messages
+from dropship_dagster.stream.handover import Slot
 from dropship_dagster.stream.reader import WORTH_A_PROCESS, open_reader
 from dropship_dagster.stream.source import Seeds
 from dropship_dagster_tests.stream.conftest import Topics
@@ -76,6 +80,23 @@ def test_both_ways_of_reading_give_the_same_messages(tmp_path: Path, dirty: floa
     assert bool(messages(folder, PROCESS)[1]) == bool(dirty)
 
 
+@pytest.mark.parametrize("platform", [sys.platform, "darwin"])
+def test_what_is_put_into_shared_memory_is_read_by_another_mapping_also_when_it_has_grown(
+    platform: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dropship_dagster.stream.handover.sys.platform", platform)
+    slot = Slot()
+    other = Slot(os.dup(slot.descriptor))
+    for size in (10, 1_000_000, 100):
+        told = Messages("topic", pa.array([b"a", b"b"]), pa.array([b"", b"x" * size]), np.array([size, -1]))
+        found = other.read("topic", slot.write(told))
+        assert found.values.to_pylist()[-1] == b"x" * size
+        assert found.times_ms[-1] == -1
+    slot.close()
+    assert found.values[1].as_py() == b"x" * 100, "what was read stays while it is held"
+    other.close()
+
+
 def test_what_is_wrong_with_the_files_is_told_across(tmp_path: Path) -> None:
     folder = tmp_path / "seeds"
     generate(ShopConfig(customers=50, products=20, orders=200), folder)
@@ -107,9 +128,9 @@ def test_rows_that_were_rejected_are_listed_when_the_replay_is_stopped(topics: T
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that does not fit into the pipe, so that its reader is still there while it is sent."""
+    """A folder of more batches than lie ready at a time, so that its reader is still there while it is sent."""
     folder = tmp_path_factory.mktemp("reader") / "seeds"
-    generate(ShopConfig(customers=100, products=30, orders=20_000), folder)
+    generate(ShopConfig(customers=100, products=30, orders=60_000), folder)
     return folder
 
 
