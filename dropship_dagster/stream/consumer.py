@@ -248,7 +248,8 @@ class _Columns:
         ]
         self._keys += keys
         self._values += values
-        self._headers += map(self._header_text, map(Message.headers, messages))
+        for headers, same in groupby(map(Message.headers, messages)):  # nearly always those of the message before
+            self._headers += [self._header_text(headers)] * sum(1 for _ in same)
         self.bytes += sum(map(len, filter(None, keys))) + sum(map(len, filter(None, values)))
         if len(self._offsets) >= _LISTED:
             self._convert()

@@ -21,7 +21,6 @@ from .locks import Mode
 from .names import Name, quote
 from .results import Result, StatementType, status, table
 from .store import first
-from .streams import columns_of
 from .targets import identifier, target_name
 from .translate.dialect import parse
 from .translate.translator import render, translate
@@ -198,12 +197,11 @@ def _load(
     session: Session, name: Name, columns: list[str], select: exp.Select | None, options: Options, path: str, file: Path
 ) -> int:
     stored = session.stored(name)
-    target = columns_of(session.connection, stored)
-    kinds = dict(target)
+    kinds = dict(session.columns_of(stored))
     unknown = next((column for column in columns if column not in kinds), None)
     if unknown:
         raise SnowflakeError(f"SQL compilation error:\ninvalid identifier '{unknown}'", 904, "42000")
-    wanted = columns or [column for column, _ in target]
+    wanted = columns or list(kinds)
     reader = open_reader(session, options.file_format, path, file, len(wanted))
     if select is not None:
         tree = reader.bind(select.copy())
@@ -211,8 +209,7 @@ def _load(
         wanted, tree = _by_name(reader, wanted, sensitive=options.match == "CASE_SENSITIVE")
     else:
         tree = reader.positional([kinds[column] for column in wanted])
-    limits = dict(session.columns_of(stored))
-    query = fit(session, render(translate(tree, session)), [(column, limits[column]) for column in wanted])
+    query = fit(session, render(translate(tree, session)), [(column, kinds[column]) for column in wanted])
     listed = ", ".join(quote(column) for column in wanted)
     return session.apply(f"INSERT INTO {stored.sql} ({listed}) {query}")
 

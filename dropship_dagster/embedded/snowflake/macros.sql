@@ -129,6 +129,7 @@ CREATE OR REPLACE MACRO sf_months_between(a, b) AS
 -- Semi-structured data: a VARIANT is DuckDB's JSON.
 CREATE OR REPLACE MACRO sf_text(v) AS to_json(v) ->> '$';
 CREATE OR REPLACE MACRO sf_try_parse_json(t) AS CASE WHEN json_valid(t) THEN json(t) END;
+CREATE OR REPLACE MACRO sf_try_parse_json_column(t) AS TRY(json(t));
 CREATE OR REPLACE MACRO sf_parse_json(t) AS
     CASE WHEN t IS NULL OR trim(t) = '' THEN NULL
          WHEN json_valid(t) THEN json(t) ELSE CAST(sf_fail_text('Malformed JSON: ' || left(t, 100)) AS JSON) END;

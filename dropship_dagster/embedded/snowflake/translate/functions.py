@@ -192,6 +192,14 @@ def _convert_timezone(arguments: Arguments) -> exp.Expr:
     return fill("sf_in_zone({0}, {1})", [cast_to(arguments[1], "TIMESTAMPTZ"), arguments[0]])
 
 
+def _try_parse_json(arguments: Arguments) -> exp.Expr:
+    """TRY parses once, where asking json_valid before parses twice; but it hides what fails in its operand too."""
+    operand = arguments[0]
+    column = operand.this if isinstance(operand, exp.Cast) and operand.to.this in exp.DataType.TEXT_TYPES else operand
+    cannot_fail = isinstance(column, exp.Column)
+    return fill("sf_try_parse_json_column({0})" if cannot_fail else "sf_try_parse_json({0})", [operand])
+
+
 MARKS = ("sf_wall", "sf_instant")
 """Calls that zoned.py replaces by their operand, or by the clock or instant of a TIMESTAMP_TZ."""
 
@@ -340,7 +348,7 @@ OWN: dict[str, str | dict[int, str] | Builder] = {
     "TRY_BASE64_DECODE_STRING": {1: "TRY(decode(from_base64({0})))"},
     # semi-structured data
     "PARSE_JSON": {1: "sf_parse_json({0})"},
-    "TRY_PARSE_JSON": {1: "sf_try_parse_json({0})"},
+    "TRY_PARSE_JSON": _try_parse_json,
     "CHECK_JSON": {1: "CASE WHEN NOT json_valid({0}) THEN 'invalid JSON' END"},
     "TO_JSON": {1: "CAST({0} AS VARCHAR)"},
     "TO_VARIANT": _cast("JSON"),

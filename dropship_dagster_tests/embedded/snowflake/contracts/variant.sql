@@ -58,6 +58,17 @@ SELECT ARRAY_AGG(ID) AS A FROM T WHERE FALSE;
 --= []
 SELECT TRY_PARSE_JSON('{') AS A, PARSE_JSON('') AS B, TO_JSON(PARSE_JSON('{"a":1}')) AS C, TO_VARIANT('x') AS D, GET(PARSE_JSON('[5]'), 0) AS E, GET_PATH(PARSE_JSON('{"a":{"b":2}}'), 'a.b') AS F;
 --= NULL | NULL | {"a":1} | "x" | 5 | 2
+-- what is no JSON is NULL for its row alone, whether a column is parsed or more; what fails before is an error
+SELECT ID, TRY_PARSE_JSON(X) AS A, TRY_PARSE_JSON(X::VARCHAR) AS B, TRY_PARSE_JSON(TRIM(X)) AS C FROM (SELECT column1 AS ID, column2 AS X FROM VALUES (1, '{"a": 1}'), (2, '{"a": '), (3, NULL), (4, ''), (5, ' [1] ')) T ORDER BY ID;
+--= 1 | {"a":1} | {"a":1} | {"a":1}
+--= 2 | NULL | NULL | NULL
+--= 3 | NULL | NULL | NULL
+--= 4 | NULL | NULL | NULL
+--= 5 | [1] | [1] | [1]
+SELECT TRY_PARSE_JSON(N) AS A FROM (SELECT (ID / 0)::VARCHAR AS N FROM T WHERE ID = 1) S;
+--! 100051
+SELECT TRY_PARSE_JSON((ID / 0)::VARCHAR) AS A FROM T WHERE ID = 1;
+--! 100051
 SELECT PARSE_JSON('{');
 --! 100069
 SELECT ARRAY_CONTAINS('a'::VARIANT, PARSE_JSON('["a", "b"]')) AS A, SPLIT('a,b', ',') AS B, ARRAY_TO_STRING(PARSE_JSON('["a", 1]'), '-') AS C, OBJECT_KEYS(PARSE_JSON('{"k": 1}')) AS D;
