@@ -44,6 +44,8 @@ SILENCE_SECONDS = 10.0
 LOOK_AGAIN_SECONDS = 10.0
 
 _REQUEST_SECONDS = 120
+# The first batch is smaller, so that the warehouse does not wait for a whole one.
+_FIRST_PART = 4
 # What the consumer fetches ahead; with it and two batches the whole loader stays below 400 MB.
 _FETCH_AHEAD = {"queued.max.messages.kbytes": "8192", "fetch.message.max.bytes": "131072"}
 
@@ -281,7 +283,7 @@ class _Loader:
             reader,
             {topic: plan.expected(topic.name) for topic in plan.topics},
             max_messages=min(options.batch_events, events_left),
-            max_bytes=options.batch_bytes,
+            max_bytes=options.batch_bytes if self._taken else max(1, options.batch_bytes // _FIRST_PART),
             max_seconds=min(options.flush_seconds if options.follow else GATHER_SECONDS, seconds_left),
             until=None if options.follow else plan.ends,
             stop=self._stop,
