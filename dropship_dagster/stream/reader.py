@@ -94,7 +94,7 @@ class _Process:
             process = stack.enter_context(self._start([slot.descriptor for slot in slots]))
             stack.callback(_end, process)
             # It takes a while to start: the files are read here meanwhile.
-            _say(process, KNOWN_GOOD if self._seeds.is_known_good() else UNKNOWN)
+            _say(process, KNOWN_GOOD if self._seeds.is_known_good(self._stop) else UNKNOWN)
             filled = itertools.cycle(slots)
             for told in self._told(process):
                 self.rejected = told.rejected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -94,10 +95,13 @@ class Seeds:
         paths = [self.folder / table.file for table in (ORDERS, ORDER_LINES, ORDER_EVENTS)]
         return sum(path.stat().st_size for path in paths if path.is_file())
 
-    def is_known_good(self) -> bool:
-        """Whether the files are the generator's own, to the byte, and without faults: then no cell need be checked."""
+    def is_known_good(self, stop: threading.Event | None = None) -> bool:
+        """Whether the files are the generator's own, to the byte, and without faults: then no cell need be checked.
+
+        Reads them all; False when asked to stop meanwhile.
+        """
         if self._known_good is None:
-            self._known_good = self._manifest is not None and _as_generated(self.folder, self._manifest)
+            self._known_good = self._manifest is not None and _as_generated(self.folder, self._manifest, stop)
         return self._known_good
 
     def messages(self) -> Iterator[Messages]:
@@ -174,12 +178,12 @@ def _fitting_manifest(folder: Path) -> Manifest | None:
     return manifest
 
 
-def _as_generated(folder: Path, manifest: Manifest) -> bool:
+def _as_generated(folder: Path, manifest: Manifest, stop: threading.Event | None) -> bool:
     if manifest.arrival_order:
         return False
     try:
         with ThreadPoolExecutor() as pool:  # nobody can do anything yet but wait for this
-            digests = list(pool.map(file_digest, [folder / name for name in manifest.files]))
+            digests = list(pool.map(lambda name: file_digest(folder / name, stop), manifest.files))
     except OSError:
         return False  # whoever reads the file says what is wrong with it
     return digests == [facts.sha256 for facts in manifest.files.values()]

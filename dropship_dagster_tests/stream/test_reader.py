@@ -97,6 +97,15 @@ def test_what_is_put_into_shared_memory_is_read_by_another_mapping_also_when_it_
     other.close()
 
 
+def test_whoever_is_asked_to_stop_does_not_read_the_files_to_their_end_first(tmp_path: Path) -> None:
+    folder, stop = tmp_path / "seeds", threading.Event()
+    generate(ShopConfig(customers=50, products=20, orders=200), folder)
+    stop.set()
+    assert not Seeds(folder, Rejects()).is_known_good(stop)
+    stop.clear()
+    assert Seeds(folder, Rejects()).is_known_good(stop)
+
+
 def test_what_is_wrong_with_the_files_is_told_across(tmp_path: Path) -> None:
     folder = tmp_path / "seeds"
     generate(ShopConfig(customers=50, products=20, orders=200), folder)
