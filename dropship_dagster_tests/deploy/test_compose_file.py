@@ -147,7 +147,7 @@ def test_the_dockerfile_pins_its_base_installs_from_the_lock_and_drops_root() ->
     assert len(set(bases)) == 1
     assert re.fullmatch(r"python:3\.1[1-3]\.\d+-slim-\w+", bases[0])
     assert "--no-deps --require-hashes" in DOCKERFILE
-    assert not re.search(r"^ADD |latest|curl|wget|apt-get|sudo|--index-url", DOCKERFILE, re.MULTILINE)
+    assert not re.search(r"^ADD |latest|curl|wget|apt-get|sudo|index", DOCKERFILE, re.MULTILINE)
     last_user = re.findall(r"^USER (\S+)", DOCKERFILE, re.MULTILINE)[-1]
     assert last_user == OURS["code"]["user"]
     assert re.search(rf"useradd --uid {last_user.partition(':')[0]} ", DOCKERFILE)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlglot import exp
 
 from .errors import SnowflakeError
-from .translate.functions import fill
+from .translate.templates import fill
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 Values = Mapping[str, Mapping[str, Any]]

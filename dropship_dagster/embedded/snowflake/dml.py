@@ -19,8 +19,8 @@ from .targets import identifier, target_name
 from .translate import typed
 from .translate.datatypes import limit_of
 from .translate.dialect import parse
-from .translate.functions import cast_to, fill
 from .translate.rewriter import Rewriter, invalid_identifier
+from .translate.templates import cast_to, fill
 from .translate.translator import render, translate
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from sqlglot import exp
 from .errors import SnowflakeError, invalid, refuse
 from .lexer import Cursor
 from .names import literal, quote
-from .translate.functions import internal
 from .translate.functions import path as variant_path
+from .translate.templates import INTERNAL, internal
 
 if TYPE_CHECKING:
     from .session import Session
@@ -59,7 +59,7 @@ class Reader:
             elif isinstance(node, exp.Column) and node.name.upper().startswith("METADATA$"):
                 node.replace(self._metadata(node.name.upper()))
         from_.set("this", internal(f"SELECT * FROM {self.relation}").args["from_"].this)
-        from_.this.meta["internal"] = True
+        from_.this.meta[INTERNAL] = True
         return select
 
     def _bind(self, node: exp.Expr, number: int) -> None:
@@ -81,7 +81,7 @@ class Reader:
         column = self._column(self.columns.index(steps[0]))
         if len(steps) > 1:
             column = variant_path(exp.Anonymous(this="to_json", expressions=[column]), steps[1:])
-            column.meta["internal"] = True
+            column.meta[INTERNAL] = True
         parent.replace(column)
 
     def _column(self, index: int) -> exp.Expr:
@@ -106,7 +106,7 @@ class Reader:
         """The named columns of the file."""
         select = exp.Select(expressions=[self._column(self.columns.index(column)) for column in columns])
         source = internal(f"SELECT * FROM {self.relation}").args["from_"].this
-        source.meta["internal"] = True
+        source.meta[INTERNAL] = True
         select.set("from_", exp.From(this=source))
         return select
 

@@ -27,7 +27,7 @@ from .streams import Stream
 from .targets import identifier
 from .transactional import Transactional
 from .translate.datatypes import limited
-from .translate.functions import fill
+from .translate.templates import fill
 
 if TYPE_CHECKING:
     from .engine import Engine

@@ -8,7 +8,8 @@ from __future__ import annotations
 from sqlglot import exp
 
 from ..errors import invalid, refuse
-from .functions import fill, path
+from .functions import path
+from .templates import fill
 
 
 def _options(call: exp.Explode) -> dict[str, exp.Expr]:

@@ -7,75 +7,13 @@ Source: docs.snowflake.com/en/sql-reference/functions-all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 
-from sqlglot import exp, parse_one
+from sqlglot import exp
 
 from ..errors import SnowflakeError, invalid, refuse
-from .datatypes import ZONED
-
-Arguments = Sequence[exp.Expr]
-Builder = Callable[[Arguments], exp.Expr]
-
-USER_CAST = "user_cast"
-"""Marks a cast that Snowflake's rules apply to; other casts are DuckDB's own."""
-
-KEEPS_BINARY = "keeps_binary"
-"""Marks a cast to text that leaves a BINARY what it is; with the value ENCODED it gives a BINARY of a text, too."""
-ENCODED = "encoded"
-
-INTERNAL = "internal"
-"""Marks a tree that is DuckDB's already."""
-
-
-@lru_cache(maxsize=1024)
-def _template(sql: str) -> exp.Expr:
-    return parse_one(sql, read="duckdb")
-
-
-def fill(template: str, arguments: Arguments) -> exp.Expr:
-    """The tree of a template with the arguments in place of its {0}, {1} ..."""
-    numbered = template.format(*(f"__ARGUMENT_{index}" for index in range(len(arguments))))
-    tree = _template(numbered).copy()
-    used: set[int] = set()
-
-    def place(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.Column) and node.name.startswith("__ARGUMENT_"):
-            index = int(node.name.removeprefix("__ARGUMENT_"))
-            argument = arguments[index].copy() if index in used else arguments[index]
-            used.add(index)
-            return exp.Paren(this=argument) if isinstance(argument, exp.Binary | exp.Unary | exp.Between) else argument
-        return node
-
-    return _replaced(tree, place)
-
-
-def _replaced(node: exp.Expr, place: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
-    """A template's tree with its placeholders replaced, without a look into what replaces them."""
-    found = place(node)
-    if found is not node:
-        return found
-    for key, value in list(node.args.items()):
-        if isinstance(value, exp.Expr):
-            node.set(key, _replaced(value, place))
-        elif isinstance(value, list):
-            node.set(key, [_replaced(item, place) if isinstance(item, exp.Expr) else item for item in value])
-    return node
-
-
-def internal(sql: str) -> exp.Expr:
-    """DuckDB SQL as a tree that the passes leave alone."""
-    tree = parse_one(sql, read="duckdb")
-    tree.meta[INTERNAL] = True
-    return tree
-
-
-def cast_to(operand: exp.Expr, kind: str, *, safe: bool = False) -> exp.Expr:
-    """A cast by Snowflake's rules to a DuckDB type."""
-    node = (exp.TryCast if safe else exp.Cast)(this=operand, to=exp.DataType.build(kind, dialect="duckdb"))
-    node.meta[USER_CAST] = True
-    return node
+from .conversions import Builder, binary, cast, convert_timezone, number, time_of, timestamp_tz, varchar
+from .templates import ENCODED, KEEPS_BINARY, Arguments, cast_to, fill
 
 
 def _as_text(operand: exp.Expr, *, encoded: bool) -> exp.Expr:
@@ -85,157 +23,12 @@ def _as_text(operand: exp.Expr, *, encoded: bool) -> exp.Expr:
     return node
 
 
-def _cast(kind: str, *, safe: bool = False) -> Builder:
-    def build(arguments: Arguments) -> exp.Expr:
-        return cast_to(arguments[0], kind, safe=safe)
-
-    return build
-
-
-def _literal_text(argument: exp.Expr, function: str) -> str:
-    if not (isinstance(argument, exp.Literal) and argument.is_string):
-        refuse(f"a format of {function} that is not a constant")
-    return str(argument.this)
-
-
-def _integer(argument: exp.Expr, function: str) -> int:
-    if not (isinstance(argument, exp.Literal) and argument.is_int):
-        refuse(f"a precision or scale of {function} that is not a constant")
-    return int(argument.this)
-
-
-_NUMBER_DEFAULT = (38, 0)
-
-
-def _number(name: str, *, safe: bool) -> Builder:
-    """TO_NUMBER(x [, precision [, scale]]); a format model is refused."""
-
-    def build(arguments: Arguments) -> exp.Expr:
-        operand, *rest = arguments
-        if rest and isinstance(rest[0], exp.Literal) and rest[0].is_string:
-            refuse(f"a format model in {name}")
-        sizes = [_integer(argument, name) for argument in rest]
-        precision, scale = (sizes + list(_NUMBER_DEFAULT)[len(sizes) :])[:2]
-        kind = "BIGINT" if (precision, scale) == _NUMBER_DEFAULT else f"DECIMAL({precision},{scale})"
-        return cast_to(operand, kind, safe=safe)
-
-    return build
-
-
-# Snowflake's format elements, longest first; docs.snowflake.com/en/sql-reference/functions-conversion
-_FORMAT_ELEMENTS = [
-    ("YYYY", "%Y"), ("YY", "%y"), ("MMMM", "%B"), ("MON", "%b"), ("MM", "%m"), ("DD", "%d"), ("DY", "%a"),
-    ("HH24", "%H"), ("HH12", "%I"), ("AM", "%p"), ("PM", "%p"), ("MI", "%M"), ("SS", "%S"),
-    ("FF3", "%g"), ("FF6", "%f"), ("FF9", "%n"), ("FF", "%n"), ("TZHTZM", "%z"), ("TZH:TZM", "%z"), ("TZD", "%Z"),
-]  # fmt: skip
-
-
-def strftime_format(model: str) -> str:
-    """Snowflake's date and time format as a strftime format."""
-    out, at = "", 0
-    while at < len(model):
-        if model[at] == '"':
-            end = model.find('"', at + 1)
-            if end < 0:
-                raise invalid(f"unclosed quote in format '{model}'")
-            out, at = out + model[at + 1 : end], end + 1
-            continue
-        rest = model[at:].upper()
-        if rest[:2] == "FF" and rest[2:3].isdigit() and rest[2] not in "369":
-            refuse(f"the format element '{rest[:3]}' of '{model}'; it is FF3, FF6 or FF9")
-        element = next((pair for pair in _FORMAT_ELEMENTS if rest.startswith(pair[0])), None)
-        if element:
-            out, at = out + element[1], at + len(element[0])
-        elif model[at].isalpha() and model[at] != "T":
-            refuse(f"the format element at '{model[at:]}' of '{model}'")
-        else:
-            out, at = out + model[at].replace("%", "%%"), at + 1
-    return out
-
-
-def _time_of(name: str, kind: str, *, safe: bool) -> Builder:
-    """TO_TIMESTAMP_NTZ and its family: (x), (number, scale) or (text, format)."""
-
-    def build(arguments: Arguments) -> exp.Expr:
-        operand, *rest = arguments
-        if not rest:
-            return cast_to(operand, kind, safe=safe)
-        if isinstance(rest[0], exp.Literal) and rest[0].is_int:
-            return fill(f"CAST(sf_epoch_scaled({{0}}, {_integer(rest[0], name)}) AS {kind})", [operand])
-        model = _literal_text(rest[0], name)
-        if model.upper() == "AUTO":
-            return cast_to(operand, kind, safe=safe)
-        parse = "try_strptime" if safe else "strptime"
-        pattern = strftime_format(model).replace("'", "''")
-        return fill(f"CAST({parse}({{0}}, '{pattern}') AS {kind})", [operand])
-
-    return build
-
-
-def _zoned(*, safe: bool) -> Builder:
-    """TO_TIMESTAMP_TZ(x)."""
-
-    def build(arguments: Arguments) -> exp.Expr:
-        if len(arguments) > 1:
-            refuse("TO_TIMESTAMP_TZ with a format or scale")
-        return cast_to(arguments[0], ZONED, safe=safe)
-
-    return build
-
-
-def _convert_timezone(arguments: Arguments) -> exp.Expr:
-    """CONVERT_TIMEZONE(source_tz, target_tz, ntz), a TIMESTAMP_NTZ; (target_tz, timestamp), a TIMESTAMP_TZ."""
-    if len(arguments) == 3:
-        return fill("(CAST({2} AS TIMESTAMP) AT TIME ZONE {0}) AT TIME ZONE {1}", arguments)
-    if len(arguments) != 2:
-        raise invalid("CONVERT_TIMEZONE takes 2 or 3 arguments")
-    return fill("sf_in_zone({0}, {1})", [cast_to(arguments[1], "TIMESTAMPTZ"), arguments[0]])
-
-
 def _try_parse_json(arguments: Arguments) -> exp.Expr:
     """TRY parses once, where asking json_valid before parses twice; but it hides what fails in its operand too."""
     operand = arguments[0]
     column = operand.this if isinstance(operand, exp.Cast) and operand.to.this in exp.DataType.TEXT_TYPES else operand
     cannot_fail = isinstance(column, exp.Column)
     return fill("sf_try_parse_json_column({0})" if cannot_fail else "sf_try_parse_json({0})", [operand])
-
-
-MARKS = ("sf_wall", "sf_instant")
-"""Calls that zoned.py replaces by their operand, or by the clock or instant of a TIMESTAMP_TZ."""
-
-
-def _varchar(arguments: Arguments) -> exp.Expr:
-    """TO_VARCHAR(x), (binary, 'UTF-8' | 'HEX' | 'BASE64'), (time, format)."""
-    operand, *rest = arguments
-    if not rest:
-        return cast_to(operand, "VARCHAR")
-    model = _literal_text(rest[0], "TO_VARCHAR")
-    match model.upper():
-        case "UTF-8" | "UTF8":
-            return fill("decode({0})", [operand])
-        case "HEX":
-            return fill("hex({0})", [operand])
-        case "BASE64":
-            return fill("to_base64({0})", [operand])
-    if any(element in model.upper() for element in ("9", "0", "TM", "$", "X")) and "F" not in model.upper():
-        refuse(f"the number format '{model}' of TO_VARCHAR")
-    pattern = strftime_format(model).replace("'", "''")
-    wall = "{0}" if "TZ" in model.upper() else "sf_wall({0})"
-    return fill(f"strftime({wall}, '{pattern}')", [operand])
-
-
-def _binary(*, safe: bool) -> Builder:
-    """TO_BINARY(x [, 'HEX' | 'BASE64' | 'UTF-8'])."""
-
-    def build(arguments: Arguments) -> exp.Expr:
-        operand, *rest = arguments
-        model = _literal_text(rest[0], "TO_BINARY").upper() if rest else "HEX"
-        convert = {"HEX": "from_hex", "BASE64": "from_base64", "UTF-8": "encode", "UTF8": "encode"}.get(model)
-        if convert is None:
-            raise invalid(f"invalid format '{model}' of TO_BINARY; it is HEX, BASE64 or UTF-8")
-        return fill(f"TRY({convert}({{0}}))" if safe else f"{convert}({{0}})", [operand])
-
-    return build
 
 
 def _object(keep_null: bool) -> Builder:
@@ -309,33 +102,33 @@ _AS_VARIANT = {"TO_ARRAY": 0, "ARRAY_CONTAINS": 0, "ARRAY_APPEND": 1, "OBJECT_AG
 # name -> template, template by number of arguments, or builder
 OWN: dict[str, str | dict[int, str] | Builder] = {
     # conversions
-    "TO_NUMBER": _number("TO_NUMBER", safe=False),
-    "TO_DECIMAL": _number("TO_DECIMAL", safe=False),
-    "TO_NUMERIC": _number("TO_NUMERIC", safe=False),
-    "TRY_TO_NUMBER": _number("TRY_TO_NUMBER", safe=True),
-    "TRY_TO_DECIMAL": _number("TRY_TO_DECIMAL", safe=True),
-    "TRY_TO_NUMERIC": _number("TRY_TO_NUMERIC", safe=True),
-    "TO_DOUBLE": _cast("DOUBLE"),
-    "TRY_TO_DOUBLE": _cast("DOUBLE", safe=True),
-    "TO_BOOLEAN": _cast("BOOLEAN"),
-    "TRY_TO_BOOLEAN": _cast("BOOLEAN", safe=True),
-    "TO_DATE": _time_of("TO_DATE", "DATE", safe=False),
-    "DATE": _time_of("DATE", "DATE", safe=False),
-    "TRY_TO_DATE": _time_of("TRY_TO_DATE", "DATE", safe=True),
-    "TO_TIME": _cast("TIME"),
-    "TRY_TO_TIME": _cast("TIME", safe=True),
-    "TO_TIMESTAMP": _time_of("TO_TIMESTAMP", "TIMESTAMP", safe=False),
-    "TO_TIMESTAMP_NTZ": _time_of("TO_TIMESTAMP_NTZ", "TIMESTAMP", safe=False),
-    "TRY_TO_TIMESTAMP": _time_of("TRY_TO_TIMESTAMP", "TIMESTAMP", safe=True),
-    "TRY_TO_TIMESTAMP_NTZ": _time_of("TRY_TO_TIMESTAMP_NTZ", "TIMESTAMP", safe=True),
-    "TO_TIMESTAMP_LTZ": _time_of("TO_TIMESTAMP_LTZ", "TIMESTAMPTZ", safe=False),
-    "TO_TIMESTAMP_TZ": _zoned(safe=False),
-    "TRY_TO_TIMESTAMP_LTZ": _time_of("TRY_TO_TIMESTAMP_LTZ", "TIMESTAMPTZ", safe=True),
-    "TRY_TO_TIMESTAMP_TZ": _zoned(safe=True),
-    "TO_VARCHAR": _varchar,
-    "TO_CHAR": _varchar,
-    "TO_BINARY": _binary(safe=False),
-    "TRY_TO_BINARY": _binary(safe=True),
+    "TO_NUMBER": number("TO_NUMBER", safe=False),
+    "TO_DECIMAL": number("TO_DECIMAL", safe=False),
+    "TO_NUMERIC": number("TO_NUMERIC", safe=False),
+    "TRY_TO_NUMBER": number("TRY_TO_NUMBER", safe=True),
+    "TRY_TO_DECIMAL": number("TRY_TO_DECIMAL", safe=True),
+    "TRY_TO_NUMERIC": number("TRY_TO_NUMERIC", safe=True),
+    "TO_DOUBLE": cast("DOUBLE"),
+    "TRY_TO_DOUBLE": cast("DOUBLE", safe=True),
+    "TO_BOOLEAN": cast("BOOLEAN"),
+    "TRY_TO_BOOLEAN": cast("BOOLEAN", safe=True),
+    "TO_DATE": time_of("TO_DATE", "DATE", safe=False),
+    "DATE": time_of("DATE", "DATE", safe=False),
+    "TRY_TO_DATE": time_of("TRY_TO_DATE", "DATE", safe=True),
+    "TO_TIME": cast("TIME"),
+    "TRY_TO_TIME": cast("TIME", safe=True),
+    "TO_TIMESTAMP": time_of("TO_TIMESTAMP", "TIMESTAMP", safe=False),
+    "TO_TIMESTAMP_NTZ": time_of("TO_TIMESTAMP_NTZ", "TIMESTAMP", safe=False),
+    "TRY_TO_TIMESTAMP": time_of("TRY_TO_TIMESTAMP", "TIMESTAMP", safe=True),
+    "TRY_TO_TIMESTAMP_NTZ": time_of("TRY_TO_TIMESTAMP_NTZ", "TIMESTAMP", safe=True),
+    "TO_TIMESTAMP_LTZ": time_of("TO_TIMESTAMP_LTZ", "TIMESTAMPTZ", safe=False),
+    "TO_TIMESTAMP_TZ": timestamp_tz(safe=False),
+    "TRY_TO_TIMESTAMP_LTZ": time_of("TRY_TO_TIMESTAMP_LTZ", "TIMESTAMPTZ", safe=True),
+    "TRY_TO_TIMESTAMP_TZ": timestamp_tz(safe=True),
+    "TO_VARCHAR": varchar,
+    "TO_CHAR": varchar,
+    "TO_BINARY": binary(safe=False),
+    "TRY_TO_BINARY": binary(safe=True),
     "HEX_ENCODE": {1: "hex({0})"},
     "HEX_DECODE_BINARY": {1: "from_hex({0})"},
     "HEX_DECODE_STRING": {1: "decode(from_hex({0}))"},
@@ -351,8 +144,8 @@ OWN: dict[str, str | dict[int, str] | Builder] = {
     "TRY_PARSE_JSON": _try_parse_json,
     "CHECK_JSON": {1: "CASE WHEN NOT json_valid({0}) THEN 'invalid JSON' END"},
     "TO_JSON": {1: "CAST({0} AS VARCHAR)"},
-    "TO_VARIANT": _cast("JSON"),
-    "TO_OBJECT": _cast("JSON"),
+    "TO_VARIANT": cast("JSON"),
+    "TO_OBJECT": cast("JSON"),
     "TO_ARRAY": {1: "CASE WHEN json_type({0}) = 'ARRAY' THEN {0} "
                     "WHEN {0} IS NOT NULL THEN json_array({0}) END"},
     "TYPEOF": {1: "sf_typeof({0})"},
@@ -437,7 +230,7 @@ OWN: dict[str, str | dict[int, str] | Builder] = {
                            "+ to_days(CAST({2} - 1 AS INTEGER)) AS DATE)"},
     "DATEFROMPARTS": {3: "CAST(make_date({0}, 1, 1) + to_months(CAST({1} - 1 AS INTEGER)) "
                          "+ to_days(CAST({2} - 1 AS INTEGER)) AS DATE)"},
-    "CONVERT_TIMEZONE": _convert_timezone,
+    "CONVERT_TIMEZONE": convert_timezone,
     # sessions
     "CURRENT_VERSION": {0: "'10.0.0 (embedded)'"},
     "CURRENT_CLIENT": {0: "'embedded'"},

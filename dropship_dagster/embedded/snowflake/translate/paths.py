@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
-from .functions import fill
+from .templates import fill
 
 EXTRACT, EXTRACT_TEXT = "json_extract", "json_extract_string"
 

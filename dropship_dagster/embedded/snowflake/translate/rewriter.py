@@ -16,6 +16,7 @@ from . import functions
 from .datatypes import declared, length_of, to_duckdb
 from .environment import Environment
 from .flatten import flatten
+from .templates import INTERNAL, cast_to, fill, internal
 
 _CONTEXT: dict[type[exp.Expr], str] = {
     exp.CurrentUser: "CURRENT_USER",
@@ -86,21 +87,21 @@ class Rewriter:
             exp.TryCast: self._cast,
             exp.Array: lambda node: functions.build("ARRAY_CONSTRUCT", node.expressions),
             exp.Mod: lambda node: functions.build("MOD", [node.this, node.expression]),
-            exp.ToBoolean: lambda node: functions.cast_to(node.this, "BOOLEAN", safe=bool(node.args.get("safe"))),
+            exp.ToBoolean: lambda node: cast_to(node.this, "BOOLEAN", safe=bool(node.args.get("safe"))),
             exp.RegexpExtract: self._regexp_substr,
             exp.Extract: self._extract,
             exp.Window: self._window,
             exp.Placeholder: lambda node: environment.binding(node.name),
             exp.Parameter: self._parameter,
             exp.SessionParameter: self._parameter,
-            exp.HexString: lambda node: functions.fill(f"from_hex('{node.name}')", []),
+            exp.HexString: lambda node: fill(f"from_hex('{node.name}')", []),
             exp.CurrentTimestamp: lambda _: environment.now(),
-            exp.CurrentDate: lambda _: functions.fill("CAST({0} AS DATE)", [environment.now()]),
+            exp.CurrentDate: lambda _: fill("CAST({0} AS DATE)", [environment.now()]),
         }
 
     def rewrite(self, node: exp.Expr) -> exp.Expr:
         """Rewrite a tree; the result replaces it."""
-        if node.meta.get(functions.INTERNAL):
+        if node.meta.get(INTERNAL):
             return node
         if isinstance(node, exp.Select):
             self._name_projections(node)
@@ -110,7 +111,7 @@ class Rewriter:
             elif isinstance(value, list) and any(isinstance(item, exp.Expr) for item in value):
                 node.set(key, [self.rewrite(item) if isinstance(item, exp.Expr) else item for item in value])
         if template := _of_empty(node):
-            return functions.fill(template, [node])
+            return fill(template, [node])
         handler = self._handlers.get(type(node))
         if handler:
             return handler(node)
@@ -149,7 +150,7 @@ class Rewriter:
             return cast("exp.Expr", node.this)
         if node.name == "NEXTVAL" and node.table:
             parts = [part.name for part in node.parts[:-1]]
-            return functions.fill("nextval({0})", [exp.Literal.string(self._environment.qualify(parts).sql)])
+            return fill("nextval({0})", [exp.Literal.string(self._environment.qualify(parts).sql)])
         node.set("db", None)
         node.set("catalog", None)
         return node
@@ -179,7 +180,7 @@ class Rewriter:
                 return node
             if len(parts) > 1 and parts[-2] == "INFORMATION_SCHEMA":
                 query = self._environment.information_schema(parts[0] if len(parts) == 3 else None, parts[-1])
-                relation = exp.Subquery(this=functions.internal(query))
+                relation = exp.Subquery(this=internal(query))
             else:
                 relation = self._environment.relation(self._environment.qualify(parts))
             alias = alias or exp.TableAlias(this=exp.to_identifier(parts[-1], quoted=True))
@@ -213,7 +214,7 @@ class Rewriter:
         positional = [argument for argument in call.expressions if not isinstance(argument, exp.Kwarg | exp.PropertyEQ)]
         arguments |= {str(index): argument for index, argument in enumerate(positional)}
         query = self._environment.table_function(call.name.upper(), arguments)
-        subquery = exp.Subquery(this=functions.internal(query))
+        subquery = exp.Subquery(this=internal(query))
         subquery.set("alias", alias or exp.TableAlias(this=exp.to_identifier(call.name.upper(), quoted=True)))
         return subquery
 
@@ -296,14 +297,14 @@ class Rewriter:
             refuse("CAST with a format")
         if kind == "BLOB" and node.to.expressions:
             refuse("a cast to BINARY(n); cast to BINARY")
-        cast = functions.cast_to(node.this, kind, safe=isinstance(node, exp.TryCast))
+        cast = cast_to(node.this, kind, safe=isinstance(node, exp.TryCast))
         length = length_of(declared(node.to)) if kind == "VARCHAR" and node.to.expressions else None
-        return functions.fill(f'"left"({{0}}, {length})', [cast]) if length else cast
+        return fill(f'"left"({{0}}, {length})', [cast]) if length else cast
 
     def _extract(self, node: exp.Extract) -> exp.Expr:
         part = node.this.name.upper()
         if part in _EPOCHS:
-            return functions.fill(f"CAST(floor({_EPOCHS[part]}(sf_instant({{0}}))) AS BIGINT)", [node.expression])
+            return fill(f"CAST(floor({_EPOCHS[part]}(sf_instant({{0}}))) AS BIGINT)", [node.expression])
         names = {"DAYOFWEEK": "DAYOFWEEK", "DOW": "DAYOFWEEK", "WEEKDAY": "DAYOFWEEK", "DW": "DAYOFWEEK"}
         name = names.get(part, part)
         if name not in functions.OWN:

@@ -13,8 +13,8 @@ from sqlglot import exp
 from ..errors import refuse
 from . import zoned
 from .datatypes import is_float, is_text, is_zoned, scale_of
-from .functions import ENCODED, KEEPS_BINARY, USER_CAST, cast_to, fill
 from .paths import EXTRACT, EXTRACT_TEXT
+from .templates import ENCODED, KEEPS_BINARY, USER_CAST, cast_to, fill
 
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ, exp.EqualNull)
 _TEXT_FUNCTIONS = (

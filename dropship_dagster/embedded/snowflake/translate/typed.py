@@ -13,8 +13,8 @@ from sqlglot import exp
 
 from . import zoned
 from .environment import Environment
-from .functions import USER_CAST
 from .rules import INTERESTING, operands_of, retyped, static_type
+from .templates import USER_CAST
 
 DONE = "typed"
 """Marks a node that needs no (further) look."""

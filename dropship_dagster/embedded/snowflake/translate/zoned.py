@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from ..errors import refuse
 from .datatypes import is_text, is_zoned
-from .functions import MARKS, fill
+from .templates import MARKS, fill
 
 _EXACT_UNITS = {"MINUTE", "SECOND", "MILLISECOND", "MICROSECOND", "NANOSECOND"}
 """Units whose boundaries are the same at every offset."""
