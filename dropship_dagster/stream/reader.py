@@ -48,18 +48,17 @@ class Reader(Protocol):
 
 
 def open_reader(
-    folder: Path,
+    seeds: Seeds,
     *,
     stop: threading.Event,
     rejected_rows: Path | None,
     reject_share: float,
     process_from: int = WORTH_A_PROCESS,
 ) -> Reader:
-    """A reader for the folder; see replay for the parameters. Raises ShopError when its manifest is unreadable."""
-    seeds = Seeds(folder, Rejects())
+    """A reader for the folder of these seeds; see replay for the parameters."""
     if seeds.order_bytes >= process_from:
         return _Process(seeds, stop, rejected_rows, reject_share)
-    return _Thread(folder, stop, rejected_rows, reject_share)
+    return _Thread(seeds.folder, stop, rejected_rows, reject_share)
 
 
 class _Thread:

@@ -72,7 +72,7 @@ def replay(
     stop = stop or threading.Event()
     seeds = Seeds(seed_dir, Rejects())
     reader = open_reader(
-        seed_dir, stop=stop, rejected_rows=rejected_rows, reject_share=reject_share, process_from=process_from
+        seeds, stop=stop, rejected_rows=rejected_rows, reject_share=reject_share, process_from=process_from
     )
     checkpoint = Checkpoint(resume, seeds.identity) if resume else None
     sender = Sender(client_config, origin="replay", stop=stop, rejects=rejected_messages, topic_names=topic_names)

@@ -34,7 +34,11 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="finds another proces
 def messages(folder: Path, process_from: int) -> tuple[list[tuple[str, bytes, bytes, int]], int]:
     """Topic, key, value and time of every message in order, and how many rows were rejected."""
     reader = open_reader(
-        folder, stop=threading.Event(), rejected_rows=None, reject_share=0.1, process_from=process_from
+        Seeds(folder, Rejects()),
+        stop=threading.Event(),
+        rejected_rows=None,
+        reject_share=0.1,
+        process_from=process_from,
     )
     found = [
         (block.topic, *message)
