@@ -39,6 +39,7 @@ Place = tuple[str, int]
 Header = tuple[str, bytes | None]
 
 _CHUNK = 100  # more at once keeps so many objects alive that Python's collector runs again and again
+_CHUNK_BYTES = 1 << 20  # a message may have a megabyte, and these are held beside what was asked for
 _LISTED = 16_384  # messages held as Python's objects, which take three times the room of Arrow's columns
 _POLL_SECONDS = 0.1
 _PASSING = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TIMED_OUT})
@@ -83,6 +84,7 @@ class PartitionReader:
         self._paused: set[Place] = set()
         self._last_heard = time.monotonic()
         self._headers: dict[tuple[Header, ...], str] = {}
+        self._chunk = 1  # until the first message has told the size
         try:
             self._consumer = Consumer(consumer_config(client_config, group))
             self._consumer.assign([TopicPartition(e.topic, e.partition, e.offset) for e in assignments])
@@ -122,10 +124,14 @@ class PartitionReader:
             left = deadline - time.monotonic()
             if left <= 0 or self._finished(until):
                 break
-            wanted = min(_CHUNK, max_messages - len(collected))
+            wanted = min(self._chunk, max_messages - len(collected))
             messages = self._consumer.consume(wanted, min(left, _POLL_SECONDS))
             if messages:
+                before = len(collected), collected.bytes
                 self._take(messages, collected, until)
+                taken = len(collected) - before[0]
+                if taken:
+                    self._chunk = _chunk((collected.bytes - before[1]) / taken)
         return FetchedBatch(collected.table(), dict(self._position), collected.bytes, self._finished(until))
 
     def watch(self) -> None:
@@ -288,6 +294,11 @@ class _Columns:
             if len(self._known_headers) < 1_000:
                 self._known_headers[key] = text
         return text
+
+
+def _chunk(message_bytes: float) -> int:
+    """How many messages of this size to ask the client for at once."""
+    return max(1, min(_CHUNK, int(_CHUNK_BYTES / max(1.0, message_bytes))))
 
 
 def _readable(value: bytes | None) -> str | None:

@@ -80,9 +80,11 @@ def put(connection: SnowflakeConnection, folder: str, name: str, content: bytes)
     """Upload a Parquet file under a name of its own."""
     began = time.monotonic()
     file = f"{name}.{uuid.uuid4().hex[:8]}.parquet"
-    connection.cursor().execute(
-        f"PUT 'file://{file}' {STAGE}/{folder} AUTO_COMPRESS = FALSE OVERWRITE = TRUE", file_stream=io.BytesIO(content)
-    )
+    # Closed, because the connector's objects of an upload refer to each other and to the stream, and stay for long.
+    with io.BytesIO(content) as stream:
+        connection.cursor().execute(
+            f"PUT 'file://{file}' {STAGE}/{folder} AUTO_COMPRESS = FALSE OVERWRITE = TRUE", file_stream=stream
+        )
     return Staged(f"{folder}/{file}", time.monotonic() - began)
 
 

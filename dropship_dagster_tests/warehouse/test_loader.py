@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import random
@@ -46,6 +47,12 @@ def committed_lag(pipeline: Pipeline) -> int:
         lag += high - max(place.offset, 0)
     consumer.close()
     return lag
+
+
+def peak_megabytes(pid: int) -> int:
+    """The most memory a process has held."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) >> 10
 
 
 def test_what_the_topics_hold_is_loaded_once_and_logged(pipeline: Pipeline) -> None:
@@ -285,3 +292,18 @@ def test_stopping_commits_what_was_fetched(pipeline: Pipeline) -> None:
     thread.join(10)
     assert not thread.is_alive()
     assert (reports[0].ended, reports[0].events) == ("stopped", 40)
+
+
+def test_messages_that_cannot_be_compressed_are_loaded_in_bounded_memory(pipeline: Pipeline) -> None:
+    chance = random.Random(1)
+    pipeline.send(pipeline.orders, [base64.b64encode(chance.randbytes(700_000)) for _ in range(120)])
+    consumer = pipeline.process(follow=True)
+    try:
+        wait_until(lambda: raw_rows(pipeline) == 120, "all rows")
+        peak = peak_megabytes(consumer.popen.pid)
+    finally:
+        consumer.popen.kill()
+        consumer.wait()
+    largest = pipeline.value("SELECT MAX(BYTES) FROM OPS.LOADS WHERE TOPIC = ?", pipeline.orders)
+    assert largest < 30_000_000, "a batch of 64 MB would take three times as much"
+    assert peak < 400
