@@ -1,7 +1,8 @@
 """Kafka into DuckDB by dlt with an Arrow resource: what the loader is compared with. Prints a line of JSON.
 
 Runs in an environment of its own that has dlt[duckdb], confluent-kafka and pyarrow, and imports nothing else. The
-events stay bytes, as the loader's do, in chunks of 100,000, the size of its batches. dlt keeps no offsets here.
+events stay bytes, as the loader's do, in chunks of 100,000. dlt keeps no offsets here. With "whole" it reads all that
+the loader keeps of a message, otherwise only what it takes to tell messages apart: partition, offset, key and value.
 """
 
 from __future__ import annotations
@@ -10,16 +11,20 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
 CHUNK = 100_000
+FEW = pa.schema([("partition", pa.int32()), ("offset", pa.int64()), ("key", pa.binary()), ("value", pa.binary())])
+WHOLE = pa.schema([*FEW, ("topic", pa.string()), ("timestamp", pa.timestamp("ms")), ("headers", pa.string())])
 
 
-def chunks(client_config: dict[str, str], topic: str) -> Iterator[pa.Table]:
+def chunks(client_config: dict[str, str], topic: str, *, whole: bool) -> Iterator[pa.Table]:
     """The topic from its beginning to its end of now."""
+    schema, row = (WHOLE, _whole) if whole else (FEW, _few)
     consumer = Consumer({
         **client_config, "group.id": "dlt", "enable.auto.commit": False, "fetch.queue.backoff.ms": 5,
     })  # fmt: skip
@@ -30,12 +35,25 @@ def chunks(client_config: dict[str, str], topic: str) -> Iterator[pa.Table]:
     while left:
         messages = [message for message in consumer.consume(1_000, 1.0) if message.error() is None]
         left -= len(messages)
-        rows += [(m.partition(), m.offset(), m.key(), m.value()) for m in messages]
+        rows += [row(message) for message in messages]
         if len(rows) >= CHUNK or not left:
-            columns = zip(*rows, strict=True)
-            yield pa.table([list(column) for column in columns], names=["partition", "offset", "key", "value"])
+            columns = zip(schema, zip(*rows, strict=True), strict=True)
+            yield pa.table([pa.array(list(column), field.type) for field, column in columns], schema=schema)
             rows = []
     consumer.close()
+
+
+def _few(message: Message) -> tuple[Any, ...]:
+    return message.partition(), message.offset(), message.key(), message.value()
+
+
+def _whole(message: Message) -> tuple[Any, ...]:
+    return *_few(message), message.topic(), message.timestamp()[1], _json(tuple(message.headers() or ()))
+
+
+@cache
+def _json(headers: tuple[tuple[str, bytes], ...]) -> str:
+    return json.dumps([(name, value.decode()) for name, value in headers])
 
 
 def main() -> None:
@@ -45,7 +63,7 @@ def main() -> None:
     pipeline = dlt.pipeline(
         "peer", destination=dlt.destinations.duckdb(request["database"]), pipelines_dir=request["folder"]
     )
-    resource = dlt.resource(chunks(request["client_config"], request["topic"]), name="events")
+    resource = dlt.resource(chunks(request["client_config"], request["topic"], whole=request["whole"]), name="events")
     began = time.monotonic()
     pipeline.run(resource, loader_file_format="parquet").raise_on_failed_jobs()
     seconds = time.monotonic() - began
