@@ -64,7 +64,10 @@ def run(session: Session, cursor: Cursor) -> Result:
     with session.change({name: Mode.APPEND}, []):
         rows = []
         for path, file in files:
-            checksum = stages.digest(file)
+            try:
+                checksum = stages.digest(file)
+            except FileNotFoundError:
+                raise _not_found(f"{location.label}/{path}") from None
             known = f"{location.folder.name}/{path}"  # another stage may hold another file of this path
             if not options.force and _loaded(session, name, known, checksum):
                 continue
@@ -174,14 +177,18 @@ def _chosen(location: stages.Location, options: Options) -> list[tuple[str, Path
     for wanted in options.files:
         file = present.get(prefix + wanted)
         if file is None:
-            raise SnowflakeError(
-                f"Remote file '{location.label}/{prefix}{wanted}' was not found. If you are running a copy command, "
-                "please make sure files are not deleted when they are being loaded.",
-                100016,
-                "22000",
-            )
+            raise _not_found(f"{location.label}/{prefix}{wanted}")
         chosen.append((prefix + wanted, file))
     return chosen
+
+
+def _not_found(file: str) -> SnowflakeError:
+    return SnowflakeError(
+        f"Remote file '{file}' was not found. If you are running a copy command, please make sure files are not "
+        "deleted when they are being loaded.",
+        100016,
+        "22000",
+    )
 
 
 def _loaded(session: Session, name: Name, path: str, checksum: str) -> bool:

@@ -277,9 +277,12 @@ def list_files(session: Session, cursor: Cursor) -> Result:
     location, pattern = _stage_argument(session, cursor)
     rows = []
     for name, file in matching(location.files(), pattern):
-        about = file.stat()
+        try:
+            about, checksum = file.stat(), digest(file)
+        except FileNotFoundError:
+            continue  # another session has removed it since
         changed = dt.datetime.fromtimestamp(about.st_mtime, dt.UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
-        rows.append((f"{location.label}/{name}", about.st_size, digest(file), changed))
+        rows.append((f"{location.label}/{name}", about.st_size, checksum, changed))
     columns = [("name", "VARCHAR"), ("size", "BIGINT"), ("md5", "VARCHAR"), ("last_modified", "VARCHAR")]
     return table(columns, rows)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dropship_dagster_tests.embedded.snowflake.server import Server, Session
+from dropship_dagster_tests.embedded.snowflake.server import Server, Session, eventually
 
 
 def parquet(path: Path, rows: int = 3) -> Path:
@@ -112,6 +114,25 @@ def test_files_come_from_memory_too(stage: Session, tmp_path: Path) -> None:
     assert stage.run(SELECT)[0][3] == 3
     assert stage.run("REMOVE @ST/in/a.parquet") == [("st/in/a.parquet", "removed")]
     assert stage.run("LIST @ST") == []
+
+
+def test_files_removed_while_a_stage_is_listed_are_left_out(
+    stage: Session, server: Server, database: str, tmp_path: Path
+) -> None:
+    for number in range(40):
+        (tmp_path / f"{number}.bin").write_bytes(bytes(2 << 20))
+    other = server.session(database=database)
+
+    def listed_in_part() -> bool:
+        stage.run(f"PUT 'file://{tmp_path}/*.bin' @ST/in AUTO_COMPRESS = FALSE OVERWRITE = TRUE")
+        with ThreadPoolExecutor(1) as thread:
+            listing = thread.submit(stage.run, "LIST @ST/in")
+            time.sleep(0.02)
+            other.run("REMOVE @ST/in")
+            return 0 < len(listing.result()) < 40
+
+    eventually(listed_in_part, "a listing during which files are removed")
+    other.close()
 
 
 @pytest.mark.parametrize("location", ["@ST/../x", "@ST/a/../../x", "@ST/a/.."])
