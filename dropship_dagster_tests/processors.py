@@ -1,4 +1,4 @@
-"""Other processes: what they compute and whom they started.
+"""Other processes: what they compute and hold, and whom they started.
 
 From Linux's /proc; man 5 proc numbers the fields of `stat` from 1.
 """
@@ -26,9 +26,25 @@ def processor_seconds_below(pid: int, name: str) -> float:
     )
 
 
+def resident_megabytes(pid: int) -> float:
+    """The memory a process holds."""
+    return _megabytes(pid, "VmRSS")
+
+
+def peak_megabytes(pid: int) -> float:
+    """The most memory a process has held."""
+    return _megabytes(pid, "VmHWM")
+
+
 def descendants(pid: int) -> set[int]:
     """The process and all that it, or one of these, started."""
     return _below(pid, dict(_processes()))
+
+
+def _megabytes(pid: int, name: str) -> float:
+    """A size of `status`; a KeyError for a process that has ended and is not waited for, which has none."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(dict(line.split(":", 1) for line in lines)[name].split()[0]) / 1024
 
 
 def _below(pid: int, found: dict[int, list[str]]) -> set[int]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dropship_dagster_tests.embedded.snowflake.server import Server, Session
-from dropship_dagster_tests.processors import processor_seconds
+from dropship_dagster_tests.processors import processor_seconds, resident_megabytes
 
 EVENT = (
     '{"event_id": "%036d", "event_type": "order_paid", "order_id": "O%08d", "version": %d, "note": "' + "x" * 100 + '"}'
@@ -28,11 +28,6 @@ def _timed(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
-
-
-def _resident_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
 
 
 def _events(path: Path, rows: int) -> Path:
@@ -112,11 +107,11 @@ def _merge(session: Session, target_rows: int) -> list[tuple[str, str]]:
 def _statements(session: Session, pid: int, count: int) -> list[tuple[str, str]]:
     session.run("CREATE TABLE SMALL (A NUMBER, B VARCHAR)")
     times = [_timed(lambda: session.run("SELECT COUNT(*) FROM SMALL")) * 1000 for _ in range(200)]
-    before = _resident_mb(pid)
+    before = resident_megabytes(pid)
     for number in range(count // 2):
         session.run(f"INSERT INTO SMALL VALUES ({number}, 'x')")
         session.run(f"SELECT B FROM SMALL WHERE A = {number}")
-    growth = _resident_mb(pid) - before
+    growth = resident_megabytes(pid) - before
     return [
         ("SELECT round trip", f"p50 {statistics.median(times):.1f} ms, p95 {sorted(times)[190]:.1f} ms"),
         (f"growth over {count:,} different statements", f"{growth:.0f} MB"),
@@ -138,7 +133,7 @@ def main() -> None:
             figures += _statements(session, pid, options.statements)
             figures += _load(session, pid, Path(folder), options.rows)
             figures += _merge(session, 5 * options.rows)
-            figures.append(("resident at the end", f"{_resident_mb(pid):.0f} MB"))
+            figures.append(("resident at the end", f"{resident_megabytes(pid):.0f} MB"))
         finally:
             server.stop()
     load = os.getloadavg()[0]

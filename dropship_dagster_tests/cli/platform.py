@@ -21,7 +21,7 @@ from dropship_dagster.embedded.supervisor import SERVICES, Supervisor
 from dropship_dagster.endpoints import warehouse_endpoint
 from dropship_dagster.settings import PROJECT_ROOT, Settings
 from dropship_dagster_tests.free_ports import free_ports
-from dropship_dagster_tests.processors import descendants
+from dropship_dagster_tests.processors import descendants, resident_megabytes
 
 COMMAND = (sys.executable, "-m", "dropship_dagster.cli")
 PATIENCE = 600.0
@@ -146,11 +146,9 @@ class Platform:
 def resident_mb(pid: int) -> float | None:
     """Resident memory of a process, in MB; None when it has ended."""
     try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
+        return resident_megabytes(pid)
+    except (FileNotFoundError, ProcessLookupError, KeyError):
         return None
-    sizes = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")]
-    return int(sizes[0]) / 1024 if sizes else None
 
 
 def _command(pid: int) -> str:

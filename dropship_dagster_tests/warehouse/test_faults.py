@@ -20,6 +20,7 @@ from dropship_dagster import warehouse as platform
 from dropship_dagster.endpoints import KafkaEndpoint, WarehouseEndpoint
 from dropship_dagster.errors import DropshipError
 from dropship_dagster_tests.embedded.kafka.process import running_broker
+from dropship_dagster_tests.processors import resident_megabytes
 from dropship_dagster_tests.warehouse.events import Order
 from dropship_dagster_tests.warehouse.pipeline import Pipeline, wait_until
 
@@ -80,11 +81,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def pipeline(server: Server, kafka: KafkaEndpoint) -> Pipeline:
     platform.deploy(server.endpoint())
     return Pipeline(kafka.client_config, server.endpoint())
-
-
-def resident_megabytes(pid: int) -> int:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") >> 20
 
 
 def orders(pipeline: Pipeline, first: int, count: int) -> list[dict[str, object]]:

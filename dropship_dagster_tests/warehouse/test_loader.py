@@ -25,6 +25,7 @@ from dropship_dagster.warehouse import (
     WarehouseUnavailableError,
 )
 from dropship_dagster.warehouse.topics import GROUP
+from dropship_dagster_tests.processors import peak_megabytes
 from dropship_dagster_tests.warehouse.events import Order
 from dropship_dagster_tests.warehouse.pipeline import Pipeline, wait_until
 
@@ -47,12 +48,6 @@ def committed_lag(pipeline: Pipeline) -> int:
         lag += high - max(place.offset, 0)
     consumer.close()
     return lag
-
-
-def peak_megabytes(pid: int) -> int:
-    """The most memory a process has held."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) >> 10
 
 
 def test_what_the_topics_hold_is_loaded_once_and_logged(pipeline: Pipeline) -> None:

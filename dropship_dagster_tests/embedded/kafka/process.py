@@ -110,10 +110,3 @@ def running_broker(data_dir: Path, *arguments: str, prefix: tuple[str, ...] = ()
         yield broker.start()
     finally:
         broker.end()
-
-
-def resident_megabytes(pid: int) -> float:
-    """Resident memory of a process."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024

@@ -15,9 +15,10 @@ from kio.schema.errors import ErrorCode
 
 from dropship_dagster.embedded.kafka.apis.table import APIS
 from dropship_dagster_tests.embedded.kafka.clients import create_topic, produce, read_all
-from dropship_dagster_tests.embedded.kafka.process import BrokerProcess, resident_megabytes
+from dropship_dagster_tests.embedded.kafka.process import BrokerProcess
 from dropship_dagster_tests.embedded.kafka.raw import RawClient, batch, produce_body, produce_raw
 from dropship_dagster_tests.embedded.kafka.wire.samples import SERVED, bodies, request_class, request_frame
+from dropship_dagster_tests.processors import resident_megabytes
 
 # Produce with acks=0 is not answered, Fetch and the two of groups may wait: their frames are only sent damaged.
 _MAY_NOT_ANSWER = {0, 1, 11, 14}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dropship_dagster_tests.embedded.kafka.process import resident_megabytes
 from dropship_dagster_tests.embedded.snowflake.server import Server
+from dropship_dagster_tests.processors import resident_megabytes
 
 GROWTH_MEGABYTES = 50
 
