@@ -19,6 +19,7 @@ from .errors import SnowflakeError, exists, invalid, missing, refuse, unsupporte
 from .lexer import Cursor
 from .names import Name
 from .results import Column, Result, StatementType, status, table
+from .translate.dialect import parse
 
 if TYPE_CHECKING:
     from .session import Session
@@ -219,8 +220,13 @@ def _options(tree: exp.Put) -> dict[str, Any]:
     return found
 
 
-def transfer(session: Session, tree: exp.Expr) -> Result:
+_BARE_SOURCE = re.compile(r"(\bPUT\s+)(file://[^\s';]+)", re.IGNORECASE)
+
+
+def transfer(session: Session, sql: str) -> Result:
     """PUT: tells the client where to put the files; client and server share this machine."""
+    # In quotes, or the tokenizer takes the /* of file:///folder/*.csv for the beginning of a comment.
+    tree = parse(_BARE_SOURCE.sub(r"\1'\2'", sql, count=1))
     if not isinstance(tree, exp.Put):
         raise unsupported("GET")
     source, target = tree.this.name, tree.args["target"].name

@@ -73,7 +73,7 @@ def run(session: Session, sql: str) -> Result:
     found = _LEADING.match(sql)
     word = (found.group(1) or "").upper() if found else ""
     if word in ("PUT", "GET"):
-        return stages.transfer(session, parse(sql))
+        return stages.transfer(session, sql)
     if "?" in sql and session.bindings:
         sql = number_placeholders(session, sql)
     cursor = Cursor(sql)

@@ -107,6 +107,15 @@ def test_csv_files_are_loaded_by_position(session: Session, tmp_path: Path) -> N
     assert session.run("SELECT * FROM T ORDER BY ID") == [(1, "a;b", dt.date(2024, 1, 2)), (2, None, None)]
 
 
+@pytest.mark.parametrize("quote", ["", "'"])
+def test_several_files_are_put_by_a_pattern(stage: Session, tmp_path: Path, quote: str) -> None:
+    for name in ("a.parquet", "b.parquet", "c.csv"):
+        parquet(tmp_path / name)
+    stage.run(f"PUT {quote}file://{tmp_path}/*.parquet{quote} @ST/in AUTO_COMPRESS = FALSE")
+    assert [name for name, *_ in stage.run("LIST @ST")] == ["st/in/a.parquet", "st/in/b.parquet"]
+    assert stage.fails(f"PUT 'file://{tmp_path}/* @ST").errno == 1003
+
+
 def test_files_come_from_memory_too(stage: Session, tmp_path: Path) -> None:
     content = io.BytesIO(parquet(tmp_path / "a.parquet").read_bytes())
     with stage.connection.cursor() as cursor:

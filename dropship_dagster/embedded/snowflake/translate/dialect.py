@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 from sqlglot.dialects.snowflake import Snowflake
-from sqlglot.errors import ParseError
+from sqlglot.errors import ParseError, TokenError
 from sqlglot.parsers.snowflake import SnowflakeParser
 
 from ..errors import SnowflakeError, syntax
@@ -34,6 +34,8 @@ def parse(sql: str) -> exp.Expr:
         trees = [tree for tree in _DIALECT.parse(sql) if tree is not None and not isinstance(tree, exp.Semicolon)]
     except ParseError as error:
         raise syntax(_first_error(error)) from None
+    except TokenError as error:
+        raise syntax(f"syntax error: {error}") from None
     except RecursionError:
         raise syntax("the statement is nested too deeply") from None
     if not trees:
