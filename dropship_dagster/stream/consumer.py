@@ -163,7 +163,7 @@ class PartitionReader:
         kinds = zip(map(Message.topic, messages), map(Message.partition, messages), failed, strict=True)
         start = 0
         for (topic, partition, is_error), same in groupby(kinds):
-            run = messages[start : start + sum(1 for _ in same)]
+            run = messages[start : start + len(list(same))]
             start += len(run)
             if is_error:
                 for message in run:
@@ -239,6 +239,7 @@ class _Columns:
         self._keys: list[bytes | None] = []
         self._values: list[bytes | None] = []
         self._headers: list[str | None] = []
+        self._same_headers: list[int] = []
 
     def __len__(self) -> int:
         return self._rows + len(self._offsets)
@@ -255,24 +256,21 @@ class _Columns:
         self._keys += keys
         self._values += values
         for headers, same in groupby(map(Message.headers, messages)):  # nearly always those of the message before
-            self._headers += [self._header_text(headers)] * sum(1 for _ in same)
+            self._headers.append(self._header_text(headers))
+            self._same_headers.append(len(list(same)))
         self.bytes += sum(map(len, filter(None, keys))) + sum(map(len, filter(None, values)))
         if len(self._offsets) >= _LISTED:
             self._convert()
 
     def _convert(self) -> None:
-        topics = pa.DictionaryArray.from_arrays(
-            np.repeat(np.arange(len(self._places), dtype=np.int32), self._counts),
-            pa.array([topic for topic, _ in self._places], pa.string()),
-        )
         columns = [
-            topics.cast(pa.string()),
+            _repeated([topic for topic, _ in self._places], self._counts),
             np.repeat(np.array([partition for _, partition in self._places], np.int32), self._counts),
             self._offsets,
             self._times,
             self._keys,
             self._values,
-            self._headers,
+            _repeated(self._headers, self._same_headers),
         ]
         arrays = [pa.array(values, field.type) for values, field in zip(columns, FETCHED, strict=True)]
         self._done.append(pa.record_batch(arrays, schema=FETCHED))
@@ -299,6 +297,12 @@ class _Columns:
 def _chunk(message_bytes: float) -> int:
     """How many messages of this size to ask the client for at once."""
     return max(1, min(_CHUNK, int(_CHUNK_BYTES / max(1.0, message_bytes))))
+
+
+def _repeated(texts: Sequence[str | None], counts: Sequence[int]) -> pa.Array:
+    """Each text as often as its count says."""
+    positions = np.repeat(np.arange(len(texts), dtype=np.int32), counts)
+    return pa.array(texts, pa.string()).take(pa.array(positions))
 
 
 def _readable(value: bytes | None) -> str | None:

@@ -241,6 +241,7 @@ def _holes(offsets: npt.NDArray[np.int64], start: int, end: int) -> list[tuple[i
 
 
 def _row_group(rows: pa.Table, topic: LoadedTopic, batch_id: str) -> pa.Table:
+    text, other = _told_apart(rows["value"])
     return pa.table(
         {
             "TOPIC": _constant(topic.name, rows.num_rows),
@@ -248,8 +249,8 @@ def _row_group(rows: pa.Table, topic: LoadedTopic, batch_id: str) -> pa.Table:
             "KAFKA_PARTITION": rows["partition"],
             "KAFKA_OFFSET": rows["offset"],
             "KEY": rows["key"],
-            "VALUE": rows["value"],
-            "VALUE_TEXT": _text(rows["value"]),
+            "VALUE_TEXT": text,
+            "VALUE_BYTES": other,
             "HEADERS": rows["headers"],
             "KAFKA_TIMESTAMP": rows["timestamp"].cast(pa.int64()),
             "BATCH_ID": _constant(batch_id, rows.num_rows),
@@ -261,12 +262,13 @@ def _constant(text: str, rows: int) -> pa.Array:
     return pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), [text])
 
 
-def _text(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The values as text, NULL where one is not UTF-8."""
+def _told_apart(values: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """The values that are UTF-8, and those that are not, each NULL where it is one of the others."""
     try:
-        return values.cast(pa.string())
+        return values.cast(pa.string()), pa.chunked_array([pa.nulls(len(values), pa.binary())])
     except pa.ArrowInvalid:
-        return pa.chunked_array([[_utf8(value) for value in values.to_pylist()]], pa.string())
+        text = pa.chunked_array([[_utf8(value) for value in values.to_pylist()]], pa.string())
+        return text, pc.if_else(pc.is_null(text), values, None)
 
 
 def _utf8(value: bytes | None) -> str | None:

@@ -28,6 +28,8 @@ from dropship_dagster.warehouse.errors import LoadError, OffsetsMovedError
 from dropship_dagster.warehouse.offsets import record_gaps, transaction
 from dropship_dagster.warehouse.stage import STAGE, Staged, put, remove
 
+# NULL_IF: without it a message that is the text \N would be read as NULL
+# (docs.snowflake.com/en/sql-reference/sql/create-file-format, NULL_IF of PARQUET).
 _COPY = """
 COPY INTO RAW.{table} (
   TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP, BATCH_ID, INGESTED_AT
@@ -39,7 +41,7 @@ FROM (
     $1:KAFKA_PARTITION::NUMBER(10, 0),
     $1:KAFKA_OFFSET::NUMBER(19, 0),
     $1:KEY::BINARY,
-    $1:VALUE::BINARY,
+    NVL2($1:VALUE_TEXT::VARCHAR, TO_BINARY($1:VALUE_TEXT::VARCHAR, 'UTF-8'), $1:VALUE_BYTES::BINARY),
     TRY_PARSE_JSON($1:VALUE_TEXT::VARCHAR),
     PARSE_JSON($1:HEADERS::VARCHAR),
     TO_TIMESTAMP_NTZ($1:KAFKA_TIMESTAMP::NUMBER(19, 0), 3),
@@ -47,7 +49,7 @@ FROM (
     SYSDATE()
   FROM {stage}/{file}
 )
-FILE_FORMAT = (TYPE = PARQUET BINARY_AS_TEXT = FALSE)
+FILE_FORMAT = (TYPE = PARQUET BINARY_AS_TEXT = FALSE NULL_IF = ())
 ON_ERROR = ABORT_STATEMENT
 """
 

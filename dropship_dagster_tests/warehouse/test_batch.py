@@ -7,6 +7,7 @@ import io
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from dropship_dagster.stream import FetchedBatch
 from dropship_dagster.stream.consumer import FETCHED
@@ -64,11 +65,19 @@ def test_only_the_topics_own_messages_are_taken() -> None:
     assert table["TOPIC"].to_pylist() == ["orders"]
 
 
-def test_a_value_that_is_no_utf8_has_no_text_and_keeps_its_bytes() -> None:
-    batch = encode(fetched([("orders", 0, 0), ("orders", 0, 1)], {("orders", 0): 2}), {0: 0})
+@pytest.mark.parametrize(
+    ("offsets", "text", "other"),
+    [([0, 2], ["{}", "{}"], [None, None]), ([0, 1], ["{}", None], [None, b"\xff"]), ([1], [None], [b"\xff"])],
+)
+def test_a_value_is_written_once_as_text_where_it_is_utf8(
+    offsets: list[int], text: list[str | None], other: list[bytes | None]
+) -> None:
+    batch = encode(fetched([("orders", 0, offset) for offset in offsets], {("orders", 0): 3}), {0: 0})
     assert batch is not None
     table = pq.read_table(io.BytesIO(batch.parquet))
-    assert table["VALUE"].to_pylist() == [b"{}", b"\xff"]
-    assert table["VALUE_TEXT"].to_pylist() == ["{}", None]
-    assert table["KAFKA_TIMESTAMP"].to_pylist() == [1772323200000] * 2
-    assert (batch.rows, batch.size) == (2, 5)
+    assert (table["VALUE_TEXT"].to_pylist(), table["VALUE_BYTES"].to_pylist()) == (text, other)
+    assert table["KAFKA_TIMESTAMP"].to_pylist() == [1772323200000] * len(offsets)
+    assert (batch.rows, batch.size) == (
+        len(offsets),
+        sum(len(b"k\xff" if offset % 2 else b"k{}") for offset in offsets),
+    )

@@ -29,6 +29,8 @@ def test_messages_that_are_no_json_objects_are_kept_as_they_came_and_rejected(pi
         b"\xff\xfe\x00": "the value is not JSON in UTF-8",
         b'{"order_id": "O1"': "the value is not JSON in UTF-8",
         b"plain text": "the value is not JSON in UTF-8",
+        b"\\N": "the value is not JSON in UTF-8",  # what files mark NULL with
+        b"caf\xc3\xa9\x00": "the value is not JSON in UTF-8",
         b"[1, 2]": "the value is not a JSON object",
         b"null": "the value is not a JSON object",
         b"42": "the value is not a JSON object",
@@ -47,9 +49,9 @@ def test_messages_that_are_no_json_objects_are_kept_as_they_came_and_rejected(pi
         pipeline.orders,
     )
     assert [None if value is None else bytes(value) for value, _, _ in stored] == [*messages, encode(good)]
-    assert [is_json for _, is_json, _ in stored] == [False] * 5 + [True] * 6
+    assert [is_json for _, is_json, _ in stored] == [False] * 7 + [True] * 6
     assert {headers.replace(" ", "") for _, _, headers in stored} == {'[["trace","/wE="],["producer","test"]]'}
-    pipeline.assert_sound(events=11)
+    pipeline.assert_sound(events=13)
 
 
 ORDER = Order("X")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 _ROW_NUMBER = "_file_row_number"
+_NULL_IF = "('\\\\N')"  # the default: the text \N
 _PARQUET_OPTIONS = {"TYPE", "COMPRESSION", "BINARY_AS_TEXT", "USE_LOGICAL_TYPE", "USE_VECTORIZED_SCANNER", "TRIM_SPACE",
                     "SNAPPY_COMPRESSION", "NULL_IF", "REPLACE_INVALID_CHARACTERS"}  # fmt: skip
 
@@ -151,15 +152,34 @@ def open_reader(session: Session, options: dict[str, str], path: str, file: Path
             refuse(f"the Parquet option {unknown.pop()}")
         relation = f"read_parquet({literal(str(file))}, file_row_number = true)"
         found = _describe(session, relation, path)
-        relation = f"(SELECT * RENAME (file_row_number AS {_ROW_NUMBER}) FROM {relation})"
         columns = [column for column, _ in found if column != "file_row_number"]
         kinds = [kind for column, kind in found if column != "file_row_number"]
         as_text = options.get("BINARY_AS_TEXT", "TRUE").upper() == "TRUE"
+        replaced = _without_nulls(columns, kinds, options, as_text=as_text)
+        relation = f"(SELECT * {replaced} RENAME (file_row_number AS {_ROW_NUMBER}) FROM {relation})"
         return Reader(path, changed, relation, columns, kinds, by_position=False, as_text=as_text)
     if kind == "CSV":
         relation, columns = _csv(session, options, file, width)
         return Reader(path, changed, relation, columns, ["VARCHAR"] * len(columns), by_position=True)
     return refuse(f"files of TYPE = {kind}; only PARQUET and CSV")
+
+
+def _without_nulls(columns: list[str], kinds: list[str], options: dict[str, str], *, as_text: bool) -> str:
+    """NULL_IF of a Parquet file: the REPLACE clause for the columns that may hold such a text."""
+    nulls = _list(options.get("NULL_IF", _NULL_IF))
+    values = {"VARCHAR": ", ".join(literal(value) for value in nulls)}
+    if as_text:
+        values["BLOB"] = ", ".join(f"encode({literal(value)})" for value in nulls)
+    fields = [
+        _null_if(quote(column), values[kind], column)
+        for column, kind in zip(columns, kinds, strict=True)
+        if kind in values
+    ]
+    return f"REPLACE ({', '.join(fields)})" if nulls and fields else ""
+
+
+def _null_if(field: str, values: str, column: str) -> str:
+    return f"CASE WHEN {field} IN ({values}) THEN NULL ELSE {field} END AS {quote(column)}"
 
 
 def _describe(session: Session, relation: str, path: str) -> list[tuple[str, str]]:
@@ -189,7 +209,7 @@ def _csv(session: Session, options: dict[str, str], file: Path, width: int) -> t
     header = options.get("PARSE_HEADER", "FALSE").upper() == "TRUE"
     enclosed = options.get("FIELD_OPTIONALLY_ENCLOSED_BY", "NONE")
     enclosed = "" if enclosed.upper() == "NONE" else '"' if enclosed in ("0x22", '\\"') else enclosed
-    nulls = _list(options.get("NULL_IF", "('\\\\N')"))
+    nulls = _list(options.get("NULL_IF", _NULL_IF))
     arguments = {
         "header": "true" if header else "false",
         "skip": options.get("SKIP_HEADER", "0"),
@@ -223,7 +243,7 @@ def _fields(columns: list[str], nulls: list[str], options: dict[str, str]) -> st
     for column in columns:
         field = f"trim({quote(column)})" if trim else quote(column)
         values = ", ".join(literal(value) for value in ([*nulls, ""] if empty else nulls))
-        fields.append(f"CASE WHEN {field} IN ({values}) THEN NULL ELSE {field} END AS {quote(column)}")
+        fields.append(_null_if(field, values, column))
     return ", ".join(fields)
 
 

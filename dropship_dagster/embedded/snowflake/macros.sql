@@ -131,8 +131,8 @@ CREATE OR REPLACE MACRO sf_text(v) AS to_json(v) ->> '$';
 CREATE OR REPLACE MACRO sf_try_parse_json(t) AS CASE WHEN json_valid(t) THEN json(t) END;
 CREATE OR REPLACE MACRO sf_try_parse_json_column(t) AS TRY(json(t));
 CREATE OR REPLACE MACRO sf_parse_json(t) AS
-    CASE WHEN t IS NULL OR trim(t) = '' THEN NULL
-         WHEN json_valid(t) THEN json(t) ELSE CAST(sf_fail_text('Malformed JSON: ' || left(t, 100)) AS JSON) END;
+    CASE WHEN json_valid(t) THEN json(t)
+         WHEN t IS NULL OR trim(t) = '' THEN NULL ELSE CAST(sf_fail_text('Malformed JSON: ' || left(t, 100)) AS JSON) END;
 CREATE OR REPLACE MACRO sf_typeof(v) AS
     CASE json_type(v) WHEN 'NULL' THEN 'NULL_VALUE' WHEN 'UBIGINT' THEN 'INTEGER' WHEN 'BIGINT' THEN 'INTEGER'
          WHEN 'HUGEINT' THEN 'INTEGER' WHEN 'DOUBLE' THEN 'DECIMAL' ELSE json_type(v) END;

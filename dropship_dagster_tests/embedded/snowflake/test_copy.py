@@ -92,6 +92,34 @@ def test_columns_are_matched_by_name(stage: Session, tmp_path: Path) -> None:
     assert stage.fails("COPY INTO NAMED FROM @ST/in FORCE = TRUE").errno == 2023
 
 
+@pytest.mark.parametrize(
+    ("option", "texts", "binaries"),
+    [
+        ("", [None, "-", ""], [None, "2D", ""]),
+        ("NULL_IF = ()", ["\\N", "-", ""], ["5C4E", "2D", ""]),
+        ("NULL_IF = ('-', '')", ["\\N", None, None], ["5C4E", None, None]),
+        ("NULL_IF = '-' BINARY_AS_TEXT = FALSE", ["\\N", None, ""], ["5C4E", "2D", ""]),
+    ],
+)
+def test_texts_that_mean_null_are_null(
+    session: Session, tmp_path: Path, option: str, texts: list[str | None], binaries: list[str | None]
+) -> None:
+    values = ["\\N", "-", ""]
+    table = pa.table(
+        {"TEXT": values, "BYTES": pa.array([value.encode() for value in values], pa.binary()), "N": [1, 2, 3]}
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+    session.run("CREATE STAGE NS")
+    put(session, tmp_path / "a.parquet", "@NS")
+    session.run("CREATE TABLE T (TEXT VARCHAR, BYTES VARCHAR, N NUMBER)")
+    as_hex = "HEX_ENCODE($1:BYTES)" if "FALSE" not in option else "$1:BYTES::BINARY::VARCHAR"
+    session.run(
+        f"COPY INTO T FROM (SELECT $1:TEXT::VARCHAR, {as_hex}, $1:N::NUMBER FROM @NS) "
+        f"FILE_FORMAT = (TYPE = PARQUET {option})"
+    )
+    assert session.run("SELECT TEXT, BYTES FROM T ORDER BY N") == list(zip(texts, binaries, strict=True))
+
+
 def test_csv_files_are_loaded_by_position(session: Session, tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_text('id;name;at\n1;"a;b";2024-01-02\n2;\\N;\n')
