@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import signal
 import statistics
 import subprocess
@@ -68,11 +67,11 @@ def measure(settings: Settings, options: argparse.Namespace) -> Any:
 
     dlt = environment(settings.home / "peers", "dlt[duckdb]", "confluent-kafka", "pyarrow") if options.peers else None
     schedule(endpoint, "SUSPEND")  # the load alone is measured, then the refresh alone
-    load, peak = load_in_process(kafka, endpoint, tables)
+    load = load_in_process(kafka, endpoint, tables)
     schedule(endpoint, "RESUME")
     assert load["events"] == events
     yield "Kafka -> RAW, committed", f"{load['events_per_second']:,.0f} events/s ({events:,} events)"
-    yield "loader's peak memory", f"{peak} MB"
+    yield "loader's peak memory", f"{load['peak_megabytes']:.0f} MB"
     if dlt:
         for name, whole in (("all that RAW keeps of a message", True), ("partition, offset, key and value", False)):
             peer = dlt_peer(dlt, dict(kafka.client_config), settings.home / f"dlt-{whole}", whole=whole)
@@ -170,10 +169,8 @@ def timed(step: Callable[[], Any]) -> tuple[float, Any]:
     return time.monotonic() - began, result
 
 
-def load_in_process(
-    kafka: KafkaEndpoint, endpoint: WarehouseEndpoint, tables: dict[str, str]
-) -> tuple[dict[str, Any], int]:
-    """The load's report and its process's peak memory in MB."""
+def load_in_process(kafka: KafkaEndpoint, endpoint: WarehouseEndpoint, tables: dict[str, str]) -> dict[str, Any]:
+    """The report of the load by a process of its own, with that process's peak memory in MB."""
     request = {
         "endpoint": {
             "account": endpoint.account,
@@ -192,8 +189,8 @@ def load_in_process(
         text=True,
         check=True,
     )
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
-    return json.loads(done.stdout.splitlines()[-1]), peak
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return report
 
 
 def follow(pipeline: Pipeline, seconds: float) -> list[float]:

@@ -1,7 +1,8 @@
 """A consumer as a program, for tests that stop, continue and kill it. Reads its orders as JSON from standard input.
 
 `die_at` kills the process with SIGKILL at one line: "after_copy" (in the transaction, nothing committed) or
-"after_commit" (committed, nobody told). `hold_before_commit` waits until that file is gone.
+"after_commit" (committed, nobody told). `hold_before_commit` waits until that file is gone. The last line is the
+report, with the most memory the process has held.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 from dropship_dagster.endpoints import WarehouseEndpoint
 from dropship_dagster.errors import DropshipError
 from dropship_dagster.warehouse import LoadOptions, commit, load, loader
+from dropship_dagster_tests.processors import peak_megabytes
 
 
 def main() -> int:
@@ -36,7 +38,7 @@ def main() -> int:
     except DropshipError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
-    print(report.to_json())
+    print(json.dumps({**json.loads(report.to_json()), "peak_megabytes": peak_megabytes(os.getpid())}))
     return 0
 
 
