@@ -9,8 +9,8 @@ from dropship_dagster.warehouse.errors import LoadError
 
 # Snowflake loads files of 100 MB and more best (docs.snowflake.com/en/user-guide/data-load-considerations-prepare), the
 # loader is to stay below 400 MB.
-BATCH_EVENTS = 250_000
-BATCH_BYTES = 64 << 20
+BATCH_EVENTS = 500_000
+BATCH_BYTES = 96 << 20
 FLUSH_SECONDS = 1.0
 # Longer than the five minutes after which Snowflake rolls back the idle transaction of a client that died
 # (docs.snowflake.com/en/sql-reference/transactions).

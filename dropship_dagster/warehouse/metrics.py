@@ -28,7 +28,7 @@ logger = logging.getLogger("dropship.metrics")
 
 DEFAULT_HOST = "127.0.0.1"
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
-_EVENTS = (1, 10, 100, 1_000, 10_000, 50_000, 100_000, 250_000)
+_EVENTS = (1, 10, 100, 1_000, 10_000, 50_000, 100_000, 250_000, 500_000)
 _ASK_AGAIN_SECONDS = 1.0
 # Below the ten seconds that a scraper waits for an answer: a Kafka that is away must not take the other figures along.
 _PATIENCE_SECONDS = 3.0
