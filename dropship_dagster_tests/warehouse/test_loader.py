@@ -300,5 +300,5 @@ def test_messages_that_cannot_be_compressed_are_loaded_in_bounded_memory(pipelin
         consumer.popen.kill()
         consumer.wait()
     largest = pipeline.value("SELECT MAX(BYTES) FROM OPS.LOADS WHERE TOPIC = ?", pipeline.orders)
-    assert largest < 30_000_000, "a batch of 96 MB would take four times as much"
+    assert largest < 40_000_000, "base64 takes three quarters in the file, so a batch ends at 32 MB"
     assert peak < 400
