@@ -1,12 +1,13 @@
 """Kafka -> RAW -> PROD: how fast, in how much memory, how late. Prints a table in Markdown.
 
-    python -m dropship_dagster_tests.benchmarks.load_refresh [--orders 250000] [--later 10000] [--follow 30]
-        [--grow 1000000 10000000] [--peers]
+    python -m dropship_dagster_tests.benchmarks.load_refresh [--orders 250000] [--rounds 3] [--later 10000]
+        [--follow 30] [--grow 1000000 10000000] [--peers]
 
 Starts its own embedded broker and warehouse in a temporary folder and stops them at the end. The loader runs in a
-process of its own, whose peak memory is measured. `--grow` adds orders to PROD by SQL alone, as copies of those that
-came through Kafka, each of years before; `--peers` installs dlt from the package index into a temporary environment and
-lets it load the same topic into DuckDB (dlt_peer.py).
+process of its own, whose peak memory is measured, `--rounds` times, each time into a database of its own. `--peers`
+installs dlt from the package index into a temporary environment and lets it load the same topic into DuckDB
+(dlt_peer.py) after each of them, so that a machine that becomes slower slows both. `--grow` adds orders to PROD by SQL
+alone, as copies of those that came through Kafka, each of years before.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -22,6 +24,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +37,13 @@ from dropship_dagster_tests.benchmarks.peers import environment
 from dropship_dagster_tests.warehouse.events import Order
 from dropship_dagster_tests.warehouse.pipeline import Pipeline
 
+READ_BY_DLT = {True: "all that RAW keeps of a message", False: "partition, offset, key and value"}
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=250_000, help="orders of the first load, about four events each")
+    parser.add_argument("--rounds", type=int, default=3, help="loads of the same topics, of which the median counts")
     parser.add_argument("--later", type=int, default=10_000, help="events of the second refresh")
     parser.add_argument("--follow", type=float, default=30.0, help="seconds of events one by one; 0 for none")
     parser.add_argument("--grow", type=int, nargs="*", default=[], help="numbers of orders to repeat that refresh at")
@@ -65,21 +71,14 @@ def measure(settings: Settings, options: argparse.Namespace) -> Any:
     produced = stream.replay(kafka.client_config, settings.data_dir)
     events = sum(counts.acknowledged for counts in produced.topics.values())
 
-    dlt = environment(settings.home / "peers", "dlt[duckdb]", "confluent-kafka", "pyarrow") if options.peers else None
-    schedule(endpoint, "SUSPEND")  # the load alone is measured, then the refresh alone
-    load = load_in_process(kafka, endpoint, tables)
-    schedule(endpoint, "RESUME")
-    assert load["events"] == events
-    yield "Kafka -> RAW, committed", f"{load['events_per_second']:,.0f} events/s ({events:,} events)"
-    yield "loader's peak memory", f"{load['peak_megabytes']:.0f} MB"
-    if dlt:
-        for name, whole in (("all that RAW keeps of a message", True), ("partition, offset, key and value", False)):
-            peer = dlt_peer(dlt, dict(kafka.client_config), settings.home / f"dlt-{whole}", whole=whole)
-            speed = peer["events"] / peer["seconds"]
-            yield (
-                f"dlt {peer['dlt']}, Arrow resource -> DuckDB, orders_events alone, {name}",
-                f"{speed:,.0f} events/s: the loader is {load['events_per_second'] / speed:.2f} times as fast",
-            )
+    loads, peers = rounds(settings, options, kafka, endpoint, tables)
+    assert all(load["events"] == events for load in loads)
+    speeds = [load["events_per_second"] for load in loads]
+    yield f"Kafka -> RAW, committed, {events:,} events", spread(speeds)
+    yield "loader's peak memory", f"{max(load['peak_megabytes'] for load in loads):.0f} MB"
+    for name, others in peers.items():
+        ratio = statistics.median(speeds) / statistics.median(others)
+        yield f"dlt {name} of orders_events -> DuckDB", f"{spread(others)}: the loader is {ratio:.2f} times as fast"
 
     seconds, refreshed = timed(lambda: warehouse.refresh(endpoint, timeout=900))
     yield f"RAW -> PROD, {events:,} events", f"{seconds:.1f} s ({events / seconds:,.0f} events/s)"
@@ -106,6 +105,38 @@ def measure(settings: Settings, options: argparse.Namespace) -> Any:
             f"a refresh of {options.later:,} events more, into {orders:,} orders, best of 3",
             f"{min(refreshes):.1f} s",
         )
+
+
+def rounds(
+    settings: Settings,
+    options: argparse.Namespace,
+    kafka: KafkaEndpoint,
+    endpoint: WarehouseEndpoint,
+    tables: dict[str, str],
+) -> tuple[list[dict[str, Any]], dict[str, list[float]]]:
+    """The loader's reports, and dlt's events per second by what it loads; in turn. The endpoint is loaded last."""
+    dlt = environment(settings.home / "peers", "dlt[duckdb]", "confluent-kafka", "pyarrow") if options.peers else None
+    loads: list[dict[str, Any]] = []
+    peers: dict[str, list[float]] = {}
+    for number in reversed(range(options.rounds)):
+        target = replace(endpoint, database=f"{endpoint.database}_{number}") if number else endpoint
+        warehouse.deploy(target)
+        schedule(target, "SUSPEND")  # the load alone is measured, then the refresh alone
+        loads.append(load_in_process(kafka, target, tables))
+        if number:
+            with warehouse.connect(endpoint) as connection:
+                connection.cursor().execute(f"DROP DATABASE {target.database}")
+        if dlt:
+            for whole, columns in READ_BY_DLT.items():
+                peer = dlt_peer(dlt, dict(kafka.client_config), settings.home / "dlt", whole=whole)
+                peers.setdefault(f"{peer['dlt']}, {columns}", []).append(peer["events"] / peer["seconds"])
+    schedule(endpoint, "RESUME")
+    return loads, peers
+
+
+def spread(speeds: list[float]) -> str:
+    """The median of events per second, and between what they were."""
+    return f"{statistics.median(speeds):,.0f} events/s ({min(speeds):,.0f} to {max(speeds):,.0f})"
 
 
 def schedule(endpoint: WarehouseEndpoint, action: str) -> None:
@@ -159,6 +190,7 @@ def dlt_peer(python: Path, client_config: dict[str, str], folder: Path, *, whole
         [str(python), str(Path(__file__).with_name("dlt_peer.py"))], input=json.dumps(request), capture_output=True,
         text=True, check=True, env={**os.environ, "RUNTIME__DLTHUB_TELEMETRY": "false"},
     )  # fmt: skip
+    shutil.rmtree(folder)
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer
 
