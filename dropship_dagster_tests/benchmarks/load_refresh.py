@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import signal
 import statistics
 import subprocess
@@ -118,17 +117,19 @@ def rounds(
     dlt = environment(settings.home / "peers", "dlt[duckdb]", "confluent-kafka", "pyarrow") if options.peers else None
     loads: list[dict[str, Any]] = []
     peers: dict[str, list[float]] = {}
+    schedule(endpoint, "SUSPEND")  # the load alone is measured, then the refresh alone
     for number in reversed(range(options.rounds)):
         target = replace(endpoint, database=f"{endpoint.database}_{number}") if number else endpoint
-        warehouse.deploy(target)
-        schedule(target, "SUSPEND")  # the load alone is measured, then the refresh alone
+        if number:
+            warehouse.deploy(target)
+            schedule(target, "SUSPEND")
         loads.append(load_in_process(kafka, target, tables))
         if number:
             with warehouse.connect(endpoint) as connection:
                 connection.cursor().execute(f"DROP DATABASE {target.database}")
         if dlt:
             for whole, columns in READ_BY_DLT.items():
-                peer = dlt_peer(dlt, dict(kafka.client_config), settings.home / "dlt", whole=whole)
+                peer = dlt_peer(dlt, dict(kafka.client_config), whole=whole)
                 peers.setdefault(f"{peer['dlt']}, {columns}", []).append(peer["events"] / peer["seconds"])
     schedule(endpoint, "RESUME")
     return loads, peers
@@ -179,18 +180,17 @@ def grow(pipeline: Pipeline, orders: int) -> None:
                 )
 
 
-def dlt_peer(python: Path, client_config: dict[str, str], folder: Path, *, whole: bool) -> dict[str, Any]:
+def dlt_peer(python: Path, client_config: dict[str, str], *, whole: bool) -> dict[str, Any]:
     """What dlt_peer.py says of the same topic."""
-    folder.mkdir()
-    request = {
-        "client_config": client_config, "topic": "orders_events", "folder": str(folder),
-        "database": str(folder / "peer.duckdb"), "whole": whole,
-    }  # fmt: skip
-    done = subprocess.run(
-        [str(python), str(Path(__file__).with_name("dlt_peer.py"))], input=json.dumps(request), capture_output=True,
-        text=True, check=True, env={**os.environ, "RUNTIME__DLTHUB_TELEMETRY": "false"},
-    )  # fmt: skip
-    shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory() as folder:
+        request = {
+            "client_config": client_config, "topic": "orders_events", "folder": folder,
+            "database": f"{folder}/peer.duckdb", "whole": whole,
+        }  # fmt: skip
+        done = subprocess.run(
+            [str(python), str(Path(__file__).with_name("dlt_peer.py"))], input=json.dumps(request),
+            capture_output=True, text=True, check=True, env={**os.environ, "RUNTIME__DLTHUB_TELEMETRY": "false"},
+        )  # fmt: skip
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer
 
