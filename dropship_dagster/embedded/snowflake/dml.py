@@ -12,7 +12,7 @@ from .assignment import fit
 from .errors import SnowflakeError, missing, refuse, unsupported
 from .lexer import Cursor
 from .locks import Mode
-from .names import Name, quote
+from .names import Name, literal, quote
 from .plans import Plan, Step
 from .results import DONE, Result, StatementType, counted, status
 from .targets import identifier, target_name
@@ -145,7 +145,10 @@ def _delete(session: Session, tree: exp.Expr) -> Plan:
 
 
 def truncate(session: Session, cursor: Cursor) -> Result:
-    """TRUNCATE TABLE, which the streams of the table see as a DELETE."""
+    """TRUNCATE TABLE, which the streams of the table see as a DELETE.
+
+    Its files can be loaded again afterwards (docs.snowflake.com/en/sql-reference/sql/truncate-table).
+    """
     cursor.expect("TRUNCATE")
     cursor.accept("TABLE")
     if_exists = cursor.accept("IF", "EXISTS")
@@ -156,6 +159,10 @@ def truncate(session: Session, cursor: Cursor) -> Result:
     require_table(session, name)
     with session.change({name: Mode.CHANGE}, []):
         session.apply(f"DELETE FROM {session.stored(name).sql}")
+        session.apply(
+            f"DELETE FROM load_history WHERE database = {literal(name.database)} AND schema = {literal(name.schema)} "
+            f"AND name = {literal(name.name)}"
+        )
     return status(DONE)
 
 

@@ -68,6 +68,18 @@ def test_a_file_is_loaded_once_unless_forced_or_changed(stage: Session, tmp_path
     assert stage.value("SELECT COUNT(*) FROM T") == 3 + 3 + 5
 
 
+def test_a_truncated_table_loads_its_files_again(stage: Session, tmp_path: Path) -> None:
+    put(stage, parquet(tmp_path / "a.parquet"), "@ST/in")
+    stage.run(SELECT)
+    stage.run("BEGIN")
+    stage.run("TRUNCATE TABLE T")
+    stage.run("ROLLBACK")
+    assert "0 files processed" in stage.run(SELECT)[0][0]
+    stage.run("TRUNCATE TABLE T")
+    assert stage.run(SELECT)[0][1] == "LOADED"
+    assert stage.value("SELECT COUNT(*) FROM T") == 3
+
+
 def test_a_rolled_back_load_is_forgotten(stage: Session, tmp_path: Path) -> None:
     put(stage, parquet(tmp_path / "a.parquet"), "@ST/in")
     stage.run("BEGIN")
