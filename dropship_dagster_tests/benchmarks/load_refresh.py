@@ -48,6 +48,8 @@ def main() -> None:
     parser.add_argument("--grow", type=int, nargs="*", default=[], help="numbers of orders to repeat that refresh at")
     parser.add_argument("--peers", action="store_true", help="measure dlt too; needs a package index")
     options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error("--rounds: at least one load is measured")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the services are stopped then too
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings.load(DROPSHIP_HOME=Path(folder) / "home", DROPSHIP_DATA_DIR=Path(folder) / "data")
