@@ -152,19 +152,20 @@ def _copy(cursor: SnowflakeCursor, batch: EncodedBatch, file: str) -> None:
 
 
 def _advance(cursor: SnowflakeCursor, batch: EncodedBatch) -> None:
-    moves = ", ".join(f"({covered.partition}, {covered.start}, {covered.end})" for covered in batch.ranges)
+    moves = [number for covered in batch.ranges for number in (covered.partition, covered.start, covered.end)]
     cursor.execute(
         f"""
         UPDATE OPS.KAFKA_OFFSETS
         SET NEXT_OFFSET = moves.NEXT_OFFSET, LAST_BATCH_ID = ?, UPDATED_AT = SYSDATE()
         FROM (
-          SELECT column1 AS KAFKA_PARTITION, column2 AS EXPECTED, column3 AS NEXT_OFFSET FROM VALUES {moves}
+          SELECT column1 AS KAFKA_PARTITION, column2 AS EXPECTED, column3 AS NEXT_OFFSET
+          FROM VALUES {", ".join(["(?, ?, ?)"] * len(batch.ranges))}
         ) moves
         WHERE OPS.KAFKA_OFFSETS.TOPIC_ID = ?
           AND OPS.KAFKA_OFFSETS.KAFKA_PARTITION = moves.KAFKA_PARTITION
           AND OPS.KAFKA_OFFSETS.NEXT_OFFSET = moves.EXPECTED
         """,
-        (batch.batch_id, batch.topic.topic_id),
+        (batch.batch_id, *moves, batch.topic.topic_id),
     )
     if cursor.rowcount != len(batch.ranges):
         raise LoadError(f"{cursor.rowcount} of {len(batch.ranges)} offset rows moved; nothing was kept.")

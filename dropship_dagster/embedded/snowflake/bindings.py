@@ -6,12 +6,14 @@ The wire sends every value as text: days and times as numbers since the epoch, b
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from sqlglot import exp
 
 from .errors import SnowflakeError
+from .names import literal
 from .translate.templates import fill
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -80,3 +82,43 @@ def constant(bindings: Values, name: str) -> exp.Expr:
     if target:
         return exp.Cast(this=exp.Literal.string(str(value)), to=exp.DataType.build(target, dialect="duckdb"))
     return exp.Literal.string(str(value))
+
+
+_SLOT = re.compile(r"""SF_BOUND\('"(\w+)'\)""")
+_INTEGER = re.compile(r"-?\d{1,18}")
+
+
+def slot(bindings: Values, name: str) -> exp.Expr | None:
+    """A place for the parameter in a plan, of its value's type; None for a value that is to stand in the plan itself.
+
+    Like MOMENT (translate/templates.py), no statement can write it.
+    """
+    bound = bindings.get(name)
+    if bound is None or bound["value"] is None:
+        return None
+    place = fill(f"sf_bound('\"{name}')", [])
+    if bound["type"] == "TEXT":
+        return place
+    if bound["type"] == "FIXED":
+        target = "BIGINT" if _INTEGER.fullmatch(bound["value"]) else None
+    else:
+        target = _DUCKDB.get(bound["type"])
+    return exp.Cast(this=place, to=exp.DataType.build(target, dialect="duckdb")) if target else None
+
+
+def signature(bindings: Values) -> tuple[tuple[str, str, bool, bool], ...]:
+    """What a plan depends on, of the parameters that have a slot in it."""
+    return tuple(
+        (name, bound["type"], bound["value"] is None, _INTEGER.fullmatch(bound["value"] or "") is not None)
+        for name, bound in bindings.items()
+    )
+
+
+def fill_slots(sql: str, bindings: Values) -> str:
+    """The text of a plan with the values in their places."""
+
+    def value(found: re.Match[str]) -> str:
+        bound = bindings[found[1]]
+        return literal(str(python_value(bound["type"], bound["value"])))
+
+    return _SLOT.sub(value, sql) if bindings else sql

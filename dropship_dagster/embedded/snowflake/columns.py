@@ -11,7 +11,7 @@ from .errors import refuse
 from .names import quote
 from .targets import identifier
 from .translate.datatypes import declared, is_zoned, to_duckdb
-from .translate.translator import render, translate
+from .translate.translator import lasting, translate
 
 if TYPE_CHECKING:
     from .session import Session
@@ -66,7 +66,7 @@ def definition(session: Session, column: exp.ColumnDef, keys: list[Key]) -> Defi
             case exp.DefaultColumnConstraint():
                 if is_zoned(found.kind):
                     refuse(f"a default of a TIMESTAMP_TZ column ({found.name})")
-                found.default = render(translate(rule.this.copy(), session))
+                found.default = lasting(translate(rule.this.copy(), session))
             case exp.CommentColumnConstraint():
                 found.facts["comment"] = rule.this.name
             case exp.PrimaryKeyColumnConstraint():

@@ -19,6 +19,7 @@ from .file_reading import Reader, open_reader
 from .lexer import Cursor
 from .locks import Mode
 from .names import Name, quote
+from .plans import Plan, Step
 from .results import Result, StatementType, status, table
 from .store import first
 from .targets import identifier, target_name
@@ -71,7 +72,7 @@ def run(session: Session, cursor: Cursor) -> Result:
             known = f"{location.folder.name}/{path}"  # another stage may hold another file of this path
             if not options.force and _loaded(session, name, known, checksum):
                 continue
-            count = _load(session, name, columns, select, options, path, file)
+            count = session.apply(_insertion(session, name, columns, select, options, path, file))
             session.connection.execute(
                 "INSERT INTO _sf.load_history VALUES (?, ?, ?, ?, ?, ?, now())",
                 [name.database, name.schema, name.name, known, checksum, count],
@@ -200,9 +201,10 @@ def _loaded(session: Session, name: Name, path: str, checksum: str) -> bool:
     return found is not None
 
 
-def _load(
+def _insertion(
     session: Session, name: Name, columns: list[str], select: exp.Select | None, options: Options, path: str, file: Path
-) -> int:
+) -> str:
+    """The INSERT of a file; of files that have the same columns only the first is translated."""
     stored = session.stored(name)
     kinds = dict(session.columns_of(stored))
     unknown = next((column for column in columns if column not in kinds), None)
@@ -210,15 +212,33 @@ def _load(
         raise SnowflakeError(f"SQL compilation error:\ninvalid identifier '{unknown}'", 904, "42000")
     wanted = columns or list(kinds)
     reader = open_reader(session, options.file_format, path, file, len(wanted))
-    if select is not None:
-        tree = reader.bind(select.copy())
-    elif options.match != "NONE":
-        wanted, tree = _by_name(reader, wanted, sensitive=options.match == "CASE_SENSITIVE")
+
+    def build() -> Plan:
+        if select is not None:
+            chosen, tree = wanted, reader.bind(select.copy())
+        elif options.match != "NONE":
+            chosen, tree = _by_name(reader, wanted, sensitive=options.match == "CASE_SENSITIVE")
+        else:
+            chosen, tree = wanted, reader.positional([kinds[column] for column in wanted])
+        query = fit(session, render(translate(tree, session)), [(column, kinds[column]) for column in chosen])
+        listed = ", ".join(quote(column) for column in chosen)
+        return Plan(StatementType.COPY, (Step(f"INSERT INTO {stored.sql} ({listed}) {reader.without_file(query)}"),))
+
+    transformation = _transformation(select)
+    if "METADATA$" in transformation.upper():  # constants of this file
+        plan = build()
     else:
-        tree = reader.positional([kinds[column] for column in wanted])
-    query = fit(session, render(translate(tree, session)), [(column, kinds[column]) for column in wanted])
-    listed = ", ".join(quote(column) for column in wanted)
-    return session.apply(f"INSERT INTO {stored.sql} ({listed}) {query}")
+        key = "\n".join(["COPY", stored.sql, *wanted, transformation, options.match, reader.shape])
+        plan = session.plan(key, build)
+    return reader.with_file(plan.steps[0].sql)
+
+
+def _transformation(select: exp.Select | None) -> str:
+    """The text of a SELECT over a stage, without the stage."""
+    if select is None:
+        return ""
+    alias = select.args["from_"].this.args.get("alias")
+    return ", ".join(item.sql("snowflake") for item in [*select.expressions, *([alias] if alias else [])])
 
 
 def _by_name(reader: Reader, wanted: list[str], *, sensitive: bool) -> tuple[list[str], exp.Select]:

@@ -15,7 +15,7 @@ from .results import DONE, Result, status
 from .store import first
 from .targets import identifier, target_name
 from .translate.dialect import parse
-from .translate.translator import render, translate
+from .translate.translator import lasting, translate
 
 if TYPE_CHECKING:
     from .session import Session
@@ -132,7 +132,7 @@ def _create_view(session: Session, tree: exp.Create, text: str) -> Result:
     if isinstance(tree.this, exp.Schema):
         names = [quote(identifier(item)) for item in tree.this.expressions]
         listed = f" ({', '.join(names)})"
-    query = render(translate(tree.expression, session))
+    query = lasting(translate(tree.expression, session))
     with session.define(name) as connection:
         present = kind_of(connection, name)
         if present and tree.args.get("exists"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,7 +36,7 @@ class Engine:
         self._guard = threading.Lock()
         self.begun = self.commits = 0
         self.version = 0
-        self.plans: Versioned[tuple[str, str | None, str | None], Plan] = Versioned()  # by text, database and schema
+        self.plans: Versioned[Hashable, Plan] = Versioned()  # by text, database, schema and types of bound values
         self.columns: Versioned[Name, list[tuple[str, str]]] = Versioned()
         self._written: dict[Name, int] = {}
 

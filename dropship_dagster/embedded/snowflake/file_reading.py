@@ -17,12 +17,14 @@ from .errors import SnowflakeError, invalid, refuse
 from .lexer import Cursor
 from .names import literal, quote
 from .translate.functions import path as variant_path
-from .translate.templates import INTERNAL, internal
+from .translate.templates import INTERNAL, MOMENT, internal
 
 if TYPE_CHECKING:
     from .session import Session
 
 _ROW_NUMBER = "_file_row_number"
+_FILE = "SF_FILE('\"')"
+"""The file in a plan; like MOMENT, no statement can write it."""
 _NULL_IF = "('\\\\N')"  # the default: the text \N
 _PARQUET_OPTIONS = {"TYPE", "COMPRESSION", "BINARY_AS_TEXT", "USE_LOGICAL_TYPE", "USE_VECTORIZED_SCANNER", "TRIM_SPACE",
                     "SNAPPY_COMPRESSION", "NULL_IF", "REPLACE_INVALID_CHARACTERS"}  # fmt: skip
@@ -33,6 +35,9 @@ class Reader:
     """A file as a relation.
 
     Attributes:
+        path: the file's in its stage.
+        changed: when it was put there.
+        file: its place, as a string of DuckDB.
         relation: DuckDB SQL of the rows, all columns quoted as in `columns`.
         columns: the names of the file's columns.
         kinds: their DuckDB types.
@@ -42,11 +47,25 @@ class Reader:
 
     path: str
     changed: dt.datetime
+    file: str
     relation: str
     columns: list[str]
     kinds: list[str]
     by_position: bool
     as_text: bool = False
+
+    @property
+    def shape(self) -> str:
+        """What a query over the file depends on, apart from the file."""
+        return repr([self.without_file(self.relation), self.columns, self.kinds, self.by_position, self.as_text])
+
+    def without_file(self, query: str) -> str:
+        """The text of a query over the file, for any file of this shape."""
+        return query.replace(self.file, _FILE)
+
+    def with_file(self, query: str) -> str:
+        """The other way round."""
+        return query.replace(_FILE, self.file)
 
     def bind(self, select: exp.Select) -> exp.Select:
         """A SELECT over the stage as one over the file."""
@@ -100,7 +119,7 @@ class Reader:
             case "METADATA$FILE_LAST_MODIFIED":
                 return internal(f"CAST({literal(self.changed.isoformat(sep=' '))} AS TIMESTAMP)")
             case "METADATA$START_SCAN_TIME":
-                return internal("now()")
+                return internal(MOMENT)
         return refuse(name)
 
     def select(self, columns: list[str]) -> exp.Select:
@@ -144,23 +163,23 @@ def open_reader(session: Session, options: dict[str, str], path: str, file: Path
     Raises:
         SnowflakeError: a format or option that is not supported, or a file that is not of the format.
     """
-    kind = options.get("TYPE", "CSV").upper()
+    kind, place = options.get("TYPE", "CSV").upper(), literal(str(file))
     changed = dt.datetime.fromtimestamp(file.stat().st_mtime, dt.UTC).replace(tzinfo=None)
     if kind == "PARQUET":
         unknown = set(options) - _PARQUET_OPTIONS
         if unknown:
             refuse(f"the Parquet option {unknown.pop()}")
-        relation = f"read_parquet({literal(str(file))}, file_row_number = true)"
+        relation = f"read_parquet({place}, file_row_number = true)"
         found = _describe(session, relation, path)
         columns = [column for column, _ in found if column != "file_row_number"]
         kinds = [kind for column, kind in found if column != "file_row_number"]
         as_text = options.get("BINARY_AS_TEXT", "TRUE").upper() == "TRUE"
         replaced = _without_nulls(columns, kinds, options, as_text=as_text)
         relation = f"(SELECT * {replaced} RENAME (file_row_number AS {_ROW_NUMBER}) FROM {relation})"
-        return Reader(path, changed, relation, columns, kinds, by_position=False, as_text=as_text)
+        return Reader(path, changed, place, relation, columns, kinds, by_position=False, as_text=as_text)
     if kind == "CSV":
         relation, columns = _csv(session, options, file, width)
-        return Reader(path, changed, relation, columns, ["VARCHAR"] * len(columns), by_position=True)
+        return Reader(path, changed, place, relation, columns, ["VARCHAR"] * len(columns), by_position=True)
     return refuse(f"files of TYPE = {kind}; only PARQUET and CSV")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 from sqlglot.dialects.snowflake import Snowflake
 from sqlglot.errors import TokenError
@@ -26,10 +27,14 @@ def tokenize(sql: str) -> list[Token]:
 class Cursor:
     """Reads one statement from left to right. Keywords are compared in upper case; strings are never keywords."""
 
-    def __init__(self, sql: str, tokens: list[Token] | None = None) -> None:
+    def __init__(self, sql: str) -> None:
         self.sql = sql
-        self.tokens = tokenize(sql) if tokens is None else tokens
         self.at = 0
+
+    @cached_property
+    def tokens(self) -> list[Token]:
+        """The statement's tokens, made when they are looked at: a statement with a plan is run without them."""
+        return tokenize(self.sql)
 
     def word(self, ahead: int = 0) -> str:
         """The keyword or symbol `ahead` tokens on; empty at the end, and never equal to a keyword for a string."""

@@ -4,6 +4,11 @@
 CREATE OR REPLACE MACRO sf_fail(message) AS CAST('failure: ' || message AS INTEGER);
 CREATE OR REPLACE MACRO sf_fail_text(message) AS CAST(sf_fail(message) AS VARCHAR);
 
+-- Places in the text of a plan, for when it is only described: a text that runs has the values there
+-- (translate/templates.py, bindings.py).
+CREATE OR REPLACE MACRO sf_moment(slot) AS now();
+CREATE OR REPLACE MACRO sf_bound(slot) AS '';
+
 -- Numbers: DuckDB also reads 0x1F and 1_000, which are no numbers in Snowflake.
 CREATE OR REPLACE MACRO sf_is_number(t) AS regexp_full_match(trim(t), '[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?');
 CREATE OR REPLACE MACRO sf_number_text(t) AS
@@ -112,8 +117,9 @@ CREATE OR REPLACE MACRO sf_zoned_text(t) AS
          WHEN sf_is_zoned(t) THEN sf_zoned_of_utc(sf_timestamptz(t) AT TIME ZONE 'UTC', sf_offset_in(t))
          ELSE sf_zoned_instant(sf_timestamptz(
              CASE WHEN regexp_full_match(trim(t), '-?\d{1,18}') THEN 'number ' || t ELSE t END)) END;
+-- By way of DECIMAL(18, 0), which holds the years to 33,658: a wider one becomes a BIGINT by dividing bit by bit.
 CREATE OR REPLACE MACRO sf_epoch_scaled(n, s) AS make_timestamp(CASE
-    WHEN s <= 6 THEN CAST(n * (10::HUGEINT ** (6 - s))::HUGEINT AS BIGINT)
+    WHEN s <= 6 THEN CAST(CAST(n * (10::HUGEINT ** (6 - s))::HUGEINT AS DECIMAL(18, 0)) AS BIGINT)
     ELSE CAST(n // (10::HUGEINT ** (s - 6))::HUGEINT AS BIGINT) END);
 CREATE OR REPLACE MACRO sf_try_date(t) AS CAST(sf_try_timestamp(t) AS DATE);
 CREATE OR REPLACE MACRO sf_date(t) AS

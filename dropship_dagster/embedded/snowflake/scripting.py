@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .errors import SnowflakeError, syntax, unsupported
-from .lexer import Cursor, tokenize
+from .lexer import Cursor
 from .results import Result, table
 from .translate.dialect import parse
 from .translate.translator import render, translate
@@ -49,7 +49,7 @@ def parse_block(text: str) -> Block:
     Raises:
         SnowflakeError: what is not supported, by name; a syntax error.
     """
-    cursor = Cursor(text, tokenize(text))
+    cursor = Cursor(text)
     block = _block(cursor)
     cursor.accept(";")
     cursor.end()

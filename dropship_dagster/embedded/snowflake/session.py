@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime as dt
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -27,7 +26,6 @@ from .streams import Stream
 from .targets import identifier
 from .transactional import Transactional
 from .translate.datatypes import limited
-from .translate.templates import fill
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -53,7 +51,6 @@ class Session(Transactional):
         self.variables: dict[str, exp.Expr] = {}
         self.temporary: dict[Name, Name] = {}
         self.temporary_stages: set[Name] = set()
-        self.bindings: bindings.Values = {}
         self.return_value: str | None = None
         self.task_graph: dict[str, str] = {}
         self.query_id = ""
@@ -61,7 +58,7 @@ class Session(Transactional):
         self.last_used = time.monotonic()
         self.results = KeptResults()
         self._scanned: set[str] = set()
-        self._specific = False
+        self._specific = self._planning = False
 
     # running ----------------------------------------------------------------------------------------------------
 
@@ -94,12 +91,16 @@ class Session(Transactional):
 
     def plan(self, sql: str, build: Callable[[], Plan]) -> Plan:
         """The plan of a statement, from the cache if nothing of this session is in it."""
-        version, key = self.engine.version, (sql, self.database, self.schema)
+        version = self.engine.version
+        key = (sql, self.database, self.schema, bindings.signature(self.bindings))
         cached = None if self.temporary else self.engine.plans.get(key, version)
         if cached is not None:
             return cached
-        self._specific = False
-        plan = dataclasses.replace(build(), version=version)
+        self._specific, self._planning = False, True
+        try:
+            plan = dataclasses.replace(build(), version=version)
+        finally:
+            self._planning = False
         if not self._specific and not self.temporary:
             self.engine.plans.put(key, version, plan)
         return plan
@@ -135,7 +136,7 @@ class Session(Transactional):
 
     def query(self, sql: str, kind: StatementType = StatementType.SELECT) -> Result:
         """The result of a DuckDB query, read batch by batch."""
-        relation = self.connection.sql(sql)
+        relation = self.connection.sql(self.filled(sql))
         columns = [Column(name, str(kind_)) for name, kind_ in zip(relation.columns, relation.types, strict=True)]
         return Result(columns, self._batches(relation), kind)
 
@@ -194,16 +195,13 @@ class Session(Transactional):
             )
         return self.variables[name].copy()
 
-    def binding(self, name: str) -> exp.Expr:
+    def binding(self, name: str, slots: Collection[str] = ()) -> exp.Expr:
+        if self._planning and name in self.bindings and self.bindings[name]["type"] in slots:
+            place = bindings.slot(self.bindings, name)
+            if place is not None:
+                return place
         self._specific = True
         return bindings.constant(self.bindings, name)
-
-    def now(self) -> exp.Expr:
-        if self.transaction is None or not self.transaction.explicit:
-            return fill("now()", [])
-        self._specific = True
-        moment = dt.datetime.now(dt.UTC).isoformat(sep=" ")
-        return fill(f"CAST('{moment}' AS TIMESTAMPTZ)", [])
 
     # names ------------------------------------------------------------------------------------------------------
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from . import account, copy_into, ddl, describe, dml, scripting, show, stages, stream_ddl, task_ddl
 from .errors import SnowflakeError, invalid, refuse, syntax, unsupported, unusable
-from .lexer import Cursor
+from .lexer import Cursor, tokenize
 from .names import quote
 from .plans import Plan, Step
 from .results import DONE, Column, Result, StatementType, status
@@ -70,6 +72,7 @@ def run(session: Session, sql: str) -> Result:
     Raises:
         SnowflakeError: whatever the user can be told; duckdb.Error is left to the caller.
     """
+    session.moment = f"CAST('{dt.datetime.now(dt.UTC).isoformat(sep=' ')}' AS TIMESTAMPTZ)"
     found = _LEADING.match(sql)
     word = (found.group(1) or "").upper() if found else ""
     if word in ("PUT", "GET"):
@@ -77,7 +80,7 @@ def run(session: Session, sql: str) -> Result:
     if "?" in sql and session.bindings:
         sql = number_placeholders(session, sql)
     cursor = Cursor(sql)
-    if cursor.done:
+    if not word and cursor.done:
         raise SnowflakeError("SQL compilation error:\nEmpty SQL statement.", 900, "42601")
     handler = _HANDLERS.get(word)
     if word in ("UNDROP", "EXPLAIN", "LOCK"):
@@ -114,21 +117,31 @@ class _Unbound(dict):  # type: ignore[type-arg]
 
 def number_placeholders(session: Session, sql: str) -> str:
     """`?` as `:1`, `:2` ..., because the order of a tree is not that of its text; IDENTIFIER(?) as the bound name."""
-    tokens = Cursor(sql).tokens
-    out, at, number = [], 0, 0
+    out, at = [], 0
+    for number, (start, end, is_name) in enumerate(_placeholders(sql), 1):
+        out.append(sql[at:start])
+        if is_name:
+            name = Cursor(session.binding(str(number)).name).name()
+            out.append(".".join(quote(part) for part in name))
+        else:
+            out.append(f":{number}")
+        at = end
+    return "".join([*out, sql[at:]])
+
+
+@lru_cache(maxsize=512)
+def _placeholders(sql: str) -> tuple[tuple[int, int, bool], ...]:
+    """Where each `?` begins and ends; for IDENTIFIER(?) that call does, and the third is true."""
+    tokens = tokenize(sql)
+    found = []
     for index, token in enumerate(tokens):
         if token.text != "?" or sql[token.start] != "?":
             continue
-        number += 1
-        before = [item.text.upper() for item in tokens[max(index - 2, 0) : index]]
-        if before == ["IDENTIFIER", "("]:
-            name = Cursor(session.binding(str(number)).name).name()
-            out.append(sql[at : tokens[index - 2].start] + ".".join(quote(part) for part in name))
-            at = tokens[index + 1].end + 1
+        if [item.text.upper() for item in tokens[max(index - 2, 0) : index]] == ["IDENTIFIER", "("]:
+            found.append((tokens[index - 2].start, tokens[index + 1].end + 1, True))
         else:
-            out.append(f"{sql[at : token.start]}:{number}")
-            at = token.end + 1
-    return "".join([*out, sql[at:]])
+            found.append((token.start, token.end + 1, False))
+    return tuple(found)
 
 
 def _query(session: Session, cursor: Cursor) -> Result:

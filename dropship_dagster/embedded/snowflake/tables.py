@@ -18,7 +18,7 @@ from .streams import columns_of
 from .targets import identifier, target_name
 from .translate.datatypes import declared, limit_of, limited, to_duckdb
 from .translate.dialect import parse
-from .translate.translator import render, translate
+from .translate.translator import lasting, translate
 
 if TYPE_CHECKING:
     from .session import Session
@@ -131,7 +131,7 @@ def _create_as(
     session: Session, connection: duckdb.DuckDBPyConnection, name: Name, tree: exp.Create, recorded: dict[str, Any]
 ) -> None:
     """CREATE TABLE AS SELECT; given columns rename and cast those of the query."""
-    query = render(translate(tree.expression, session))
+    query = lasting(translate(tree.expression, session))
     relation = connection.sql(query)
     found = list(zip(relation.columns, (str(kind) for kind in relation.types), strict=True))
     items = tree.this.expressions if isinstance(tree.this, exp.Schema) else []

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from .bindings import Values, fill_slots
 from .errors import SnowflakeError
 from .locks import Mode
 from .names import Name
@@ -24,6 +25,7 @@ from .store import first
 from .stream_sql import Window, window_variables
 from .streams import Stream
 from .transaction import Transaction
+from .translate.translator import at
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -52,6 +54,8 @@ class Transactional:
         self.connection = engine.store.connect()
         self.parameters: dict[str, str] = {"TIMEZONE": "UTC", "AUTOCOMMIT": "TRUE"}
         self.transaction: Transaction | None = None
+        self.moment = "now()"
+        self.bindings: Values = {}
 
     @property
     def autocommit(self) -> bool:
@@ -162,8 +166,13 @@ class Transactional:
         if own:
             self.commit()
 
+    def filled(self, sql: str) -> str:
+        """A plan's text with what belongs to this statement alone: its start and its bound values."""
+        return fill_slots(at(self.moment, sql), self.bindings)
+
     def apply(self, sql: str) -> int:
         """Run a DuckDB statement that changes rows, inside `change`; how many rows it counts."""
+        sql = self.filled(sql)
         row = first(self.connection, sql)
         count = int(row[0]) if row else 0
         transaction = self.transaction

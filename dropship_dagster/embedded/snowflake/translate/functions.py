@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from ..errors import SnowflakeError, invalid, refuse
 from .conversions import Builder, binary, cast, convert_timezone, number, time_of, timestamp_tz, varchar
-from .templates import ENCODED, KEEPS_BINARY, Arguments, cast_to, fill
+from .templates import ENCODED, KEEPS_BINARY, MOMENT, Arguments, cast_to, fill
 
 
 def _as_text(operand: exp.Expr, *, encoded: bool) -> exp.Expr:
@@ -225,7 +225,7 @@ OWN: dict[str, str | dict[int, str] | Builder] = {
     "DAYNAME": {1: "left(dayname(sf_wall({0})), 3)"},
     "MONTHNAME": {1: "left(monthname(sf_wall({0})), 3)"},
     "MONTHS_BETWEEN": {2: "sf_months_between({0}, {1})"},
-    "SYSDATE": {0: "(now() AT TIME ZONE 'UTC')"},
+    "SYSDATE": {0: f"({MOMENT} AT TIME ZONE 'UTC')"},
     "DATE_FROM_PARTS": {3: "CAST(make_date({0}, 1, 1) + to_months(CAST({1} - 1 AS INTEGER)) "
                            "+ to_days(CAST({2} - 1 AS INTEGER)) AS DATE)"},
     "DATEFROMPARTS": {3: "CAST(make_date({0}, 1, 1) + to_months(CAST({1} - 1 AS INTEGER)) "

@@ -16,7 +16,7 @@ from . import functions
 from .datatypes import declared, length_of, to_duckdb
 from .environment import Environment
 from .flatten import flatten
-from .templates import INTERNAL, cast_to, fill, internal
+from .templates import INTERNAL, MOMENT, cast_to, fill, internal
 
 _CONTEXT: dict[type[exp.Expr], str] = {
     exp.CurrentUser: "CURRENT_USER",
@@ -28,6 +28,10 @@ _CONTEXT: dict[type[exp.Expr], str] = {
     exp.CurrentSession: "CURRENT_SESSION",
 }
 _CONTEXT_NAMES = {"LAST_QUERY_ID", "CURRENT_TRANSACTION", "CURRENT_STATEMENT", *_CONTEXT.values()}
+
+# types of bound values; a number compared with a column is a literal, because DuckDB gives that the column's type
+_SLOTS = frozenset({"TEXT", "REAL", "BOOLEAN", "DATE", "TIME", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ"})
+_COMPARED = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In)
 
 # frames of the whole partition: Snowflake's default for these, not DuckDB's
 _WHOLE_PARTITION = (exp.FirstValue, exp.LastValue, exp.NthValue)
@@ -91,12 +95,12 @@ class Rewriter:
             exp.RegexpExtract: self._regexp_substr,
             exp.Extract: self._extract,
             exp.Window: self._window,
-            exp.Placeholder: lambda node: environment.binding(node.name),
+            exp.Placeholder: self._placeholder,
             exp.Parameter: self._parameter,
             exp.SessionParameter: self._parameter,
             exp.HexString: lambda node: fill(f"from_hex('{node.name}')", []),
-            exp.CurrentTimestamp: lambda _: environment.now(),
-            exp.CurrentDate: lambda _: fill("CAST({0} AS DATE)", [environment.now()]),
+            exp.CurrentTimestamp: lambda _: fill(MOMENT, []),
+            exp.CurrentDate: lambda _: fill(f"CAST({MOMENT} AS DATE)", []),
         }
 
     def rewrite(self, node: exp.Expr) -> exp.Expr:
@@ -257,7 +261,7 @@ class Rewriter:
         if isinstance(node.parent, exp.TableFromRows | exp.Dot):
             return node
         if name in ("GETDATE", "LOCALTIMESTAMP"):
-            return self._environment.now()
+            return fill(MOMENT, [])
         return functions.build(name, node.expressions)
 
     def _path(self, node: exp.JSONExtract) -> exp.Expr:
@@ -277,6 +281,15 @@ class Rewriter:
         if len(node.expressions) != 1:
             refuse(f"the path {node.sql('snowflake')}")
         return functions.build("GET", [node.this, node.expressions[0]])
+
+    def _placeholder(self, node: exp.Placeholder) -> exp.Expr:
+        """A bound value. Only where nothing looks at a value may the text leave a place for it."""
+        parent = node.parent
+        if isinstance(parent, exp.Select | exp.Alias | exp.Tuple):
+            return self._environment.binding(node.name, _SLOTS | {"FIXED"})
+        if isinstance(parent, _COMPARED) or (isinstance(parent, exp.Anonymous) and parent.name.upper() == "PARSE_JSON"):
+            return self._environment.binding(node.name, _SLOTS)
+        return self._environment.binding(node.name)
 
     def _parameter(self, node: exp.Expr) -> exp.Expr:
         if isinstance(node.this, exp.Literal):

@@ -32,6 +32,7 @@ INTERESTING = (
     exp.AddMonths, exp.Coalesce, exp.Case, exp.If, *zoned.REFUSED, *_COMPARISONS, *_TEXT_FUNCTIONS, *_ARITHMETIC,
     *_ORDERING,
 )  # fmt: skip
+_TEXT_CALLS = ("sf_text", "sf_bound")
 _JSON_CALLS = {"json_extract", "sf_parse_json", "sf_try_parse_json", "sf_try_parse_json_column", "json_array",
                "sf_object_compact", "sf_object_all", "to_json"}  # fmt: skip
 _DOUBLED = exp.DataType.build("DOUBLE", dialect="duckdb")
@@ -93,7 +94,7 @@ def static_type(node: exp.Expr) -> str | None:
         return node.to.sql("duckdb").replace(", ", ",").replace("TEXT", "VARCHAR")
     if isinstance(node, exp.Anonymous):
         name = node.name.lower()
-        return "JSON" if name in _JSON_CALLS else "VARCHAR" if name == "sf_text" else None
+        return "JSON" if name in _JSON_CALLS else "VARCHAR" if name in _TEXT_CALLS else None
     if isinstance(node, exp.Count):
         return "BIGINT"
     return None

@@ -9,6 +9,7 @@ from sqlglot import exp
 from . import paths, typed
 from .environment import Environment
 from .rewriter import Rewriter
+from .templates import MOMENT
 
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
@@ -23,5 +24,15 @@ def translate(tree: exp.Expr, environment: Environment) -> exp.Expr:
 
 
 def render(tree: exp.Expr) -> str:
-    """The DuckDB text of a translated tree."""
+    """The DuckDB text of a translated tree, to be run at a moment."""
     return tree.sql("duckdb", identify=True)
+
+
+def at(moment: str, sql: str) -> str:
+    """A text to run now: `moment` is the TIMESTAMPTZ of the statement's start."""
+    return sql.replace(MOMENT, moment)
+
+
+def lasting(tree: exp.Expr) -> str:
+    """The DuckDB text of a definition, which has a moment of its own each time it is used."""
+    return at("now()", render(tree))
