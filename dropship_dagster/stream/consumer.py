@@ -158,18 +158,12 @@ class PartitionReader:
         return True
 
     def _take(self, messages: list[Message], collected: _Columns, until: Mapping[Place, int]) -> None:
-        """Messages in runs of one partition each: what is done for every single one is what costs."""
-        failed = [message.error() is not None for message in messages]
-        kinds = zip(map(Message.topic, messages), map(Message.partition, messages), failed, strict=True)
-        start = 0
-        for (topic, partition, is_error), same in groupby(kinds):
-            run = messages[start : start + len(list(same))]
-            start += len(run)
-            if is_error:
+        for place, run, failed in _runs(messages):
+            if failed:
                 for message in run:
-                    self._handle(message.error(), message, (topic, partition))
+                    self._handle(message.error(), message, place)
             else:
-                self._take_run((topic, partition), run, collected, until.get((topic, partition)))
+                self._take_run(place, run, collected, until.get(place))
         self._last_heard = time.monotonic()
 
     def _take_run(self, place: Place, run: list[Message], collected: _Columns, end: int | None) -> None:
@@ -292,6 +286,15 @@ class _Columns:
             if len(self._known_headers) < 1_000:
                 self._known_headers[key] = text
         return text
+
+
+def _runs(messages: list[Message]) -> list[tuple[Place, list[Message], bool]]:
+    """Messages in runs of one partition each, and whether they are errors: what is done for every single one costs."""
+    topics, numbers = set(map(Message.topic, messages)), set(map(Message.partition, messages))
+    if len(topics) == len(numbers) == 1 and not any(map(Message.error, messages)):  # nearly always
+        return [((topics.pop(), numbers.pop()), messages, False)]
+    runs = groupby(messages, lambda message: (message.topic(), message.partition(), message.error() is not None))
+    return [((topic, number), list(run), failed) for (topic, number, failed), run in runs]
 
 
 def _chunk(message_bytes: float) -> int:

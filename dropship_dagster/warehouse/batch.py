@@ -10,7 +10,7 @@ import io
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,7 +101,7 @@ def gather(
     expected: Mapping[LoadedTopic, Mapping[int, int]],
     *,
     max_messages: float,
-    max_bytes: int,
+    max_bytes: Callable[[], int],
     max_seconds: float,
     until: Mapping[tuple[str, int], int] | None,
     stop: threading.Event,
@@ -114,7 +114,8 @@ def gather(
     Args:
         reader: where from.
         expected: for each partition of each topic the offset after the last loaded message.
-        max_messages, max_bytes, max_seconds: the limits; the bytes are those of keys and values.
+        max_messages, max_bytes, max_seconds: the limits; the bytes, of keys and values, are asked for again before each
+            fetch.
         until: by (topic, partition) the offset to stop before; without it, partitions are read to their end.
         stop: ends it early.
 
@@ -126,9 +127,10 @@ def gather(
     encoders = [Encoder(topic, offsets) for topic, offsets in expected.items()]
     rows = size = 0
     while True:
+        limit = max_bytes()
         fetched = reader.fetch(
             max_messages=int(min(_ROW_GROUP, max_messages - rows)),
-            max_bytes=min(_ROW_GROUP_BYTES, max_bytes - size),
+            max_bytes=min(_ROW_GROUP_BYTES, limit - size),
             max_seconds=deadline - time.monotonic(),
             until=until,
         )
@@ -136,7 +138,7 @@ def gather(
             encoder.add(fetched)
         rows, size = rows + fetched.rows.num_rows, size + fetched.bytes
         file_bytes = sum(encoder.file_bytes for encoder in encoders)
-        full = rows >= max_messages or size >= max_bytes or file_bytes >= _FILE_BYTES
+        full = rows >= max_messages or size >= limit or file_bytes >= _FILE_BYTES
         if full or fetched.at_end or stop.is_set() or time.monotonic() >= deadline:
             break
     fetch_seconds = time.monotonic() - began - sum(encoder.seconds for encoder in encoders)

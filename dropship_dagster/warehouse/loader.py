@@ -44,8 +44,8 @@ SILENCE_SECONDS = 10.0
 LOOK_AGAIN_SECONDS = 10.0
 
 _REQUEST_SECONDS = 120
-# The first batch is smaller, so that the warehouse does not wait for a whole one.
-_FIRST_PART = 8
+# A batch that the warehouse waits for is smaller, the first one even more.
+_AWAITED_PART, _FIRST_PART = 3, 8
 # What the consumer fetches ahead; with it and two batches the whole loader stays below 400 MB. A quarter of the bytes a
 # partition would take five times the broker's processor time.
 _FETCH_AHEAD = {"queued.max.messages.kbytes": "8192", "fetch.message.max.bytes": "524288"}
@@ -241,7 +241,7 @@ class _Loader:
         ):
             pending: Future[None] | None = None
             while True:
-                ended, batches = self._next(plan, reader)
+                ended, batches = self._next(plan, reader, pending)
                 files = [
                     stager.submit(batch.topic.table.lower(), batch.batch_id, batch.parquet) if batch.rows else None
                     for batch in batches
@@ -263,8 +263,10 @@ class _Loader:
                 self._enter(f"waiting: the warehouse has not answered for {time.monotonic() - began:.0f} s")
         pending.result()
 
-    def _next(self, plan: _Plan, reader: PartitionReader) -> tuple[str | None, list[EncodedBatch]]:
-        """Fetch and encode; why it was the last time, if it was."""
+    def _next(
+        self, plan: _Plan, reader: PartitionReader, pending: Future[None] | None
+    ) -> tuple[str | None, list[EncodedBatch]]:
+        """Fetch and encode while a commit is `pending`; why it was the last time, if it was."""
         options, began = self._options, time.monotonic()
         events_left = math.inf if options.max_events is None else options.max_events - self._taken
         seconds_left = math.inf if options.max_seconds is None else options.max_seconds - (began - self._began)
@@ -284,7 +286,7 @@ class _Loader:
             reader,
             {topic: plan.expected(topic.name) for topic in plan.topics},
             max_messages=min(options.batch_events, events_left),
-            max_bytes=options.batch_bytes if self._taken else max(1, options.batch_bytes // _FIRST_PART),
+            max_bytes=lambda: self._enough_bytes(pending),
             max_seconds=min(options.flush_seconds if options.follow else GATHER_SECONDS, seconds_left),
             until=None if options.follow else plan.ends,
             stop=self._stop,
@@ -293,6 +295,12 @@ class _Loader:
         plan.positions.update(gathered.next_offsets)
         self._taken += gathered.rows
         return "caught up" if gathered.at_end and not options.follow else None, gathered.batches
+
+    def _enough_bytes(self, pending: Future[None] | None) -> int:
+        """Where a batch ends: the busier the warehouse, the larger, because each costs it a transaction."""
+        if pending is not None and not pending.done():
+            return self._options.batch_bytes
+        return max(1, self._options.batch_bytes // (_AWAITED_PART if self._taken else _FIRST_PART))
 
     def _look_again(self, plan: _Plan) -> None:
         """Notice what changes while no message comes that would be committed."""

@@ -289,6 +289,28 @@ def test_stopping_commits_what_was_fetched(pipeline: Pipeline) -> None:
     assert (reports[0].ended, reports[0].events) == ("stopped", 40)
 
 
+def test_batches_are_larger_while_the_warehouse_is_busy(pipeline: Pipeline, tmp_path: Path) -> None:
+    pipeline.send(pipeline.orders, [b"%04d" % number * 250 for number in range(8_000)])
+    staged = f"LIST @OPS.LOADER/{pipeline.tables[pipeline.orders].lower()}"
+    before = len(pipeline.rows(staged))
+    hold = tmp_path / "hold"
+    hold.touch()
+    consumer = pipeline.process(batch_bytes=1_200_000, hold_before_commit=str(hold))
+    try:
+        wait_until(lambda: len(pipeline.rows(staged)) == before + 2, "two files")
+        hold.unlink()
+        code, _, errors = consumer.wait()
+    finally:
+        consumer.kill()
+    assert code == 0, errors
+    loads = pipeline.rows("SELECT BYTES FROM OPS.LOADS WHERE TOPIC = ? ORDER BY LOADED_AT", pipeline.orders)
+    first, held, *rest, _ = (size for (size,) in loads)
+    assert first < 300_000
+    assert held >= 1_200_000
+    assert all(400_000 <= size < 1_400_000 for size in rest)
+    pipeline.assert_loaded(8_000)
+
+
 def test_messages_that_cannot_be_compressed_are_loaded_in_bounded_memory(pipeline: Pipeline) -> None:
     chance = random.Random(1)
     pipeline.send(pipeline.orders, [base64.b64encode(chance.randbytes(700_000)) for _ in range(120)])
