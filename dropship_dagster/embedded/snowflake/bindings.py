@@ -100,7 +100,7 @@ def slot(bindings: Values, name: str) -> exp.Expr | None:
     if bound["type"] == "TEXT":
         return place
     if bound["type"] == "FIXED":
-        target = "BIGINT" if _INTEGER.fullmatch(bound["value"]) else None
+        target = "BIGINT" if _INTEGER.fullmatch(str(bound["value"])) else None
     else:
         target = _DUCKDB.get(bound["type"])
     return exp.Cast(this=place, to=exp.DataType.build(target, dialect="duckdb")) if target else None
@@ -109,7 +109,7 @@ def slot(bindings: Values, name: str) -> exp.Expr | None:
 def signature(bindings: Values) -> tuple[tuple[str, str, bool, bool], ...]:
     """What a plan depends on, of the parameters that have a slot in it."""
     return tuple(
-        (name, bound["type"], bound["value"] is None, _INTEGER.fullmatch(bound["value"] or "") is not None)
+        (name, bound["type"], bound["value"] is None, _INTEGER.fullmatch(str(bound["value"])) is not None)
         for name, bound in bindings.items()
     )
 

@@ -228,8 +228,7 @@ def _insertion(
     if "METADATA$" in transformation.upper():  # constants of this file
         plan = build()
     else:
-        key = "\n".join(["COPY", stored.sql, *wanted, transformation, options.match, reader.shape])
-        plan = session.plan(key, build)
+        plan = session.plan(repr((stored, wanted, transformation, options.match, reader.shape)), build)
     return reader.with_file(plan.steps[0].sql)
 
 

@@ -102,6 +102,8 @@ def test_what_names_a_slot_is_only_text(bound: Session) -> None:
     text = SLOTS.replace("'", "''")
     assert bound.run(f"SELECT '{text}', ?, CURRENT_TIMESTAMP() IS NULL", ("v",)) == [(SLOTS, "v", False)]
     assert bound.run(f"SELECT ?, '{text}'", (SLOTS,)) == [(SLOTS, SLOTS)]
+    for comment in (f"/* {SLOTS} */", f"-- {SLOTS}\n"):
+        assert bound.run(f"SELECT {comment} ? {comment}, 1 {comment}", ("*/\n2",)) == [("*/\n2", 1)]
     name = SLOTS.replace('"', '""')
     assert bound.run(f'SELECT ? AS "{name}"', ("v",)) == [("v",)]
     for call in ("SF_MOMENT('\"')", "SF_BOUND('\"1')", "SF_FILE('\"')"):

@@ -24,8 +24,8 @@ def translate(tree: exp.Expr, environment: Environment) -> exp.Expr:
 
 
 def render(tree: exp.Expr) -> str:
-    """The DuckDB text of a translated tree, to be run at a moment."""
-    return tree.sql("duckdb", identify=True)
+    """The DuckDB text of a translated tree, to be run at a moment; without comments, which may hold anything."""
+    return tree.sql("duckdb", identify=True, comments=False)
 
 
 def at(moment: str, sql: str) -> str:
