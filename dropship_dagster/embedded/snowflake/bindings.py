@@ -79,19 +79,21 @@ def constant(bindings: Values, name: str) -> exp.Expr:
         offset = int(bound["value"].partition(" ")[2]) - 1440
         return fill(f"sf_zoned_of_utc(CAST('{value:%Y-%m-%d %H:%M:%S.%f}' AS TIMESTAMP), {offset})", [])
     target = _DUCKDB.get(kind)
-    if target:
-        return exp.Cast(this=exp.Literal.string(str(value)), to=exp.DataType.build(target, dialect="duckdb"))
-    return exp.Literal.string(str(value))
+    return _cast(exp.Literal.string(str(value)), target) if target else exp.Literal.string(str(value))
+
+
+def _cast(node: exp.Expr, target: str) -> exp.Expr:
+    return exp.Cast(this=node, to=exp.DataType.build(target, dialect="duckdb"))
 
 
 _SLOT = re.compile(r"""SF_BOUND\('"(\w+)'\)""")
 _INTEGER = re.compile(r"-?\d{1,18}")
 
 
-def slot(bindings: Values, name: str) -> exp.Expr | None:
+def slot(bindings: Values, name: str, *, numbers: bool) -> exp.Expr | None:
     """A place for the parameter in a plan, of its value's type; None for a value that is to stand in the plan itself.
 
-    Like MOMENT (translate/templates.py), no statement can write it.
+    Like MOMENT (translate/templates.py), no statement can write it. `numbers`: whole numbers may have one, too.
     """
     bound = bindings.get(name)
     if bound is None or bound["value"] is None:
@@ -100,10 +102,10 @@ def slot(bindings: Values, name: str) -> exp.Expr | None:
     if bound["type"] == "TEXT":
         return place
     if bound["type"] == "FIXED":
-        target = "BIGINT" if _INTEGER.fullmatch(str(bound["value"])) else None
+        target = "BIGINT" if numbers and _INTEGER.fullmatch(str(bound["value"])) else None
     else:
         target = _DUCKDB.get(bound["type"])
-    return exp.Cast(this=place, to=exp.DataType.build(target, dialect="duckdb")) if target else None
+    return _cast(place, target) if target else None
 
 
 def signature(bindings: Values) -> tuple[tuple[str, str, bool, bool], ...]:

@@ -114,3 +114,11 @@ def column_facts(connection: duckdb.DuckDBPyConnection, name: Name) -> dict[str,
 def set_column_facts(connection: duckdb.DuckDBPyConnection, name: Name, column: str, found: dict[str, Any]) -> None:
     if found:
         connection.execute(f"COMMENT ON COLUMN {name.sql}.{quote(column)} IS {literal(json.dumps(found))}")
+
+
+def forget_loads(name: Name) -> str:
+    """The statement after which a table's files may be loaded again. It can be repeated with its transaction."""
+    return (
+        f"DELETE FROM load_history WHERE database = {literal(name.database)} AND schema = {literal(name.schema)} "
+        f"AND name = {literal(name.name)}"
+    )

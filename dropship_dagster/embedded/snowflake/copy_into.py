@@ -228,7 +228,7 @@ def _insertion(
     if "METADATA$" in transformation.upper():  # constants of this file
         plan = build()
     else:
-        plan = session.plan(repr((stored, wanted, transformation, options.match, reader.shape)), build)
+        plan = session.plan((stored, tuple(wanted), transformation, options.match, reader.shape), build)
     return reader.with_file(plan.steps[0].sql)
 
 

@@ -9,10 +9,11 @@ from sqlglot import exp
 
 from . import candidates
 from .assignment import fit
+from .catalog import forget_loads
 from .errors import SnowflakeError, missing, refuse, unsupported
 from .lexer import Cursor
 from .locks import Mode
-from .names import Name, literal, quote
+from .names import Name, quote
 from .plans import Plan, Step
 from .results import DONE, Result, StatementType, counted, status
 from .targets import identifier, target_name
@@ -159,10 +160,7 @@ def truncate(session: Session, cursor: Cursor) -> Result:
     require_table(session, name)
     with session.change({name: Mode.CHANGE}, []):
         session.apply(f"DELETE FROM {session.stored(name).sql}")
-        session.apply(
-            f"DELETE FROM load_history WHERE database = {literal(name.database)} AND schema = {literal(name.schema)} "
-            f"AND name = {literal(name.name)}"
-        )
+        session.apply(forget_loads(name))
     return status(DONE)
 
 

@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import gzip
 import io
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,9 +56,10 @@ class Reader:
     as_text: bool = False
 
     @property
-    def shape(self) -> str:
+    def shape(self) -> Hashable:
         """What a query over the file depends on, apart from the file."""
-        return repr([self.without_file(self.relation), self.columns, self.kinds, self.by_position, self.as_text])
+        relation = self.without_file(self.relation)
+        return relation, tuple(self.columns), tuple(self.kinds), self.by_position, self.as_text
 
     def without_file(self, query: str) -> str:
         """The text of a query over the file, for any file of this shape."""

@@ -7,7 +7,7 @@ import dataclasses
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -89,10 +89,10 @@ class Session(Transactional):
         self.results.keep(own_id, result)
         return result
 
-    def plan(self, sql: str, build: Callable[[], Plan]) -> Plan:
-        """The plan of a statement, from the cache if nothing of this session is in it."""
+    def plan(self, statement: Hashable, build: Callable[[], Plan]) -> Plan:
+        """The plan of a statement (its text, or what tells it apart), kept if nothing of this session is in it."""
         version = self.engine.version
-        key = (sql, self.database, self.schema, bindings.signature(self.bindings))
+        key = (statement, self.database, self.schema, bindings.signature(self.bindings))
         cached = None if self.temporary else self.engine.plans.get(key, version)
         if cached is not None:
             return cached
@@ -195,13 +195,12 @@ class Session(Transactional):
             )
         return self.variables[name].copy()
 
-    def binding(self, name: str, slots: Collection[str] = ()) -> exp.Expr:
-        if self._planning and name in self.bindings and self.bindings[name]["type"] in slots:
-            place = bindings.slot(self.bindings, name)
-            if place is not None:
-                return place
+    def binding(self, name: str) -> exp.Expr:
         self._specific = True
         return bindings.constant(self.bindings, name)
+
+    def slot(self, name: str, *, numbers: bool) -> exp.Expr | None:
+        return bindings.slot(self.bindings, name, numbers=numbers) if self._planning else None
 
     # names ------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from sqlglot import exp
 
-from .catalog import column_facts, kind_of, set_column_facts, set_table_facts, table_facts
+from .catalog import column_facts, forget_loads, kind_of, set_column_facts, set_table_facts, table_facts
 from .columns import Definition, Key, definition, table_keys
 from .errors import exists, missing, refuse
 from .lexer import Cursor
@@ -211,10 +211,7 @@ def _drop_table(session: Session, connection: duckdb.DuckDBPyConnection, name: N
     session.engine.streams.table_gone(connection, name)
     sequences = [found["identity"] for found in column_facts(connection, name).values() if "identity" in found]
     connection.execute(f"DROP TABLE {name.sql}")
-    connection.execute(
-        "DELETE FROM _sf.load_history WHERE database = ? AND schema = ? AND name = ?",
-        [name.database, name.schema, name.name],
-    )
+    connection.execute(forget_loads(name))
     for sequence in sequences:
         connection.execute(f"DROP SEQUENCE IF EXISTS {Name(name.database, name.schema, sequence).sql}")
 

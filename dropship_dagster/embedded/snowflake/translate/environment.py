@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from sqlglot import exp
@@ -41,8 +41,11 @@ class Environment(Protocol):
     def variable(self, name: str) -> exp.Expr:
         """The value of a session variable, as a constant."""
 
-    def binding(self, name: str, slots: Collection[str] = ()) -> exp.Expr:
-        """The value of a bound parameter, as a constant of its type; for types of `slots` perhaps a place for it."""
+    def binding(self, name: str) -> exp.Expr:
+        """The value of a bound parameter, as a constant of its type."""
+
+    def slot(self, name: str, *, numbers: bool) -> exp.Expr | None:
+        """A place for a bound parameter in a text that is kept, if there may be one; `numbers`: also for a number."""
 
     def types_of(self, select: str) -> list[str] | None:
         """The DuckDB types of a query's columns; None when it cannot be bound by itself."""

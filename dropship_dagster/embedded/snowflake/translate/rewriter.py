@@ -29,8 +29,6 @@ _CONTEXT: dict[type[exp.Expr], str] = {
 }
 _CONTEXT_NAMES = {"LAST_QUERY_ID", "CURRENT_TRANSACTION", "CURRENT_STATEMENT", *_CONTEXT.values()}
 
-# types of bound values; a number compared with a column is a literal, because DuckDB gives that the column's type
-_SLOTS = frozenset({"TEXT", "REAL", "BOOLEAN", "DATE", "TIME", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ"})
 _COMPARED = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In)
 
 # frames of the whole partition: Snowflake's default for these, not DuckDB's
@@ -285,11 +283,13 @@ class Rewriter:
     def _placeholder(self, node: exp.Placeholder) -> exp.Expr:
         """A bound value. Only where nothing looks at a value may the text leave a place for it."""
         parent = node.parent
-        if isinstance(parent, exp.Select | exp.Alias | exp.Tuple):
-            return self._environment.binding(node.name, _SLOTS | {"FIXED"})
-        if isinstance(parent, _COMPARED) or (isinstance(parent, exp.Anonymous) and parent.name.upper() == "PARSE_JSON"):
-            return self._environment.binding(node.name, _SLOTS)
-        return self._environment.binding(node.name)
+        given = isinstance(parent, exp.Select | exp.Alias | exp.Tuple)
+        parsed = isinstance(parent, exp.Anonymous) and parent.name.upper() == "PARSE_JSON"
+        place = None
+        if given or parsed or isinstance(parent, _COMPARED):
+            # a number compared with a column is a literal, because DuckDB gives that the column's type
+            place = self._environment.slot(node.name, numbers=given)
+        return self._environment.binding(node.name) if place is None else place
 
     def _parameter(self, node: exp.Expr) -> exp.Expr:
         if isinstance(node.this, exp.Literal):
