@@ -12,7 +12,7 @@ from .errors import SnowflakeError, exists, invalid, refuse, syntax, unsupported
 from .lexer import Cursor
 from .names import Name
 from .results import DONE, Result, status
-from .tasks import UTC, Task, next_run
+from .tasks import OVERLAP_POLICIES, UTC, Task, next_run
 from .translate.dialect import parse
 
 if TYPE_CHECKING:
@@ -60,6 +60,9 @@ def _checked(properties: dict[str, str]) -> dict[str, str]:
             low, high = _NUMBERS[key]
             if not value.isdigit() or not low <= int(value) <= high:
                 raise invalid(f"invalid value '{value}' for property '{key}': it is {low} to {high}")
+    policy = properties.get("OVERLAP_POLICY", OVERLAP_POLICIES[0]).upper()
+    if policy not in OVERLAP_POLICIES:
+        raise invalid(f"invalid value '{policy}' for property 'OVERLAP_POLICY': {', '.join(OVERLAP_POLICIES)}")
     if "SCHEDULE" in properties:
         next_run(properties["SCHEDULE"], dt.datetime.now(UTC))
     return properties
@@ -260,14 +263,14 @@ def execute(session: Session, cursor: Cursor) -> Result:
         raise SnowflakeError(
             f"Cannot execute task {task.name}: only a standalone or root task can be executed.", 91096, "55000"
         )
+    retry, config = cursor.accept("RETRY", "LAST"), None
+    if not retry and cursor.accept("USING", "CONFIG"):
+        cursor.expect("=")
+        config = cursor.value()
+    cursor.end()
     session.commit()
-    if cursor.accept("RETRY", "LAST"):
+    if retry:
         session.engine.scheduler.retry_last(task)
     else:
-        config = None
-        if cursor.accept("USING", "CONFIG"):
-            cursor.expect("=")
-            config = cursor.value()
         session.engine.scheduler.execute(task, config)
-    cursor.end()
     return status(f"Task {task.name.name} is scheduled to run immediately.")

@@ -1,6 +1,6 @@
-"""Runs of task graphs: when they begin, in which order their tasks run, and what TASK_HISTORY says of them.
+"""The scheduler of task graphs: when runs begin, how their tasks are run, and what TASK_HISTORY says of them.
 
-Source: docs.snowflake.com/en/user-guide/tasks-graphs.
+Source: docs.snowflake.com/en/user-guide/tasks-graphs, .../sql-reference/sql/execute-task.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from . import scripting
 from .errors import SnowflakeError
+from .graph_runs import Admission, Run
+from .names import Name
 from .tasks import UTC, Task, next_run
 
 if TYPE_CHECKING:
@@ -31,66 +32,12 @@ _TIMEOUT_MS = 3_600_000
 _FAILURES = 10
 _TRIGGER_SECONDS = 30
 _HISTORY_DAYS = 7
+_RETRIED = ("FAILED", "FAILED_AND_AUTO_SUSPENDED", "CANCELLED")
 _SKIPPED = ("0040003", "Conditional expression for task evaluated to false.")
 
 
-@dataclass
-class Run:
-    """One run of a graph.
-
-    `states` holds how each task ended; a child begins when all its predecessors SUCCEEDED (suspended ones are stepped
-    over).
-    """
-
-    root: Task
-    tasks: list[Task]
-    scheduled: dt.datetime
-    source: str
-    config: str | None
-    attempt: int = 1
-    group: int = field(default_factory=time.time_ns)
-    states: dict[str, str] = field(default_factory=dict)
-    started: set[str] = field(default_factory=set)
-    returned: dict[str, str] = field(default_factory=dict)
-    guard: threading.Lock = field(default_factory=threading.Lock)
-
-    def ready(self) -> list[Task]:
-        """The tasks that can begin now; they count as begun."""
-        with self.guard:
-            active = {task.name: task for task in self.tasks if task.state == "started" or task.id == self.root.id}
-            found = [
-                task
-                for task in active.values()
-                if task.id not in self.started and task.finalizes is None and self._unblocked(task, active)
-            ]
-            if not found and not self._busy():
-                found = [t for t in active.values() if t.finalizes is not None and t.id not in self.started]
-                if self.states.get(self.root.id) == "SKIPPED":
-                    found = []
-            self.started.update(task.id for task in found)
-            return found
-
-    def _unblocked(self, task: Task, active: dict) -> bool:  # type: ignore[type-arg]
-        above = [active[name] for name in task.predecessors if name in active]
-        if task.id != self.root.id and not above:
-            return False
-        return all(self.states.get(other.id) == "SUCCEEDED" for other in above)
-
-    def _busy(self) -> bool:
-        return any(task_id not in self.states for task_id in self.started)
-
-    @property
-    def over(self) -> bool:
-        with self.guard:
-            return not self._busy()
-
-    @property
-    def failed(self) -> bool:
-        return "FAILED" in self.states.values()
-
-
 class Scheduler:
-    """Starts graphs that are due, triggered or executed; one run of a graph at a time unless it may overlap."""
+    """Starts graphs that are due, triggered or executed, as far as their OVERLAP_POLICY allows."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -99,17 +46,24 @@ class Scheduler:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._guard = threading.Lock()
-        self._running: dict[str, int] = {}
+        self._admission = Admission()
         self._sessions: set[Session] = set()
         self._triggered: dict[str, float] = {}
 
     def start(self) -> None:
-        """End what an earlier process left open, and begin to schedule."""
+        """End what an earlier process left open, run what it was asked for and had not begun, and begin to schedule."""
+        asked = self._engine.store.query(
+            "SELECT entry, database_name, schema_name, name, scheduled_time, scheduled_from, config, "
+            "graph_run_group_id FROM task_history "
+            "WHERE state = 'SCHEDULED' AND task_id = root_task_id AND attempt_number = 1 ORDER BY graph_run_group_id"
+        )
         self._engine.store.execute(
             "UPDATE task_history SET state = 'FAILED', completed_time = now(), error_code = '000604', "
             "error_message = 'The embedded warehouse was stopped while the task ran.' "
-            "WHERE state IN ('SCHEDULED', 'EXECUTING')"
+            "WHERE state = 'EXECUTING' OR state = 'SCHEDULED' AND NOT (task_id = root_task_id AND attempt_number = 1)"
         )
+        for entry, database, schema, name, scheduled, source, config, group in asked:
+            self._start_asked(Name(database, schema, name), entry, scheduled, source, config, group)
         self._thread = threading.Thread(target=self._loop, name="task-scheduler", daemon=True)
         self._thread.start()
 
@@ -132,25 +86,98 @@ class Scheduler:
     # what begins a run --------------------------------------------------------------------------------------------
 
     def execute(self, task: Task, config: str | None = None) -> None:
-        """EXECUTE TASK."""
-        self._begin(task, dt.datetime.now(UTC), "EXECUTE_TASK", config)
+        """EXECUTE TASK: a run now or, while the graph may not run, one as soon as it may.
+
+        One request waits: a later one replaces it. Both are for the same, as every run takes up all there is.
+        """
+        run = self._new(task, dt.datetime.now(UTC), "EXECUTE_TASK", config)
+        with self._admission.guard:
+            if not self._admission.free(task):
+                self._put_off(run)
+                return
+            self._admission.enter(run)
+        self._advance(run)
 
     def retry_last(self, root: Task) -> None:
-        """EXECUTE TASK ... RETRY LAST: the newest run again, from its failed tasks on."""
-        rows = self._engine.store.query(
-            "SELECT task_id, state, graph_run_group_id, attempt_number FROM task_history WHERE root_task_id = ? "
-            "AND graph_run_group_id = (SELECT max(graph_run_group_id) FROM task_history WHERE root_task_id = ?) "
-            "ORDER BY attempt_number",
-            [root.id, root.id],
-        )
-        states = {row[0]: row[1] for row in rows}
-        if "FAILED" not in states.values() and "CANCELLED" not in states.values():
-            raise SnowflakeError(f"Cannot retry task {root.name}: its last run did not fail.", 91097, "55000")
-        run = Run(root, [root, *self._engine.tasks.descendants(root)], dt.datetime.now(UTC), "EXECUTE_TASK", None)
-        run.group, run.attempt = rows[0][2], rows[-1][3] + 1
-        run.states = {task: state for task, state in states.items() if state == "SUCCEEDED"}
-        run.started = set(run.states)
-        self._submit(run)
+        """EXECUTE TASK ... RETRY LAST: the newest run again, from its failed tasks on.
+
+        Raises:
+            SnowflakeError: the newest run has not ended, or did not fail.
+        """
+        with self._admission.guard:
+            rows = self._engine.store.query(
+                "SELECT task_id, state, graph_run_group_id, attempt_number FROM task_history WHERE root_task_id = ? "
+                "AND graph_run_group_id = (SELECT max(graph_run_group_id) FROM task_history WHERE root_task_id = ?) "
+                "ORDER BY attempt_number",
+                [root.id, root.id],
+            )
+            running = self._admission.running(root.name)
+            if not self._admission.free(root) or any(run.group == rows[0][2] for run in running if rows):
+                raise SnowflakeError(f"Cannot retry task {root.name}: its last run has not ended.", 91097, "55000")
+            states = {row[0]: row[1] for row in rows}
+            if not any(state in _RETRIED for state in states.values()):
+                raise SnowflakeError(f"Cannot retry task {root.name}: its last run did not fail.", 91097, "55000")
+            run = self._new(root, dt.datetime.now(UTC), "MANUAL RETRY", None)
+            run.group, run.attempt = rows[0][2], rows[-1][3] + 1
+            run.states = {task: state for task, state in states.items() if state == "SUCCEEDED"}
+            run.started = set(run.states)
+            self._admission.enter(run)
+        self._advance(run)
+
+    def _new(self, root: Task, scheduled: dt.datetime, source: str, config: str | None) -> Run:
+        tasks = [root, *self._engine.tasks.descendants(root)]
+        return Run(root, tasks, scheduled, source, config or root.config)
+
+    def _begin(self, root: Task, scheduled: dt.datetime, source: str) -> bool:
+        """Begin a run, unless the graph may not run now: it is skipped then (create-task, NO_OVERLAP)."""
+        run = self._new(root, scheduled, source, None)
+        with self._admission.guard:
+            if self._admission.waits(root.name) or not self._admission.free(root):
+                return False
+            self._admission.enter(run)
+        self._advance(run)
+        return True
+
+    def _put_off(self, run: Run) -> None:
+        """Let a run wait; the history shows it as SCHEDULED, in place of the one that waited."""
+        run.entry = self._record(run, run.root)
+        replaced = self._admission.put_off(run)
+        if replaced is not None:
+            self._engine.store.execute("DELETE FROM task_history WHERE entry = ?", [replaced.entry])
+
+    def _start_waiting(self, name: Name) -> None:
+        """Begin the run that waits for its graph, with the definitions of now, if it may run."""
+        with self._admission.guard:
+            if not self._admission.waits(name):
+                return
+            root = self._engine.tasks.get(name)
+            if root is not None and not self._admission.free(root):
+                return
+            asked = self._admission.take_waiting(name)
+            if asked is None or self._stopping.is_set():  # what still waits then begins at the next start
+                return
+            self._start_asked(name, asked.entry, asked.scheduled, asked.source, asked.config, asked.group)
+
+    def _start_asked(
+        self, name: Name, entry: str | None, scheduled: dt.datetime, source: str, config: str | None, group: int
+    ) -> None:
+        """Begin a run that is in the history already, or let it wait."""
+        root = self._engine.tasks.get(name)
+        if root is None or not root.is_root:
+            self._engine.store.execute(
+                "UPDATE task_history SET state = 'CANCELLED', completed_time = now(), error_message = ? "
+                "WHERE entry = ?",
+                [f"Task {name} was dropped or is no root any more.", entry],
+            )
+            return
+        run = self._new(root, scheduled, source, config)
+        run.entry, run.group = entry, group
+        with self._admission.guard:
+            if not self._admission.free(root):
+                self._admission.put_off(run)
+                return
+            self._admission.enter(run)
+        self._advance(run)
 
     def _loop(self) -> None:
         vacuumed = time.monotonic()
@@ -183,9 +210,8 @@ class Scheduler:
                 if due <= now:
                     # one run for all that was missed, as a run never catches up
                     self._engine.tasks.set(task, scheduled_until=now)
-                    if task.overlap or not self._running.get(task.id):
-                        self._begin(task, due, "SCHEDULE", None)
-            elif task.is_triggered and not self._running.get(task.id):
+                    self._begin(task, due, "SCHEDULE")
+            elif task.is_triggered and self._admission.free(task):
                 self._start_triggered(task, now)
 
     def _start_triggered(self, task: Task, now: dt.datetime) -> None:
@@ -201,46 +227,42 @@ class Scheduler:
             due = False
         finally:
             session.close()
-        if due:
+        if due and self._begin(task, now, "TRIGGER"):
             self._triggered[task.id] = time.monotonic()
-            self._begin(task, now, "TRIGGER", None)
-
-    def _begin(self, root: Task, scheduled: dt.datetime, source: str, config: str | None) -> None:
-        tasks = [root, *self._engine.tasks.descendants(root)]
-        self._submit(Run(root, tasks, scheduled, source, config or root.config))
-
-    def _submit(self, run: Run) -> None:
-        with self._guard:
-            self._running[run.root.id] = self._running.get(run.root.id, 0) + 1
-        self._advance(run)
 
     # running ------------------------------------------------------------------------------------------------------
 
     def _advance(self, run: Run) -> None:
         """Start what can begin; close the run when nothing is left."""
-        ready = run.ready()
-        for task in ready:
-            entry = self._record(run, task)
+        tasks, over = run.step()
+        for task in tasks:
+            try:
+                entry = self._record(run, task)
+            except Exception:
+                log.exception("the history cannot be written: %s is not run", task.name)
+                run.ended(task, "FAILED", None)
+                self._advance(run)
+                continue
             try:
                 self._pool.submit(self._run_task, run, task, entry)
             except RuntimeError:  # the pool is shut: the history is ended at the next start
                 return
-        if not ready and run.over:
+        if over:
             self._close(run)
 
     def _close(self, run: Run) -> None:
         retries = run.root.number("TASK_AUTO_RETRY_ATTEMPTS", 0)
         if run.failed and run.attempt <= retries and not self._stopping.is_set():
-            run.attempt += 1
-            with run.guard:
-                run.states = {task: state for task, state in run.states.items() if state == "SUCCEEDED"}
-                run.started = set(run.states)
+            run.retry()
             self._advance(run)
             return
-        with self._guard:
-            self._running[run.root.id] -= 1
-        self._count_failures(run)
-        self._wake.set()
+        try:
+            self._count_failures(run)
+        finally:
+            with self._admission.guard:
+                self._admission.leave(run)
+                self._start_waiting(run.root.name)
+            self._wake.set()
 
     def _count_failures(self, run: Run) -> None:
         root = self._engine.tasks.get(run.root.name)
@@ -261,6 +283,14 @@ class Scheduler:
             )
 
     def _record(self, run: Run, task: Task) -> str:
+        """The row of a task in the history; a run that waited has that of its root, which tells what is run now."""
+        if run.entry is not None and task.id == run.root.id and run.attempt == 1:
+            self._engine.store.execute(
+                "UPDATE task_history SET task_id = ?, root_task_id = ?, query_text = ?, condition_text = ?, config = ? "
+                "WHERE entry = ?",
+                [task.id, task.id, task.definition, task.condition, run.config, run.entry],
+            )
+            return run.entry
         entry = uuid.uuid4().hex
         self._engine.store.execute(
             "INSERT INTO task_history VALUES (?, ?, NULL, ?, ?, ?, ?, ?, 'SCHEDULED', NULL, NULL, ?, NULL, NULL, ?, ?, "
@@ -271,6 +301,24 @@ class Scheduler:
         return entry
 
     def _run_task(self, run: Run, task: Task, entry: str) -> None:
+        """Run a task of a graph, write how it ended, and go on with the graph whatever happens."""
+        state, returned = "FAILED", None
+        try:
+            state, returned = self._run_in_session(run, task, entry)
+        except Exception:
+            log.exception("task %s", task.name)
+        run.ended(task, state, returned)
+        if self._stopping.is_set():
+            return
+        try:
+            self._advance(run)
+            if task.id == run.root.id:  # ALLOW_CHILD_OVERLAP: the next run waits for the root only
+                self._start_waiting(task.name)
+        except Exception:
+            log.exception("the graph of %s", run.root.name)
+
+    def _run_in_session(self, run: Run, task: Task, entry: str) -> tuple[str, str | None]:
+        """State and return value of the task."""
         session = self._engine.connect(
             database=task.name.database, schema=task.name.schema, warehouse=task.warehouse,
             parameters={key: task.properties[key] for key in ("TIMEZONE", "LOCK_TIMEOUT", "QUERY_TAG")
@@ -300,19 +348,14 @@ class Scheduler:
                 self._sessions.discard(session)
             query_id, returned = session.query_id, session.return_value
             session.close()
+        if state == "FAILED":
+            log.warning("task %s failed: %s", task.name, (message or "").replace("\n", " "))
         self._engine.store.execute(
             "UPDATE task_history SET state = ?, error_code = ?, error_message = ?, completed_time = now(), "
             "query_id = ?, return_value = ? WHERE entry = ?",
             [state, code, message, query_id or None, returned, entry],
         )
-        if state == "FAILED":
-            log.warning("task %s failed: %s", task.name, (message or "").replace("\n", " "))
-        with run.guard:
-            run.states[task.id] = state
-            if returned is not None:
-                run.returned[task.name.name] = returned
-        if not self._stopping.is_set():
-            self._advance(run)
+        return state, returned
 
     def _run_body(self, session: Session, task: Task, entry: str) -> tuple[str, str | None, str | None]:
         self._engine.store.execute(

@@ -19,6 +19,8 @@ UTC = dt.UTC
 _UNITS = {"S": 1, "M": 60, "H": 3600}
 MINIMUM_SECONDS, MAXIMUM_SECONDS = 10, 691_200
 """A schedule is between 10 seconds and 8 days."""
+OVERLAP_POLICIES = ("NO_OVERLAP", "ALLOW_CHILD_OVERLAP", "ALLOW_ALL_OVERLAP")
+"""The first is the default."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,11 @@ class Task:
         return self.is_root and self.schedule is None and self.condition is not None
 
     @property
-    def overlap(self) -> bool:
-        policy = self.properties.get("OVERLAP_POLICY", "").upper()
-        return self.properties.get("ALLOW_OVERLAPPING_EXECUTION", "FALSE").upper() == "TRUE" or policy in (
-            "ALLOW_CHILD_OVERLAP",
-            "ALLOW_ALL_OVERLAP",
-        )
+    def overlap_policy(self) -> str:
+        """OVERLAP_POLICY, or what the deprecated ALLOW_OVERLAPPING_EXECUTION maps to (create-task, usage notes)."""
+        allowed = self.properties.get("ALLOW_OVERLAPPING_EXECUTION", "FALSE").upper() == "TRUE"
+        default = "ALLOW_CHILD_OVERLAP" if allowed else "NO_OVERLAP"
+        return self.properties.get("OVERLAP_POLICY", default).upper()
 
     def number(self, name: str, default: int) -> int:
         """A numeric property."""
