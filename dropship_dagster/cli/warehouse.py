@@ -153,6 +153,8 @@ def refresh(
         rows = "" if task.rows is None else f"{task.rows:,}"
         table.add_row(task.task, task.state, rows, "" if task.seconds is None else f"{task.seconds:.2f}")
     out.print(table)
+    if report.schedule:
+        out.print(report.schedule)
 
 
 def verify(

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from dropship_dagster.warehouse.errors import WarehouseError as WarehouseError
     from dropship_dagster.warehouse.errors import WarehouseUnavailableError as WarehouseUnavailableError
     from dropship_dagster.warehouse.graph import TABLE_OF_TASK as TABLE_OF_TASK
+    from dropship_dagster.warehouse.graph import GraphState as GraphState
     from dropship_dagster.warehouse.graph import RefreshReport as RefreshReport
     from dropship_dagster.warehouse.graph import TaskRun as TaskRun
+    from dropship_dagster.warehouse.graph import graph_state as graph_state
     from dropship_dagster.warehouse.graph import refresh as refresh
     from dropship_dagster.warehouse.load_options import LoadOptions as LoadOptions
     from dropship_dagster.warehouse.load_report import LoadProgress as LoadProgress
@@ -68,7 +70,7 @@ else:
                 "WarehouseError",
                 "WarehouseUnavailableError",
             ),
-            "graph": ("RefreshReport", "TABLE_OF_TASK", "TaskRun", "refresh"),
+            "graph": ("GraphState", "RefreshReport", "TABLE_OF_TASK", "TaskRun", "graph_state", "refresh"),
             "load_options": ("LoadOptions",),
             "load_report": ("LoadProgress", "LoadReport", "TopicLoad"),
             "loader": ("load",),

@@ -21,6 +21,7 @@ _PAUSE_AFTER_FAILURE = 5.0
 class Refresher:
     """A thread that refreshes after `notify`; what is notified during a run is taken up by the next.
 
+    Several followers do not queue up: a refresh joins the request that waits behind the run of another (see `refresh`).
     A failed refresh loses nothing (its streams stay where they are), so it is told and tried again.
 
     Args:

@@ -156,7 +156,7 @@ _RESULT_LIMIT, _RESULT_LIMIT_MAX = 100, 10_000
 def _task_history(session: Session, arguments: Mapping[str, exp.Expr]) -> str:
     """docs.snowflake.com/en/sql-reference/functions/task_history; the last 7 days."""
     known = {"SCHEDULED_TIME_RANGE_START", "SCHEDULED_TIME_RANGE_END", "RESULT_LIMIT", "TASK_NAME", "ERROR_ONLY",
-             "ROOT_TASK_ID"}  # fmt: skip
+             "ROOT_TASK_ID", "DATABASE_NAME", "SCHEMA_NAME"}  # fmt: skip
     if set(arguments) - known:
         raise invalid(f"unknown argument {(set(arguments) - known).pop()} of TASK_HISTORY")
     conditions = ["coalesce(query_start_time, scheduled_time) > now() - INTERVAL 7 DAY"]
@@ -169,6 +169,12 @@ def _task_history(session: Session, arguments: Mapping[str, exp.Expr]) -> str:
         if "." in task and not task.startswith('"'):
             raise invalid(f"TASK_NAME of TASK_HISTORY is a name without database and schema, not {task}")
         conditions.append(f"name = {literal(Cursor(task).name()[-1])}")
+    if "SCHEMA_NAME" in arguments and "DATABASE_NAME" not in arguments:
+        raise invalid("SCHEMA_NAME of TASK_HISTORY needs DATABASE_NAME beside it")
+    for name in ("DATABASE_NAME", "SCHEMA_NAME"):
+        place = _text(arguments, name)
+        if place is not None:
+            conditions.append(f"{name.lower()} = {literal(Cursor(place).name()[-1])}")
     root = _text(arguments, "ROOT_TASK_ID")
     if root is not None:
         conditions.append(f"root_task_id = {literal(root)}")
@@ -186,7 +192,7 @@ def _task_history(session: Session, arguments: Mapping[str, exp.Expr]) -> str:
         1::BIGINT AS GRAPH_VERSION, run_id AS RUN_ID, return_value AS RETURN_VALUE, scheduled_from AS SCHEDULED_FROM,
         attempt_number AS ATTEMPT_NUMBER, config AS CONFIG, graph_run_group_id AS GRAPH_RUN_GROUP_ID
     FROM _sf.task_history WHERE {" AND ".join(conditions)}
-    ORDER BY completed_time DESC NULLS FIRST, scheduled_time DESC LIMIT {limit}"""
+    ORDER BY scheduled_time DESC, completed_time DESC NULLS FIRST LIMIT {limit}"""
 
 
 def _task_dependents(session: Session, arguments: Mapping[str, exp.Expr]) -> str:

@@ -5,6 +5,7 @@ Rules: docs.snowflake.com/en/sql-reference/sql/execute-task (usage notes), .../s
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,7 +120,7 @@ def test_many_sessions_that_execute_a_graph_at_once_get_serial_runs_that_see_the
     eventually(lambda: not {"SCHEDULED", "EXECUTING"} & {*states(session), *states(session, "CHILD")}, "the last run")
     order = sorted([*runs(session), *runs(session, "CHILD")], key=lambda run: (run["started"], run["completed"]))
     assert {run["state"] for run in order} == {"SUCCEEDED"}
-    for earlier, later in zip(order, order[1:], strict=False):
+    for earlier, later in itertools.pairwise(order):
         assert earlier["completed"] <= later["started"], (earlier, later)
     assert [run["name"] for run in order] == ["ROOT", "CHILD"] * (len(order) // 2)
 

@@ -203,6 +203,24 @@ def test_definitions_follow_the_rules_of_graphs(tables: Session) -> None:
     assert tables.fails("EXECUTE TASK ROOT").errno == 2003
 
 
+def test_the_arguments_of_task_history_are_applied_before_its_limit(tables: Session) -> None:
+    """docs.snowflake.com/en/sql-reference/functions/task_history, usage notes."""
+    tables.run("CREATE SCHEMA ASIDE")
+    for name in ("PUBLIC.HERE", "ASIDE.THERE"):
+        tables.run(f"CREATE TASK {name} SCHEDULE = '1 HOUR' AS SELECT 1")
+        tables.run(f"EXECUTE TASK {name}")
+        ended(tables, name.split(".")[1])
+    database = tables.value("SELECT CURRENT_DATABASE()")
+    function = "SELECT NAME FROM TABLE(INFORMATION_SCHEMA.TASK_HISTORY(RESULT_LIMIT => 1, {}))"
+    for arguments, names in (
+        (f"DATABASE_NAME => '{database}'", [("THERE",)]),
+        (f"DATABASE_NAME => '{database.lower()}', SCHEMA_NAME => 'public'", [("HERE",)]),
+        (f"DATABASE_NAME => '\"{database}\"', SCHEMA_NAME => '\"public\"'", []),
+    ):
+        assert tables.run(function.format(arguments)) == names
+    assert tables.fails(function.format("SCHEMA_NAME => 'PUBLIC'")).errno == 1008
+
+
 def test_tasks_and_their_history_survive_a_kill(own_server: Server) -> None:
     session = own_server.session(database="DROPSHIP")
     session.run("CREATE TABLE DST (N NUMBER)")
