@@ -1,6 +1,6 @@
 """What the warehouse says of the task graph: SHOW TASKS and TASK_HISTORY, read as narrowly as they allow.
 
-Rules: docs.snowflake.com/en/user-guide/tasks-graphs, .../sql-reference/functions/task_history (its arguments are applied
+Rules: docs.snowflake.com/en/user-guide/tasks-graphs, .../sql-reference/functions/task_history (its arguments apply
 before RESULT_LIMIT, a WHERE clause after it), .../sql-reference/sql/show-tasks.
 """
 

@@ -84,7 +84,8 @@ def task_rows(session: Session, wanted: Callable[[Name], bool]) -> Rows:
     return columns, [
         (t.created, t.name.name, t.id, t.name.database, t.name.schema, OWNER, t.comment, t.warehouse, t.schedule,
          json.dumps([str(p) for p in t.predecessors]), t.state, t.definition, t.condition,
-         "true" if t.overlap_policy == "ALLOW_CHILD_OVERLAP" else "false", None, t.resumed, t.suspended, "ROLE", t.config, None,
+         "true" if t.overlap_policy == "ALLOW_CHILD_OVERLAP" else "false", None, t.resumed, t.suspended, "ROLE",
+         t.config, None,
          json.dumps({"Predecessors": [str(p) for p in t.predecessors],
                      **({"FinalizedRootTask": str(t.finalizes)} if t.finalizes else {})}), t.suspended_reason)
         for t in session.engine.tasks.all()
