@@ -151,12 +151,21 @@ CREATE OR REPLACE MACRO sf_object_compact(names, vals) AS
 CREATE OR REPLACE MACRO sf_object_all(names, vals) AS
     coalesce((SELECT json_group_object(e.k, coalesce(e.v, 'null'::JSON))
               FROM (SELECT unnest(names) AS k, unnest(vals) AS v) e WHERE e.k IS NOT NULL), '{}'::JSON);
+-- The values of an object by '$.*' stand in the order of its keys, whatever these are: no key is made a path.
 CREATE OR REPLACE MACRO sf_elements(v) AS
     CASE json_type(v)
-         WHEN 'ARRAY' THEN list_transform(CAST(v AS JSON[]), lambda x, i:
+         WHEN 'ARRAY' THEN list_transform(json_extract(v, '$[*]'), lambda x, i:
              {'key': NULL::VARCHAR, 'index': (i - 1)::BIGINT, 'value': x})
-         WHEN 'OBJECT' THEN list_transform(list_sort(json_keys(v)), lambda k:
-             {'key': k, 'index': NULL::BIGINT, 'value': json_extract(v, '$."' || k || '"')}) END;
+         WHEN 'OBJECT' THEN list_transform(list_sort(list_zip(json_keys(v), json_extract(v, '$.*'))), lambda pair:
+             {'key': struct_extract(pair, 1), 'index': NULL::BIGINT, 'value': struct_extract(pair, 2)}) END;
+CREATE OR REPLACE MACRO sf_elements_of(v, kind) AS CASE WHEN json_type(v) = kind THEN sf_elements(v) END;
+CREATE OR REPLACE MACRO sf_or_null(elements) AS CASE WHEN len(elements) > 0 THEN elements ELSE [NULL] END;
+-- A JSON pointer has no wildcards and takes any key; of an array it would take an index.
+CREATE OR REPLACE MACRO sf_get_key(v, k) AS
+    CASE WHEN json_type(v) = 'OBJECT' THEN json_extract(v, '/' || replace(replace(k, '~', '~0'), '/', '~1')) END;
+CREATE OR REPLACE MACRO sf_get(v, k) AS
+    CASE WHEN typeof(k) = 'VARCHAR' THEN sf_get_key(v, CAST(k AS VARCHAR))
+         WHEN left(CAST(k AS VARCHAR), 1) <> '-' THEN json_extract(v, '$[' || k || ']') END;
 CREATE OR REPLACE MACRO sf_path_step(k, i) AS
     CASE WHEN k IS NULL THEN '[' || i || ']'
          WHEN regexp_full_match(k, '[A-Za-z_][A-Za-z0-9_$]*') THEN k ELSE '[''' || k || ''']' END;

@@ -7,6 +7,7 @@ Source: docs.snowflake.com/en/sql-reference/functions-all.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from sqlglot import exp
@@ -71,14 +72,26 @@ def _get(arguments: Arguments) -> exp.Expr:
     value, key = arguments
     if isinstance(key, exp.Literal):
         return path(value, [str(key.this) if key.is_string else int(key.this)])
-    return fill("""json_extract({0}, CASE WHEN typeof({1}) = 'VARCHAR' THEN '$."' || {1} || '"'
-                   ELSE '$[' || {1} || ']' END)""", arguments)  # fmt: skip
+    return fill("sf_get({0}, {1})", arguments)
 
 
 def path(value: exp.Expr, steps: Sequence[str | int]) -> exp.Expr:
-    """`value:a.b[0]`: an element of a VARIANT, which stays a VARIANT."""
-    text = "$" + "".join(f"[{step}]" if isinstance(step, int) else f'."{step}"' for step in steps)
+    """`value:a.b[0]`: an element of a VARIANT, which stays a VARIANT. Before an array's first element there is NULL."""
+    done = 0
+    for at, step in enumerate(steps):
+        if not _PLAIN_STEP.fullmatch(str(step)):
+            value = path(value, steps[done:at])
+            done = at + 1
+            key = exp.Literal.string(step) if isinstance(step, str) else exp.Literal.number(step)
+            value = fill("sf_get_key({0}, {1})" if isinstance(step, str) else "sf_get({0}, {1})", [value, key])
+    if done == len(steps):
+        return value
+    text = "$" + "".join(f"[{step}]" if isinstance(step, int) else f'."{step}"' for step in steps[done:])
     return exp.Anonymous(this="json_extract", expressions=[value, exp.Literal.string(text)])
+
+
+_PLAIN_STEP = re.compile(r"[^\"*\\-][^\"*\\]*")
+"""Keys that DuckDB's paths can name in quotes, and indexes that are not negative."""
 
 
 def _date_part(function: str) -> str:

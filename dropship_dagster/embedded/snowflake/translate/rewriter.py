@@ -15,7 +15,7 @@ from ..errors import SnowflakeError, refuse
 from . import functions
 from .datatypes import declared, length_of, to_duckdb
 from .environment import Environment
-from .flatten import flatten
+from .flatten import flatten, share_inputs
 from .templates import INTERNAL, MOMENT, cast_to, fill, internal
 
 _CONTEXT: dict[type[exp.Expr], str] = {
@@ -80,6 +80,7 @@ class Rewriter:
             exp.Table: self._table,
             exp.TableFromRows: self._table_function,
             exp.Lateral: self._lateral,
+            exp.Select: lambda node: share_inputs(cast("exp.Select", node)),
             exp.Join: self._join,
             exp.Values: self._values,
             exp.Anonymous: self._call,

@@ -33,8 +33,8 @@ INTERESTING = (
     *_ORDERING,
 )  # fmt: skip
 _TEXT_CALLS = {"sf_text", "sf_bound"}
-_JSON_CALLS = {"json_extract", "sf_parse_json", "sf_try_parse_json", "sf_try_parse_json_column", "json_array",
-               "sf_object_compact", "sf_object_all", "to_json"}  # fmt: skip
+_JSON_CALLS = {"json_extract", "sf_get", "sf_get_key", "sf_parse_json", "sf_try_parse_json",
+               "sf_try_parse_json_column", "json_array", "sf_object_compact", "sf_object_all", "to_json"}  # fmt: skip
 _DOUBLED = exp.DataType.build("DOUBLE", dialect="duckdb")
 
 

@@ -101,3 +101,51 @@ SELECT T.ID, F.VALUE::VARCHAR AS TAG FROM T LEFT JOIN LATERAL FLATTEN(INPUT => T
 --= 1 | a
 --= 1 | b
 --= 2 | NULL
+-- FLATTEN in MODE, with any key, and of values that are JSON's null: that is no SQL NULL.
+-- source: docs.snowflake.com/en/user-guide/semistructured-considerations (NULL values)
+CREATE TABLE K (ID NUMBER, V VARIANT);
+INSERT INTO K SELECT 1, PARSE_JSON('{"*": 1, "": 2, "a\\"b": null, "b.c": 3, "é✓": [null, 1], "a/b": 4, "~x": 5, "it''s": 6, "\\\\": 7, "[0]": 8, "0": 9, "-1": 10}') UNION ALL SELECT 2, PARSE_JSON('["a", null]') UNION ALL SELECT 3, PARSE_JSON('7') UNION ALL SELECT 4, NULL;
+SELECT F.KEY || '.' AS KEY, F.VALUE, F.VALUE IS NULL AS N FROM K, LATERAL FLATTEN(INPUT => V) F WHERE ID = 1 ORDER BY F.KEY;
+--= . | 2 | false
+--= *. | 1 | false
+--= -1. | 10 | false
+--= 0. | 9 | false
+--= [0]. | 8 | false
+--= \. | 7 | false
+--= a"b. | null | false
+--= a/b. | 4 | false
+--= b.c. | 3 | false
+--= it's. | 6 | false
+--= ~x. | 5 | false
+--= é✓. | [null,1] | false
+SELECT F.KEY, GET(V, F.KEY) = F.VALUE AS SAME FROM K, LATERAL FLATTEN(INPUT => V) F WHERE ID = 1 AND GET(V, F.KEY)::VARCHAR IS DISTINCT FROM F.VALUE::VARCHAR;
+--= none
+SELECT V['*'], V[''], V['a"b'], V:"b.c", V['é✓'][1], V['a/b'], V['~x'], V['it''s'], V['\\'], V['[0]'], V['0'], V['-1'] FROM K WHERE ID = 1;
+--= 1 | 2 | null | 3 | 1 | 4 | 5 | 6 | 7 | 8 | 9 | 10
+SELECT V['*']::NUMBER + 1 AS A, V['é✓'][-1] AS B, V['é✓'][7] AS C, GET(V['é✓'], -1) AS D, GET(V['é✓'], 1) AS E FROM K WHERE ID = 1;
+--= 2 | NULL | NULL | NULL | 1
+-- source: docs.snowflake.com/en/sql-reference/functions/get (NULL outside of the array)
+SELECT PARSE_JSON('[1, 2, 3]')[-1] AS A, PARSE_JSON('[1, 2, 3]')[0] AS B, GET(PARSE_JSON('{"0": 1}'), 0) AS C, GET(PARSE_JSON('[5]'), '0') AS D;
+--= NULL | 1 | NULL | NULL
+SELECT INDEX, VALUE, VALUE IS NULL AS N, IS_NULL_VALUE(VALUE) AS J FROM K, LATERAL FLATTEN(INPUT => V, MODE => 'ARRAY') F ORDER BY INDEX;
+--= 0 | "a" | false | false
+--= 1 | null | false | true
+SELECT ID, KEY FROM K, LATERAL FLATTEN(INPUT => V, MODE => 'OBJECT') F WHERE KEY = '*';
+--= 1 | *
+SELECT * FROM (SELECT ID, V FROM K WHERE ID = 2) S, LATERAL FLATTEN(INPUT => S.V) F ORDER BY INDEX;
+--# ID | V | KEY | PATH | INDEX | VALUE | THIS
+--= 2 | ["a",null] | NULL | [0] | 0 | "a" | ["a",null]
+--= 2 | ["a",null] | NULL | [1] | 1 | null | ["a",null]
+SELECT * EXCLUDE (V, THIS, PATH, KEY) FROM K JOIN LATERAL FLATTEN(INPUT => V, OUTER => TRUE, MODE => 'ARRAY') F ORDER BY ID, INDEX;
+--# ID | INDEX | VALUE
+--= 1 | NULL | NULL
+--= 2 | 0 | "a"
+--= 2 | 1 | null
+--= 3 | NULL | NULL
+--= 4 | NULL | NULL
+SELECT A.INDEX, B.INDEX, B.VALUE FROM (SELECT PARSE_JSON('[[1, 2], [3]]') AS M) S, LATERAL FLATTEN(S.M) A, LATERAL FLATTEN(A.VALUE) B ORDER BY 1, 2;
+--= 0 | 0 | 1
+--= 0 | 1 | 2
+--= 1 | 0 | 3
+SELECT COUNT(*) AS N FROM (SELECT * FROM K WHERE EXISTS (SELECT 1 FROM LATERAL FLATTEN(INPUT => K.V) F WHERE F.VALUE::VARCHAR = 'a'));
+--= 1
