@@ -136,6 +136,14 @@ _PATTERNS: list[tuple[str, str, int, str]] = [
         "21S01",
     ),
 ]
+# what of DuckDB's wordings names the value that has no room, and the type it was for
+_RANGES = [
+    re.compile(r'Casting value "(?P<value>.*?)" to type (?P<kind>DECIMAL\(\d+,\s?\d+\)|\w+) failed', re.DOTALL),
+    re.compile(r"Overflow in (?:multiplication|addition|subtraction) of (?P<kind>\w+)(?:\(\d+\))? \((?P<value>.*?)\)"),
+    re.compile(r"Type \w+ with value (?P<value>\S+) can't be cast .* destination type (?P<kind>\w+)"),
+    re.compile(r"Could not cast value (?P<value>\S+) to (?P<kind>DECIMAL\(\d+,\s?\d+\))"),
+    re.compile(r"Overflow in (?P<value>SUM) of (?P<kind>\w+)"),
+]
 _FAILURE = re.compile(r"Could not convert string ['\"]failure: (.*)['\"] to INT32", re.DOTALL)  # sf_fail of macros.sql
 _COMPILED = [(re.compile(pattern, re.DOTALL), wording, code, state) for pattern, wording, code, state in _PATTERNS]
 
@@ -147,6 +155,12 @@ def from_duckdb(error: duckdb.Error) -> SnowflakeError:
     text = str(error).split("\n\nLINE ")[0]
     if failure := _FAILURE.search(text):
         text = failure.group(1)
+    if found := next((match for pattern in _RANGES if (match := pattern.search(text))), None):
+        kind = found["kind"].replace("DECIMAL", "NUMBER").replace(", ", ",")
+        number = kind if "(" in kind else "NUMBER(38)" if kind in ("NUMBER", "INT64", "INT128", "HUGEINT") else kind
+        return SnowflakeError(
+            f"Number out of representable range: type {number}, value {found['value']}", 100132, "22003"
+        )
     first = text.split("\n")[0]
     for expression, wording, code, sqlstate in _COMPILED:
         if found := expression.search(text):

@@ -118,9 +118,16 @@ CREATE OR REPLACE MACRO sf_zoned_text(t) AS
          ELSE sf_zoned_instant(sf_timestamptz(
              CASE WHEN regexp_full_match(trim(t), '-?\d{1,18}') THEN 'number ' || t ELSE t END)) END;
 -- By way of DECIMAL(18, 0), which holds the years to 33,658: a wider one becomes a BIGINT by dividing bit by bit.
-CREATE OR REPLACE MACRO sf_epoch_scaled(n, s) AS make_timestamp(CASE
-    WHEN s <= 6 THEN CAST(CAST(n * (10::HUGEINT ** (6 - s))::HUGEINT AS DECIMAL(18, 0)) AS BIGINT)
-    ELSE CAST(n // (10::HUGEINT ** (s - 6))::HUGEINT AS BIGINT) END);
+-- A TIMESTAMP of DuckDB ends in the year 294,246.
+CREATE OR REPLACE MACRO sf_epoch_scaled(n, s) AS CASE
+    WHEN s <= 6 AND abs(n) < (10::HUGEINT ** (12 + s))::HUGEINT THEN
+        make_timestamp(CAST(CAST(n * (10::HUGEINT ** (6 - s))::HUGEINT AS DECIMAL(18, 0)) AS BIGINT))
+    WHEN s <= 6 AND abs(n) < 9223372 * (10::HUGEINT ** (6 + s))::HUGEINT THEN
+        make_timestamp(CAST(n * (10::HUGEINT ** (6 - s))::HUGEINT AS BIGINT))
+    WHEN s > 6 AND abs(n) < 9223372 * (10::HUGEINT ** (6 + s))::HUGEINT THEN
+        make_timestamp(CAST(n // (10::HUGEINT ** (s - 6))::HUGEINT AS BIGINT))
+    WHEN n IS NOT NULL THEN
+        CAST(sf_fail_text('timestamp field value out of range: "' || n || '"') AS TIMESTAMP) END;
 CREATE OR REPLACE MACRO sf_try_date(t) AS CAST(sf_try_timestamp(t) AS DATE);
 CREATE OR REPLACE MACRO sf_date(t) AS
     CASE WHEN t IS NULL THEN NULL

@@ -94,7 +94,8 @@ def time_of(name: str, kind: str, *, safe: bool) -> Builder:
         if not rest:
             return cast_to(operand, kind, safe=safe)
         if isinstance(rest[0], exp.Literal) and rest[0].is_int:
-            return fill(f"CAST(sf_epoch_scaled({{0}}, {_integer(rest[0], name)}) AS {kind})", [operand])
+            moment = f"CAST(sf_epoch_scaled({{0}}, {_integer(rest[0], name)}) AS {kind})"
+            return fill(f"TRY({moment})" if safe else moment, [operand])
         model = _literal_text(rest[0], name)
         if model.upper() == "AUTO":
             return cast_to(operand, kind, safe=safe)

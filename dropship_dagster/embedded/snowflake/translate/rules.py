@@ -6,6 +6,7 @@ places that need a plain value.
 
 from __future__ import annotations
 
+import re
 from typing import cast as cast_type
 
 from sqlglot import exp
@@ -144,12 +145,12 @@ def retyped(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
     if isinstance(node, zoned.REFUSED) and not isinstance(node, exp.Median):
         return node
     if not any(_is_json(kind) for kind in kinds):
-        if isinstance(node, exp.Mul | exp.Ceil | exp.Floor):
+        if isinstance(node, exp.Ceil | exp.Floor):
             return _scaled(node, kinds)
         if isinstance(node, exp.Add | exp.Sub) and kinds[0] == "DATE" and isinstance(node.expression, exp.Interval):
             unit = str(node.expression.args.get("unit") or "").upper().rstrip("S")
             return fill("CAST({0} AS DATE)", [node.copy()]) if unit in _DATE_UNITS else node
-        return node
+        return _exact(node, kinds) if isinstance(node, exp.Add | exp.Sub | exp.Mul) else node
     what = "ordering or aggregating by a VARIANT" if isinstance(node, _ORDERING) else "arithmetic on a VARIANT"
     return refuse(f"{what}; cast it first, e.g. value::NUMBER(12,2) or value::VARCHAR")
 
@@ -186,17 +187,45 @@ def _branches(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
     return node
 
 
-def _scaled(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
-    """Products with the digits after the point that Snowflake keeps; CEIL and FLOOR to a digit, exactly.
+_INT64_DIGITS = 18
+"""DuckDB keeps a sum or product of DECIMALs of up to so many digits in as many, and fails beyond."""
 
-    Source: docs.snowflake.com/en/sql-reference/operators-arithmetic#multiplication.
+
+def _exact(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
+    """Sums and products with the digits that Snowflake gives them: as many as they can have, up to 38.
+
+    Source: docs.snowflake.com/en/sql-reference/operators-arithmetic#scale-and-precision-in-arithmetic-operations.
     """
     scales = [scale_of(kind) for kind in kinds]
-    if isinstance(node, exp.Mul):
-        s1, s2 = scales
-        if s1 is None or s2 is None or s1 + s2 <= max(s1, s2, 12):
-            return node
-        return fill(f"CAST({{0}} AS DECIMAL(38,{max(s1, s2, 12)}))", [node.copy()])
+    s1, s2 = scales
+    if s1 is None or s2 is None:
+        return node
+    p1, p2 = (_precision(operand, kind) for operand, kind in zip(operands_of(node), kinds, strict=True))
+    product = isinstance(node, exp.Mul)
+    scale = s1 + s2 if product else max(s1, s2)
+    digits = p1 + p2 if product else max(p1 - s1, p2 - s2) + 1 + scale
+    decimal = next((i for i, kind in enumerate(kinds) if kind and kind.startswith("DECIMAL")), None)
+    kept = min(scale, max(s1, s2, 12)) if product else scale
+    if decimal is not None and max(p1, p2) <= _INT64_DIGITS < digits:
+        wide = fill(f"CAST({{0}} AS DECIMAL({_INT64_DIGITS + 1},{scales[decimal]}))", [operands_of(node)[decimal]])
+        node.set("expression" if decimal else "this", wide)
+        return fill(f"CAST({{0}} AS DECIMAL({min(digits - scale + kept, 38)},{kept}))", [node.copy()])
+    return fill(f"CAST({{0}} AS DECIMAL(38,{kept}))", [node.copy()]) if kept < scale else node
+
+
+def _precision(operand: exp.Expr, kind: str | None) -> int:
+    """Digits of an exact number, as DuckDB counts them; those of a whole number are in its type."""
+    found = re.fullmatch(r"DECIMAL\((\d+),\s?\d+\)", kind or "")
+    if found:
+        return int(found[1])
+    while isinstance(operand, exp.Paren | exp.Neg):
+        operand = operand.this
+    return 10 if isinstance(operand, exp.Literal) and int(operand.name) < 2**31 else 19
+
+
+def _scaled(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
+    """CEIL and FLOOR to a digit, exactly."""
+    scales = [scale_of(kind) for kind in kinds]
     digits = node.args.get("decimals")
     if digits is None or scales[0] is None:
         return node
@@ -206,9 +235,9 @@ def _scaled(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
     if scale >= scales[0]:
         return cast_type("exp.Expr", node.this)
     unit = "0." + "0" * (scale - 1) + "1" if scale else "1"
+    shifted = f"CAST({{0}} AS DECIMAL(38,{scales[0]})) * {10**scale}"
     return fill(
-        f"CAST({function}({{0}} * {10**scale}) AS DECIMAL(37,0)) * CAST('{unit}' AS DECIMAL({scale + 1},{scale}))",
-        [node.this],
+        f"CAST({function}({shifted}) AS DECIMAL(37,0)) * CAST('{unit}' AS DECIMAL({scale + 1},{scale}))", [node.this]
     )
 
 
@@ -251,8 +280,11 @@ def _cast(node: exp.Cast, kind: str | None) -> exp.Expr:
             return fill(f"{cast}(sf_{tried}number_text({{0}}) AS {target})", [operand])
     if is_float(kind) and target == "BIGINT":
         return fill(f"{cast}(round({{0}}) AS BIGINT)", [operand])
-    if target.startswith("TIMESTAMP") and scale_of(kind) == 0:
-        return fill(f"CAST(sf_epoch_scaled({{0}}, 0) AS {target})", [operand])
+    if target.startswith("TIMESTAMP") and scale_of(kind) is not None:
+        moment = f"CAST(sf_epoch_scaled({{0}}, 0) AS {target})"
+        return fill(f"TRY({moment})" if safe else moment, [operand])
+    if target == "TIME" and kind in ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ"):
+        return fill("CAST(CAST({0} AS TIMESTAMP) AS TIME)", [operand])  # in the session's zone
     if target.startswith("TIMESTAMP") and target != "TIMESTAMPTZ":
         return fill(_shorter(f"{cast}({{0}} AS TIMESTAMP)", target), [operand])
     if target == "BOOLEAN" and scale_of(kind) is not None:
