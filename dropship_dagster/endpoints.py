@@ -10,11 +10,13 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from dropship_dagster.embedded.service import ServiceError
 from dropship_dagster.embedded.supervisor import Supervisor
-from dropship_dagster.settings import Settings, SettingsError
+from dropship_dagster.environment import LOOKS_LIKE, nearest
+from dropship_dagster.settings import Settings, SettingsError, variable_of
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -50,7 +52,9 @@ def kafka_endpoint(settings: Settings) -> KafkaEndpoint:
 
     Raises:
         ServiceError: the embedded broker cannot be started.
+        SettingsError: librdkafka does not know a setting, or not its value; names the variable.
     """
+    _check_librdkafka(frozenset(settings.kafka_extra.items()))
     servers = settings.kafka_bootstrap_servers or supervisor(settings).ensure("kafka")["bootstrap_servers"]
     return KafkaEndpoint(servers, {**settings.kafka_extra, "bootstrap.servers": servers})
 
@@ -77,6 +81,47 @@ def warehouse_endpoint(settings: Settings) -> WarehouseEndpoint:
 def supervisor(settings: Settings) -> Supervisor:
     """The embedded services of this home folder."""
     return Supervisor(settings.home)
+
+
+# Those that clusters of others need; librdkafka does not list its settings to a program.
+_COMMON = (
+    "bootstrap.servers", "security.protocol", "sasl.mechanism", "sasl.username", "sasl.password", "ssl.ca.location",
+    "ssl.certificate.location", "ssl.key.location", "ssl.key.password", "client.id", "client.dns.lookup", "linger.ms",
+    "batch.size", "compression.type", "debug",
+)  # fmt: skip
+_PROTOCOLS = ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl")
+_INCOMPLETE = "Failed to create"
+"""How librdkafka begins what it says of settings that are right one by one, but not together."""
+
+
+@lru_cache
+def _check_librdkafka(given: frozenset[tuple[str, str]]) -> None:
+    """Try each setting alone, so that the variable can be named: librdkafka names settings, some by another name."""
+    if not given:
+        return
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    for name, value in sorted(given):
+        variable = variable_of(name)
+        if name == "security.protocol":  # alone it would ask for a key or a password
+            if value.lower() not in _PROTOCOLS:
+                raise SettingsError(f"{variable}: {value!r} is no protocol: use one of {', '.join(_PROTOCOLS)}.")
+            continue
+        try:
+            AdminClient({"log_level": "2", name: value})
+        except KafkaException as error:
+            sentence = error.args[0].str().strip()
+            if sentence.startswith(_INCOMPLETE):
+                continue
+            if not sentence.startswith("No such"):
+                raise SettingsError(f"{variable} cannot be used: {sentence}.") from None
+            meant = nearest(variable, [variable_of(known) for known in _COMMON], LOOKS_LIKE)
+            raise SettingsError(
+                f"{variable} sets {name!r}, and librdkafka has no setting of that name: "
+                f"{f'did you mean {meant}? Else ' if meant else ''}unset the variable, or correct its name "
+                "(librdkafka's CONFIGURATION.md lists them: sasl.mechanism is KAFKA_SASL_MECHANISM)."
+            ) from None
 
 
 def _embedded(settings: Settings) -> dict[str, Any]:

@@ -6,21 +6,20 @@ embedded service of that kind (see `dropship_dagster.endpoints`); nothing else i
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.sources.utils import parse_env_vars
 
-from dropship_dagster.errors import DropshipError
+from dropship_dagster import environment
+from dropship_dagster.environment import PROJECT_ROOT, SettingsError
 
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
-"""The checkout (or, in an image, the working directory): `sql/` and `.env` lie here, relative paths start here."""
+__all__ = ["PROJECT_ROOT", "Settings", "SettingsError", "known_variables", "variable_of"]
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,254}")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -28,14 +27,13 @@ _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 # librdkafka's settings that hold a secret: sasl.password, ssl.key.pem, sasl.oauthbearer.client.secret ...
 _SECRET_NAME = re.compile(r"password|secret|\.pem$|oauthbearer\.config")
 
+# Settings of librdkafka whose name has an underscore itself.
+_UNDERSCORED = {"KAFKA_LOG_LEVEL": "log_level"}
+
 # KAFKA_ variables that are settings of this project or of Kafka's own start scripts, not of librdkafka.
 _NOT_LIBRDKAFKA = frozenset(
     {"KAFKA_BOOTSTRAP_SERVERS", "KAFKA_HOME", "KAFKA_OPTS", "KAFKA_HEAP_OPTS", "KAFKA_LOG4J_OPTS"}
 )
-
-
-class SettingsError(DropshipError):
-    """A setting that cannot be used; the message names the variable and the fix."""
 
 
 def _identifier(value: str) -> str:
@@ -63,25 +61,27 @@ TopicName = Annotated[str, AfterValidator(_topic)]
 Folder = Annotated[Path, AfterValidator(_from_root)]
 
 
+class _EnvironmentSource(EnvSettingsSource):
+    """The environment and the file of settings, as `environment` reads them."""
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return parse_env_vars(environment.read().values, self.case_sensitive, self.env_ignore_empty)
+
+
 class _LibrdkafkaSource(PydanticBaseSettingsSource):
     """KAFKA_SASL_MECHANISM=... -> {"sasl.mechanism": ...}: any setting of librdkafka.
 
     Source: github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md
     """
 
-    def __init__(self, settings_cls: type[BaseSettings], env_file: Path | None) -> None:
-        super().__init__(settings_cls)
-        self._env_file = env_file
-
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        variables = {**(dotenv_values(self._env_file) if self._env_file else {}), **os.environ}
         extra = {
-            name.removeprefix("KAFKA_").lower().replace("_", "."): value
-            for name, value in variables.items()
-            if name.startswith("KAFKA_") and name not in _NOT_LIBRDKAFKA and value
+            _UNDERSCORED.get(name) or name.removeprefix("KAFKA_").lower().replace("_", "."): value
+            for name, value in environment.read().values.items()
+            if name.startswith("KAFKA_") and name not in _NOT_LIBRDKAFKA
         }
         return {"kafka_extra": extra} if extra else {}
 
@@ -89,9 +89,7 @@ class _LibrdkafkaSource(PydanticBaseSettingsSource):
 class Settings(BaseSettings):
     """The platform's configuration. Immutable; secrets never show in its repr."""
 
-    model_config = SettingsConfigDict(
-        extra="ignore", frozen=True, env_ignore_empty=True, env_file_encoding="utf-8", hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True)
 
     # Where things are
     home: Folder = Field(Path(".dropship"), validation_alias="DROPSHIP_HOME")
@@ -152,19 +150,21 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, dotenv_settings, _LibrdkafkaSource(settings_cls, env_file())
+        return init_settings, _EnvironmentSource(settings_cls), _LibrdkafkaSource(settings_cls)
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
         """Read the overrides (by variable name), then the environment, then `.env` beside the code; the first wins.
 
-        DROPSHIP_ENV_FILE names another file than `.env`, or none when it is set and empty.
+        DROPSHIP_ENV_FILE names another file than `.env`, or none when it is set and empty. Variables of our prefixes
+        that have no effect are warned of, once in each process.
 
         Raises:
-            SettingsError: a value is missing or cannot be used; names the variable.
+            SettingsError: a value is missing or cannot be used, or the file; names the variable or the file.
         """
+        environment.warn_once(environment.read(), known_variables())
         try:
-            settings = cls(_env_file=env_file(), **overrides)
+            settings = cls(**overrides)
         except ValidationError as error:
             raise SettingsError(_sentences(error)) from None
         settings.check()
@@ -174,8 +174,10 @@ class Settings(BaseSettings):
         """What no single field can tell.
 
         Raises:
-            SettingsError: an account without a user or without any credential; names what is missing.
+            SettingsError: two topics of one name, or an account without a user or without any credential; names the
+                variables.
         """
+        self._check_topics()
         if not self.snowflake_account:
             return
         if not self.snowflake_user:
@@ -186,6 +188,18 @@ class Settings(BaseSettings):
                 "SNOWFLAKE_ACCOUNT is set but there is no credential: set SNOWFLAKE_PRIVATE_KEY_PATH (best), "
                 "SNOWFLAKE_PRIVATE_KEY, SNOWFLAKE_TOKEN or SNOWFLAKE_PASSWORD."
             )
+
+    def _check_topics(self) -> None:
+        """Each topic has a contract, a table and a task of its own: one that is two would have its events rejected."""
+        named: dict[str, str] = {}
+        for field in ("customers_topic", "products_topic", "orders_topic"):
+            name, variable = getattr(self, field), str(type(self).model_fields[field].validation_alias)
+            if name in named:
+                raise SettingsError(
+                    f"{named[name]} and {variable} are both {name!r}: each needs a topic of its own, so give one of "
+                    "them another name."
+                )
+            named[name] = variable
 
     @property
     def topics(self) -> tuple[str, str, str]:
@@ -200,9 +214,15 @@ class Settings(BaseSettings):
         return tuple(secret for secret in (*(value.get_secret_value() for value in given), *kafka) if secret)
 
 
-def env_file() -> Path | None:
-    name = os.environ.get("DROPSHIP_ENV_FILE", ".env")
-    return PROJECT_ROOT / name if name else None
+def known_variables() -> frozenset[str]:
+    """Every variable that is a setting."""
+    aliases = {str(field.validation_alias) for field in Settings.model_fields.values() if field.validation_alias}
+    return frozenset(aliases | _NOT_LIBRDKAFKA)
+
+
+def variable_of(librdkafka_setting: str) -> str:
+    """The variable that sets a setting of librdkafka: sasl.mechanism -> KAFKA_SASL_MECHANISM."""
+    return f"KAFKA_{librdkafka_setting.upper().replace('.', '_')}"
 
 
 def _sentences(error: ValidationError) -> str:

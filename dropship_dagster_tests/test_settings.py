@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import base64
+import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from dropship_dagster import environment
 from dropship_dagster.endpoints import kafka_endpoint, warehouse_endpoint
-from dropship_dagster.settings import PROJECT_ROOT, Settings, SettingsError
+from dropship_dagster.settings import PROJECT_ROOT, Settings, SettingsError, known_variables
 
 CANARY = "canary-7f3a"
 
@@ -159,3 +165,189 @@ def test_a_private_key_that_is_none_is_refused_without_showing_it(monkeypatch: p
     with pytest.raises(SettingsError, match=r"base64 -w0 rsa_key\.p8") as caught:
         warehouse_endpoint(Settings.load())
     assert CANARY not in str(caught.value)
+
+
+NAMED_FILE = "DROPSHIP_ORDERS=7\nSNOWFLAKE_ACCOUNT=org-account\nSNOWFLAKE_USER=loader\nSNOWFLAKE_PASSWORD=çanary\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (NAMED_FILE.encode("utf-16"), "UTF-8"),
+        (NAMED_FILE.encode("utf-16-le"), "UTF-8"),
+        (NAMED_FILE.encode("latin-1"), "UTF-8"),
+        (f"DROPSHIP_ORDERS=7\n\n# a comment\nSNOWFLAKE_PASSWORD {CANARY}\n".encode(), "line 4"),
+        (f'DROPSHIP_ORDERS=7\nSNOWFLAKE_PASSWORD="{CANARY}\nX=1\n'.encode(), "line 2"),
+        (b"SNOWFLAKE_ACCOUNT\n", "line 1"),
+        (None, "not there"),
+        ("folder", "folder"),
+    ],
+    ids=["UTF-16", "UTF-16 without a mark", "latin-1", "no assignment", "open quote", "bare name", "missing", "folder"],
+)
+def test_a_file_of_settings_that_cannot_be_used_is_named_and_nothing_falls_back_to_the_local_services(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | str | None, words: str
+) -> None:
+    file = tmp_path / "account.env"
+    if content == "folder":
+        file.mkdir()
+    elif isinstance(content, bytes):
+        file.write_bytes(content)
+    monkeypatch.setenv("DROPSHIP_ENV_FILE", str(file))
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    assert str(file) in str(caught.value)
+    assert words in str(caught.value)
+    assert CANARY not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_byte_order_mark_and_windows_line_ends_change_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, encoding: str, end: str
+) -> None:
+    file = tmp_path / "account.env"
+    file.write_bytes(f'{NAMED_FILE}export DROPSHIP_SEED="7"  # seven\n'.replace("\n", end).encode(encoding))
+    monkeypatch.setenv("DROPSHIP_ENV_FILE", str(file))
+    settings = Settings.load()
+    assert (settings.orders, settings.seed, settings.snowflake_account) == (7, 7, "org-account")
+    assert settings.secrets == ("çanary",)
+
+
+def test_a_plain_env_file_in_utf16_is_refused_too_and_without_one_the_defaults_hold(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("DROPSHIP_ENV_FILE")
+    monkeypatch.setattr(environment, "PROJECT_ROOT", tmp_path)
+    assert Settings.load().orders == 5000
+    (tmp_path / ".env").write_bytes(NAMED_FILE.encode("utf-16"))
+    with pytest.raises(SettingsError, match=r"\.env is not UTF-8"):
+        Settings.load()
+
+
+SERVICE_LINKS = {
+    "KAFKA_SERVICE_HOST": "10.0.0.1",
+    "KAFKA_SERVICE_PORT": "9092",
+    "KAFKA_SERVICE_PORT_TCP_CLIENT": "9092",
+    "KAFKA_PORT": "tcp://10.0.0.1:9092",
+    "KAFKA_PORT_9092_TCP": "tcp://10.0.0.1:9092",
+    "KAFKA_PORT_9092_TCP_PROTO": "tcp",
+    "KAFKA_PORT_9092_TCP_PORT": "9092",
+    "KAFKA_PORT_9092_TCP_ADDR": "10.0.0.1",
+    "KAFKA_CONTROLLER_PORT": "tcp://10.0.0.2:9093",
+    "SNOWFLAKE_PORT": "tcp://10.0.0.3:443",
+    "SNOWFLAKE_SERVICE_HOST": "10.0.0.3",
+    "DROPSHIP_DAGSTER_PORT": "tcp://10.0.0.4:3000",
+    "DROPSHIP_DAGSTER_SERVICE_PORT": "3000",
+}
+"""As Kubernetes sets them for services named kafka, kafka-controller, snowflake and dropship-dagster."""
+
+
+def run_command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "dropship_dagster.cli", *arguments],
+        env={**os.environ, **variables}, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_kubernetes_says_of_services_is_ignored_with_one_warning_that_names_it(tmp_path: Path, form: str) -> None:
+    ended = run_command(
+        "services", "status", "--json", DROPSHIP_HOME=str(tmp_path), DROPSHIP_LOG_FORMAT=form, **SERVICE_LINKS
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["kafka"]["running"] is False
+    (warning,) = ended.stderr.splitlines()
+    if form == "json":
+        warning = json.loads(warning)["message"]
+    assert all(name in warning for name in SERVICE_LINKS)
+    assert "enableServiceLinks" in warning
+
+
+def test_a_service_link_is_no_setting_of_librdkafka_and_no_port_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**SERVICE_LINKS, "KAFKA_SASL_MECHANISM": "PLAIN"}.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings.load()
+    assert settings.kafka_extra == {"sasl.mechanism": "PLAIN"}
+    assert (settings.snowflake_port, settings.dagster_port) == (None, 3000)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("KAFKA_PORT", "9092", "unset"),
+        ("KAFKA_BOOTSTRAP_SERVER", "broker.example:9092", "KAFKA_BOOTSTRAP_SERVERS?"),
+        ("KAFKA_SASL_MECHANISMX", "PLAIN", "KAFKA_SASL_MECHANISM?"),
+        ("KAFKA_ACKS", "some", "Invalid value"),
+        ("KAFKA_LINGER_MS", "-1", "allowed range"),
+        ("KAFKA_SECURITY_PROTOCOL", "TLS", "sasl_ssl"),
+    ],
+)
+def test_a_variable_that_librdkafka_cannot_use_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "broker.example:9092")
+    monkeypatch.setenv("KAFKA_SASL_USERNAME", "loader")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=f"^{variable} |^{variable}:") as caught:
+        kafka_endpoint(Settings.load())
+    assert words in str(caught.value)
+
+
+def test_settings_that_are_right_only_together_are_not_refused_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "KAFKA_BOOTSTRAP_SERVERS": "broker.example:9092",
+        "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+        "KAFKA_SASL_USERNAME": "loader",
+        "KAFKA_SASL_PASSWORD": CANARY,
+        "KAFKA_LINGER_MS": "400000",  # more than message.timeout.ms unless that is raised as well
+        "KAFKA_MESSAGE_TIMEOUT_MS": "500000",
+        "KAFKA_LOG_LEVEL": "7",
+        "KAFKA_SESSION_TIMEOUT_MS": "60000",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    config = kafka_endpoint(Settings.load()).client_config
+    assert config["log_level"] == "7"
+    assert config["session.timeout.ms"] == "60000"
+    assert len(config) == len(given)
+
+
+@pytest.mark.parametrize(
+    ("variable", "other", "value"),
+    [
+        ("DROPSHIP_TOPIC_CUSTOMERS", "DROPSHIP_TOPIC_PRODUCTS", "products"),
+        ("DROPSHIP_TOPIC_PRODUCTS", "DROPSHIP_TOPIC_ORDERS_EVENTS", "orders_events"),
+        ("DROPSHIP_TOPIC_ORDERS_EVENTS", "DROPSHIP_TOPIC_CUSTOMERS", "customers"),
+    ],
+)
+def test_two_topics_of_one_name_are_refused_naming_both(
+    monkeypatch: pytest.MonkeyPatch, variable: str, other: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    assert all(word in str(caught.value) for word in (variable, other, repr(value)))
+
+
+def test_a_misspelt_setting_is_warned_of_with_the_name_it_looks_like(tmp_path: Path) -> None:
+    misspelt = {"DROPSHIP_ORDER": "7", "SNOWFLAKE_PASWORD": CANARY, "DROPSHIP_SOMETHING_ELSE_ALTOGETHER": "x"}
+    others = {"SNOWFLAKE_SCHEMA": "PUBLIC", "SNOWFLAKE_HOME": "/x", "SNOWFLAKE_DEFAULT_CONNECTION_NAME": "dev"}
+    ended = run_command("services", "status", DROPSHIP_HOME=str(tmp_path), **misspelt, **others)
+    assert ended.returncode == 0
+    assert len(ended.stderr.splitlines()) == len(misspelt), ended.stderr
+    assert "DROPSHIP_ORDER is no setting; did you mean DROPSHIP_ORDERS?" in ended.stderr
+    assert "did you mean SNOWFLAKE_PASSWORD?" in ended.stderr
+    assert "DROPSHIP_SOMETHING_ELSE_ALTOGETHER is no setting; .env.example" in ended.stderr
+    assert CANARY not in ended.stderr
+
+
+def test_every_variable_of_the_example_is_known(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    example = (PROJECT_ROOT / ".env.example").read_text()
+    for name in re.findall(r"^# ((?:DROPSHIP|KAFKA|SNOWFLAKE)_\w+)=", example, re.MULTILINE):
+        monkeypatch.setenv(name, "1")
+    environment.warn_once(environment.read(), known_variables())
+    assert not caplog.records

@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from dropship_dagster import logs
+from dropship_dagster import environment, logs
 from dropship_dagster.errors import DropshipError
 from dropship_dagster.settings import PROJECT_ROOT, Settings
 
@@ -42,6 +42,8 @@ def settings() -> Settings:
     if os.environ.get("DROPSHIP_LOG_FORMAT") == "json":
         log_in_json(())  # before the settings are known, one of which may be what is wrong
     with sentences():
+        if environment.read().values.get("DROPSHIP_LOG_FORMAT") == "json":
+            log_in_json(())
         config = Settings.load()
     if config.log_format == "json":
         log_in_json(config.secrets)

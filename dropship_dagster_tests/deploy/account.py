@@ -11,8 +11,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from dropship_dagster.environment import env_file
 from dropship_dagster.errors import DropshipError
-from dropship_dagster.settings import PROJECT_ROOT, Settings, env_file
+from dropship_dagster.settings import PROJECT_ROOT, Settings
 
 VARIABLE = "DROPSHIP_TEST_SNOWFLAKE_ENV_FILE"
 """Tells the tests that they may use the account; the file of settings that may name it."""

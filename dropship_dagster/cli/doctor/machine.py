@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from dotenv import dotenv_values
 from packaging.markers import Marker
 
 from dropship_dagster.cli.doctor.finding import Finding
 from dropship_dagster.cli.processes import check_free
 from dropship_dagster.cli.up import running_pid
+from dropship_dagster.environment import env_file, read_env_file
 from dropship_dagster.errors import DropshipError
-from dropship_dagster.settings import PROJECT_ROOT, Settings, env_file
+from dropship_dagster.settings import PROJECT_ROOT, Settings
 
 _LEAST_FREE_BYTES = 1 << 30
 _LOCKED = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*])?==(?P<version>[^ ;\\]+)(?: *; *(?P<marker>[^\\]+))?")
@@ -85,7 +85,7 @@ def _folder(folder: Path, variable: str) -> Finding:
 def _secret_files(config: Settings) -> Iterator[Finding]:
     """Whether others on this machine can read the secrets."""
     found = env_file()
-    files = [found] if found and found.exists() and _holds_secrets(found) else []
+    files = [found] if found and _holds_secrets(found) else []
     if config.snowflake_private_key_path:
         files.append(config.snowflake_private_key_path)
     for file in files:
@@ -97,7 +97,7 @@ def _secret_files(config: Settings) -> Iterator[Finding]:
 
 
 def _holds_secrets(file: Path) -> bool:
-    return any(value and _SECRET.search(name) for name, value in dotenv_values(file).items())
+    return any(value and _SECRET.search(name) for name, value in read_env_file(file).items())
 
 
 def _disk(home: Path) -> Finding:
