@@ -25,7 +25,7 @@ ENV PATH=/app/.venv/bin:$PATH \
     DROPSHIP_REPORTS_DIR=/var/lib/dropship/reports
 # Volumes take owner and mode from the folders of the image that they are mounted on.
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /var/lib/dropship --shell /usr/sbin/nologin dropship \
-    && install -d -o dropship -g dropship /var/lib/dropship /var/lib/warehouse
+    && install -d -m 0700 -o dropship -g dropship /var/lib/dropship /var/lib/warehouse
 WORKDIR /app
 COPY --from=build /app /app
 COPY deploy /app/deploy

@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 
+from dropship_dagster import privacy
 from dropship_dagster.assets.definitions import ASSETS
 from dropship_dagster.automation.jobs import JOBS
 from dropship_dagster.automation.live import stream_orders
@@ -24,6 +25,9 @@ from dropship_dagster.automation.sensors.definitions import SENSORS
 from dropship_dagster.checks.definitions import CHECKS
 from dropship_dagster.resources import KafkaResource, WarehouseResource
 from dropship_dagster.resources.alerts import alert_resource
+
+# Runs write personal data, Dagster's own storage and logs included, and are started by whatever program Dagster likes.
+privacy.be_private()
 
 # Dagster itself passes the parameter it then warns of, once for every sensor.
 warnings.filterwarnings(

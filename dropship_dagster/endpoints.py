@@ -79,7 +79,8 @@ def warehouse_endpoint(settings: Settings) -> WarehouseEndpoint:
 
 
 def supervisor(settings: Settings) -> Supervisor:
-    """The embedded services of this home folder."""
+    """The embedded services of this home folder, which is closed to others if an earlier version left it open."""
+    settings.keep_private()
     return Supervisor(settings.home)
 
 

@@ -153,14 +153,21 @@ def warn_once(found: Variables, known: Collection[str]) -> None:
         known: the variables that are settings.
     """
     if found.of_services:
-        _tell(
+        tell_once(
             f"Ignored, because Kubernetes sets them for a service of that name: {', '.join(found.of_services)}. "
             "enableServiceLinks: false in the pod's spec keeps them out."
         )
     for name in sorted(found.values):
         sentence = _misspelt(name, known)
         if sentence:
-            _tell(sentence)
+            tell_once(sentence)
+
+
+def tell_once(sentence: str) -> None:
+    """Warn, unless this process has done so already."""
+    if sentence not in _told:
+        _told.add(sentence)
+        logger.warning(sentence)
 
 
 def nearest(name: str, known: Collection[str], likeness: float) -> str | None:
@@ -181,12 +188,6 @@ def _misspelt(name: str, known: Collection[str]) -> str | None:
     if not ours and meant is None:
         return None
     return f"Ignored: {name} is no setting{f'; did you mean {meant}?' if meant else '; .env.example lists them.'}"
-
-
-def _tell(sentence: str) -> None:
-    if sentence not in _told:
-        _told.add(sentence)
-        logger.warning(sentence)
 
 
 def _name_another(path: Path) -> str:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from dropship_dagster import privacy
+
 
 def replace_durably(path: Path, data: bytes) -> None:
-    """Replace a file in one step, and its folder's missing parents with it.
+    """Replace a file in one step, for its owner alone; missing folders are created.
 
     Raises:
         OSError: it cannot be written; the old content stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    privacy.make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with open(temporary, "wb", opener=privacy.opener) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

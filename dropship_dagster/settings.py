@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources.utils import parse_env_vars
 
-from dropship_dagster import environment
+from dropship_dagster import environment, privacy
 from dropship_dagster.environment import PROJECT_ROOT, SettingsError
 
 __all__ = ["PROJECT_ROOT", "Settings", "SettingsError", "known_variables", "variable_of"]
@@ -59,6 +59,16 @@ def _from_root(value: Path) -> Path:
 Identifier = Annotated[str, AfterValidator(_identifier)]
 TopicName = Annotated[str, AfterValidator(_topic)]
 Folder = Annotated[Path, AfterValidator(_from_root)]
+
+
+# What the platform has in DROPSHIP_HOME and DROPSHIP_REPORTS_DIR, for telling a folder of ours from one of somebody's.
+_IN_HOME = frozenset(
+    {
+        "kafka", "snowflake", "logs", "dagster", "compute-logs", "rejects", "docker.env", "live.state",
+        ".live.state.lock", "replay.checkpoint", "services.lock", "up.lock", "workspace.yaml",
+    }
+)  # fmt: skip
+_IN_REPORTS = frozenset({"validation.json", "validation.html", "runs"})
 
 
 class _EnvironmentSource(EnvSettingsSource):
@@ -187,6 +197,18 @@ class Settings(BaseSettings):
             raise SettingsError(
                 "SNOWFLAKE_ACCOUNT is set but there is no credential: set SNOWFLAKE_PRIVATE_KEY_PATH (best), "
                 "SNOWFLAKE_PRIVATE_KEY, SNOWFLAKE_TOKEN or SNOWFLAKE_PASSWORD."
+            )
+
+    def keep_private(self) -> None:
+        """Take from others what an earlier version left in the home and the reports with the modes of the umask."""
+        beside = {folder.name for folder in (self.data_dir, self.reports_dir) if folder.parent == self.home}
+        try:
+            privacy.keep_private(self.home, _IN_HOME, beside=beside)
+            privacy.keep_private(self.reports_dir, _IN_REPORTS)
+        except OSError as error:  # a file system without owners and modes, such as a share of Windows
+            environment.tell_once(
+                f"{error.filename} cannot be closed to other users of this machine ({error.strerror}): it holds "
+                "personal data, so move DROPSHIP_HOME and DROPSHIP_REPORTS_DIR to a disk of your own."
             )
 
     def _check_topics(self) -> None:

@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from dropship_dagster import environment, logs
+from dropship_dagster import environment, logs, privacy
 from dropship_dagster.errors import DropshipError
 from dropship_dagster.settings import PROJECT_ROOT, Settings
 
@@ -38,13 +38,18 @@ def print_json(value: Any) -> None:
 
 
 def settings() -> Settings:
-    """The settings, or a sentence and the end. With DROPSHIP_LOG_FORMAT=json logs go to standard error as JSON."""
+    """The settings, or a sentence and the end. With DROPSHIP_LOG_FORMAT=json logs go to standard error as JSON.
+
+    From here on what the command and the programs it starts write can be read by their owner alone.
+    """
+    privacy.be_private()
     if os.environ.get("DROPSHIP_LOG_FORMAT") == "json":
         log_in_json(())  # before the settings are known, one of which may be what is wrong
     with sentences():
         if environment.read().values.get("DROPSHIP_LOG_FORMAT") == "json":
             log_in_json(())
         config = Settings.load()
+        config.keep_private()
     if config.log_format == "json":
         log_in_json(config.secrets)
     _secrets.update(config.secrets)
@@ -127,9 +132,9 @@ def _plain(text: str) -> str:
 
 def _log_traceback(error: Exception, home: Path | None) -> Path:
     folder = (home or PROJECT_ROOT / ".dropship") / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
+    privacy.make_folder(folder)
     log = folder / "errors.log"
-    with log.open("a", encoding="utf-8") as file:
+    with open(log, "a", encoding="utf-8", opener=privacy.opener) as file:
         file.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')}\n")
         file.write(logs.blotted("".join(traceback.format_exception(error)), _secrets))
     return log

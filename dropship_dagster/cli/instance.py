@@ -9,6 +9,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from dropship_dagster import privacy
 from dropship_dagster.endpoints import ServiceError
 from dropship_dagster.files import replace_durably
 from dropship_dagster.settings import PROJECT_ROOT, Settings
@@ -24,7 +25,7 @@ def prepare(settings: Settings) -> Path:
         ServiceError: the storage cannot be migrated.
     """
     home = Path(os.environ.get("DAGSTER_HOME") or settings.home / "dagster")
-    home.mkdir(parents=True, exist_ok=True)
+    privacy.make_folder(home)
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
     with (home / "prepare.lock").open("w") as lock:

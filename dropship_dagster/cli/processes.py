@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dropship_dagster import privacy
 from dropship_dagster.errors import DropshipError
 
 _PR_SET_PDEATHSIG = 1
@@ -51,8 +52,8 @@ class ProcessGroup:
 
     def start(self, program: Program) -> None:
         """Start one program, its output appended to its log."""
-        program.log.parent.mkdir(parents=True, exist_ok=True)
-        with program.log.open("ab") as log:
+        privacy.make_folder(program.log.parent)
+        with open(program.log, "ab", opener=privacy.opener) as log:
             program.process = subprocess.Popen(
                 program.command,
                 stdin=subprocess.DEVNULL,

@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 
+from dropship_dagster import privacy
 from dropship_dagster.cli.console import out, sentences, settings
 from dropship_dagster.cli.instance import prepare
 from dropship_dagster.cli.processes import ProcessGroup, Program, answers, check_free
@@ -208,8 +209,8 @@ def _print_addresses(config: Settings) -> None:
 
 @contextmanager
 def _only_one(config: Settings) -> Iterator[bool]:
-    config.home.mkdir(parents=True, exist_ok=True)
-    with (config.home / _LOCK).open("a+") as lock:
+    privacy.make_folder(config.home)
+    with open(config.home / _LOCK, "a+", opener=privacy.opener) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dropship_dagster import privacy
+
 EXIT_USAGE = 2
 EXIT_LOCKED = 3
 EXIT_PORT_TAKEN = 4
@@ -49,13 +51,16 @@ class DataDir:
 
     @classmethod
     def acquire(cls, path: Path, service: str) -> DataDir:
-        """Create the folder if needed and lock it.
+        """Create the folder if needed and lock it; what this process writes from here on is its owner's alone.
 
         Raises:
             ServiceError: another process holds it, or it cannot be written.
         """
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            privacy.be_private()
+            privacy.make_folder(path)
+            if (path / LOCK_FILE).exists() or not any(path.iterdir()):  # everything in it is the service's
+                privacy.close(path)
             fd = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise ServiceError(

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from dropship_dagster import privacy
 from dropship_dagster.embedded.service import EXIT_NOT_WRITABLE, EXIT_PORT_TAKEN, ServiceError, owner, read_state
 
 Service = Literal["kafka", "snowflake"]
@@ -122,10 +123,10 @@ class Supervisor:
 
     def _spawn(self, service: Service, port: int) -> subprocess.Popen[bytes]:
         log_file = self.log_file(service)
-        log_file.parent.mkdir(parents=True, exist_ok=True)
+        privacy.make_folder(log_file.parent)
         module = f"dropship_dagster.embedded.{service}"
         command = [sys.executable, "-m", module, "--data-dir", str(self.data_dir(service)), "--port", str(port)]
-        with log_file.open("ab") as log:
+        with open(log_file, "ab", opener=privacy.opener) as log:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -164,7 +165,7 @@ class Supervisor:
     def _lock(self) -> Iterator[None]:
         """One starter or stopper at a time, over all processes."""
         try:
-            self.home.mkdir(parents=True, exist_ok=True)
+            privacy.make_folder(self.home)
             fd = os.open(self.home / "services.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise ServiceError(

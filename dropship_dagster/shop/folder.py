@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dropship_dagster import privacy
 from dropship_dagster.shop.errors import ShopError
 
 _AT_FDCWD = -100
@@ -36,13 +37,17 @@ def replaced_folder(target: Path, *, known: Callable[[str], bool]) -> Iterator[P
     _check_target(target, known)
     staging = target.parent / f".{target.name}.partial"
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        privacy.make_folder(target.parent)
         with _locked(target.parent / f".{target.name}.lock"):
             shutil.rmtree(staging, ignore_errors=True)
-            staging.mkdir()
+            staging.mkdir(0o700)
             try:
                 yield staging
                 _check_target(target, known)
+                for file in staging.iterdir():
+                    privacy.close(file)
+                if target.exists():  # somebody may have made it for more people than its owner
+                    staging.chmod(target.stat().st_mode & 0o7777)
                 _sync_folder(staging)
                 _swap(staging, target)
                 _sync_folder(target.parent)

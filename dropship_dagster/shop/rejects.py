@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from dropship_dagster import privacy
 from dropship_dagster.errors import listing
 from dropship_dagster.shop.errors import ShopError, TooManyRejectsError
 
@@ -110,8 +111,8 @@ class Rejects:
 
     def _write(self, path: Path, reject: Reject) -> None:
         if self._file is None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("w", encoding="utf-8", newline="")
+            privacy.make_folder(path.parent)
+            self._file = open(path, "w", encoding="utf-8", newline="", opener=privacy.opener)  # noqa: SIM115
             self._writer = csv.writer(self._file, lineterminator="\n")
             self._writer.writerow(HEADER)
         row = reject.row.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")[:_LONGEST_ROW]

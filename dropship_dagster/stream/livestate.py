@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dropship_dagster import privacy
 from dropship_dagster.files import replace_durably
 from dropship_dagster.shop.lifecycle import Events
 from dropship_dagster.stream.errors import StreamError
@@ -110,7 +111,7 @@ def only_producer(path: Path) -> Iterator[None]:
     Raises:
         StreamError: another live producer uses it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    privacy.make_folder(path.parent)
     handle = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:

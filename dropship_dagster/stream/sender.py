@@ -10,6 +10,7 @@ from typing import IO, Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from dropship_dagster import privacy
 from dropship_dagster.errors import listing
 from dropship_dagster.stream.client import ClientConfig, producer_config
 from dropship_dagster.stream.errors import StreamError
@@ -170,7 +171,7 @@ class Sender:
         entry = {"topic": topic, "key": shown, "bytes": len(value), "reason": reason, "value_start": start}
         with listing("refused messages", self._rejects_path, StreamError):
             if self._rejects is None:
-                self._rejects_path.parent.mkdir(parents=True, exist_ok=True)
-                self._rejects = self._rejects_path.open("w", encoding="utf-8")
+                privacy.make_folder(self._rejects_path.parent)
+                self._rejects = open(self._rejects_path, "w", encoding="utf-8", opener=privacy.opener)  # noqa: SIM115
             self._rejects.write(json.dumps(entry, ensure_ascii=False) + "\n")
             self._rejects.flush()
