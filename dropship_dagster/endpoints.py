@@ -81,7 +81,7 @@ def warehouse_endpoint(settings: Settings) -> WarehouseEndpoint:
 def supervisor(settings: Settings) -> Supervisor:
     """The embedded services of this home folder, which is closed to others if an earlier version left it open."""
     settings.keep_private()
-    return Supervisor(settings.home)
+    return Supervisor(settings.home, settings.allowed_hosts)
 
 
 # Those that clusters of others need; librdkafka does not list its settings to a program.

@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources.utils import parse_env_vars
 
 from dropship_dagster import environment, privacy
 from dropship_dagster.environment import PROJECT_ROOT, SettingsError
+from dropship_dagster.hosts import SETTING as ALLOWED_HOSTS
+from dropship_dagster.hosts import host_names
 
 __all__ = ["PROJECT_ROOT", "Settings", "SettingsError", "known_variables", "variable_of"]
 
@@ -59,6 +61,7 @@ def _from_root(value: Path) -> Path:
 Identifier = Annotated[str, AfterValidator(_identifier)]
 TopicName = Annotated[str, AfterValidator(_topic)]
 Folder = Annotated[Path, AfterValidator(_from_root)]
+HostNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(host_names)]
 
 
 # What the platform has in DROPSHIP_HOME and DROPSHIP_REPORTS_DIR, for telling a folder of ours from one of somebody's.
@@ -146,6 +149,8 @@ class Settings(BaseSettings):
     # Local servers that `make up` starts
     dagster_port: int = Field(3000, ge=1, le=65535, validation_alias="DROPSHIP_DAGSTER_PORT")
     dashboard_port: int = Field(8501, ge=1, le=65535, validation_alias="DROPSHIP_DASHBOARD_PORT")
+
+    allowed_hosts: HostNames = Field((), validation_alias=ALLOWED_HOSTS)
 
     # The dashboard
     dashboard_refresh_seconds: float = Field(5.0, ge=1, le=3600, validation_alias="DROPSHIP_DASHBOARD_REFRESH_SECONDS")

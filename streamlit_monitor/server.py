@@ -12,11 +12,34 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import streamlit as st
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
+from dropship_dagster.hosts import OwnHosts
 from dropship_dagster.settings import Settings
 from streamlit_monitor import warm
+
+
+class ReportFiles(StaticFiles):
+    """The files of the reports folder, which may be missing: it comes with the first report."""
+
+    async def check_config(self) -> None:
+        """Nothing: a folder that is not there holds no file, now."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """A file; 404 when it is not there or cannot be read.
+
+        Raises:
+            HTTPException: 404, or 405 for another method than GET and HEAD.
+        """
+        try:
+            return await super().get_response(path, scope)
+        except OSError as error:
+            raise HTTPException(404) from error
 
 
 @asynccontextmanager
@@ -26,6 +49,8 @@ async def _warm(_: st.App) -> AsyncIterator[None]:
 
 
 # The validation reports, for the links that Dagster's UI shows: a page may not open a file of this machine.
-_reports = Mount("/reports", StaticFiles(directory=Settings.load().reports_dir, check_dir=False))
+_settings = Settings.load()
+_reports = Mount("/reports", ReportFiles(directory=_settings.reports_dir, check_dir=False))
+_hosts = Middleware(OwnHosts, names=_settings.allowed_hosts)
 
-app = st.App(Path(__file__).parent / "app.py", lifespan=_warm, routes=[_reports])
+app = st.App(Path(__file__).parent / "app.py", lifespan=_warm, routes=[_reports], middleware=[_hosts])

@@ -32,6 +32,7 @@ _LOCK = "up.lock"
 _CANCEL_SECONDS = 3.0
 _LOCATION = "dropship_dagster.definitions"
 """As `dagster job launch -m dropship_dagster.definitions` names it, so that the daemon finds what that has queued."""
+_WEBSERVER = "dropship_dagster.automation.webserver"
 _FIRST_JOB = "full_pipeline"
 _CODE_SERVER_PORTS = range(4266, 4299)
 
@@ -172,7 +173,7 @@ def _programs(config: Settings) -> list[Program]:
         ),
         Program(
             "Dagster's UI",
-            _python("dagster_webserver", "-h", "127.0.0.1", "-p", str(ui_port), "-w", str(workspace)),
+            _python(_WEBSERVER, "-h", "127.0.0.1", "-p", str(ui_port), "-w", str(workspace)),
             logs / "webserver.log",
             lambda: answers(ui_port),
         ),

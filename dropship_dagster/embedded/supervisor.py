@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -38,8 +38,10 @@ _started: list[subprocess.Popen[bytes]] = []
 class Supervisor:
     """The embedded services whose data lies in `home`."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, allowed_hosts: Sequence[str] = ()) -> None:
+        """`allowed_hosts`: more names by which clients may call the warehouse, beside those of the loopback address."""
         self.home = home
+        self._allowed_hosts = allowed_hosts
 
     def data_dir(self, service: Service) -> Path:
         """Where a service keeps everything it writes."""
@@ -126,6 +128,8 @@ class Supervisor:
         privacy.make_folder(log_file.parent)
         module = f"dropship_dagster.embedded.{service}"
         command = [sys.executable, "-m", module, "--data-dir", str(self.data_dir(service)), "--port", str(port)]
+        if service == "snowflake" and self._allowed_hosts:
+            command += ["--allowed-hosts", ",".join(self._allowed_hosts)]
         with open(log_file, "ab", opener=privacy.opener) as log:
             process = subprocess.Popen(
                 command,

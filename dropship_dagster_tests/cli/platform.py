@@ -31,7 +31,7 @@ PROGRAMS = {
     "up": "dropship_dagster.cli up",
     "code server": "dagster code-server",
     "code": "dagster api grpc",
-    "web server": "dagster_webserver",
+    "web server": "dropship_dagster.automation.webserver",
     "daemon": "dagster._daemon",
     "dashboard": "streamlit run",
     "broker": "dropship_dagster.embedded.kafka",

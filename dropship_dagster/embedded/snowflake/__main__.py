@@ -16,6 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from dropship_dagster.hosts import OwnHosts, host_names
+
 from ..service import (
     EXIT_NOT_WRITABLE,
     DataDir,
@@ -49,6 +51,13 @@ def _password(folder: Path) -> str:
         password = secrets.token_urlsafe(24)
         write_atomically(path, password.encode() + b"\n")
         return password
+
+
+def _host_names(text: str) -> tuple[str, ...]:
+    try:
+        return host_names(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -87,6 +96,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--container", action="store_const", dest="host", const=_EVERYWHERE,
         help="listen on every interface: for a container on a private network, with DROPSHIP_WAREHOUSE_PASSWORD",
+    )  # fmt: skip
+    parser.add_argument(
+        "--allowed-hosts", type=_host_names, default=(), metavar="NAMES",
+        help="more names by which clients may call it (a comma between two), beside localhost and its address",
     )  # fmt: skip
     parser.add_argument("--memory-limit", default="2GB", help="DuckDB's memory (%(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 2, help="DuckDB's threads (%(default)s)")
@@ -139,7 +152,8 @@ def _serve(folder: DataDir, listening: socket.socket, options: argparse.Namespac
     )  # fmt: skip
     engine.scheduler.start()
     config = uvicorn.Config(
-        Server(engine, clients).app, log_config=None, access_log=False, timeout_keep_alive=75,
+        OwnHosts(Server(engine, clients).app, options.allowed_hosts, how_to_allow="start it with --allowed-hosts"),
+        log_config=None, access_log=False, timeout_keep_alive=75,
         timeout_graceful_shutdown=_GRACE_SECONDS, lifespan="off",
     )  # fmt: skip
     server = uvicorn.Server(config)
