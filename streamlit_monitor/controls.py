@@ -10,7 +10,17 @@ import streamlit as st
 
 from streamlit_monitor.language import KEY as LANGUAGE
 from streamlit_monitor.language import LANGUAGES, browser_language, t
-from streamlit_monitor.period import COMPARISONS, DEFAULT_PRESET, PRESETS, Comparison, Period, Preset, period
+from streamlit_monitor.period import (
+    COMPARISONS,
+    DEFAULT_PRESET,
+    FIRST_DAY,
+    LAST_DAY,
+    PRESETS,
+    Comparison,
+    Period,
+    Preset,
+    period,
+)
 from streamlit_monitor.store import Pulse
 
 _PERIOD = "period"
@@ -54,6 +64,8 @@ def _draw_period() -> None:
             st.date_input(
                 t("control.dates"),
                 value=st.session_state[_FIRST_DATES],
+                min_value=FIRST_DAY,
+                max_value=LAST_DAY,
                 key=_DATES,
                 width=240,
                 format="YYYY-MM-DD",
@@ -127,9 +139,11 @@ def _dates() -> tuple[date, date] | None:
 
 
 def _parsed(text: str) -> tuple[date, ...]:
-    """`2025-12-01_2025-12-24`; nothing for what is not two days."""
+    """`2025-12-01_2025-12-24`; nothing for what is not two days that a page can show."""
     try:
         first, last = (date.fromisoformat(day) for day in text.split(_TO))
     except ValueError:
+        return ()
+    if not all(FIRST_DAY <= day <= LAST_DAY for day in (first, last)):
         return ()
     return min(first, last), max(first, last)

@@ -21,6 +21,10 @@ _DAYS: dict[Preset, int] = {"today": 1, "7d": 7, "28d": 28, "90d": 90, "year": 3
 _YEAR = timedelta(days=364)
 _HOUR = 3600
 
+FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
+"""The days that a page can show. Times of the data and of an address may lie anywhere; far within the calendar of
+`datetime`, adding and taking away days never overflows."""
+
 
 @dataclass(frozen=True)
 class Span:
@@ -75,10 +79,13 @@ def period(
     The newest order and not the clock decides what "today" is: a replay of last year's file shows last year's end.
 
     Args:
-        custom: first and last day, both inside, for the preset "custom"; None (not chosen yet) shows the default.
+        anchor: a time outside FIRST_DAY to LAST_DAY counts as the nearest of them.
+        custom: first and last day, both inside, for the preset "custom"; None (not chosen yet) shows the default. Days
+            outside FIRST_DAY to LAST_DAY count as the nearest of them.
     """
+    anchor = min(max(anchor, _midnight(FIRST_DAY)), _midnight(LAST_DAY) + timedelta(hours=23))
     if preset == "custom" and custom:
-        first, last = min(custom), max(custom)
+        first, last = (min(max(day, FIRST_DAY), LAST_DAY) for day in (min(custom), max(custom)))
         current = Span(_midnight(first), _midnight(last) + timedelta(days=1))
     else:
         days = _DAYS.get(preset, _DAYS[DEFAULT_PRESET])

@@ -17,6 +17,7 @@ _ROWS = 200
 _POINTS = 400
 _PRODUCT = "product"
 _HOUR = 3600
+_LONGEST_ID = 100
 
 
 def page() -> None:
@@ -117,15 +118,20 @@ def _days_of_cover(frame: pd.DataFrame, days: int) -> pd.Series:
     return (frame["stock"].astype("float64") / (units.where(units > 0) / days)).round()
 
 
+def _may_be_an_id(text: str) -> bool:
+    """Whether to ask the warehouse at all for what an address names."""
+    return len(text) <= _LONGEST_ID and text.isprintable()
+
+
 def _draw_product(view: View) -> None:
     name = st.query_params.get(_PRODUCT, "")
-    product = products.one(view.store, name)
+    product = products.one(view.store, name) if _may_be_an_id(name) else None
     if st.button(t("products.back"), icon=":material/arrow_back:", type="tertiary", key="products-back"):
         del st.query_params[_PRODUCT]
         st.session_state.pop("products-open", None)
         st.rerun()
     if product is None:
-        st.text(t("products.unknown", product=name))
+        st.text(t("products.unknown", product=name[:_LONGEST_ID]))
         return
     with st.container(key="name-product"):
         st.text(str(product["name"]))
