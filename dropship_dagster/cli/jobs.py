@@ -9,6 +9,8 @@ import typer
 
 from dropship_dagster.cli.console import EXIT_FAILED, err, out, print_json, sentences, settings
 from dropship_dagster.cli.instance import prepare
+from dropship_dagster.endpoints import warehouse_endpoint
+from dropship_dagster.errors import DropshipError
 
 if TYPE_CHECKING:
     from dropship_dagster.automation.run import JobReport
@@ -39,6 +41,18 @@ def show_outcome(report: JobReport) -> None:
         out.print(f"  [yellow]{untold} not evaluated[/], because the run did not get to them")
 
 
+def _check_deployed(config: Settings) -> None:
+    """Say it once: each of the hundred checks would fail by itself and take its time to."""
+    from dropship_dagster import warehouse
+
+    with warehouse.connect(warehouse_endpoint(config), query_tag="dropship validate") as connection:
+        if not warehouse.is_deployed(connection, config.snowflake_database):
+            raise DropshipError(
+                "The warehouse is not deployed yet, so there is nothing to check: run `dropship demo`, or "
+                "`dropship deploy` and bring data."
+            )
+
+
 def validate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the run and its checks as JSON.")] = False,
 ) -> None:
@@ -48,6 +62,7 @@ def validate(
     """
     config = settings()
     with sentences(config.home):
+        _check_deployed(config)
         report = run(config, "validate", "Checking every station ...")
     if as_json:
         print_json({**asdict(report), "ok": report.success})

@@ -19,7 +19,7 @@ from dropship_dagster.stream.ahead import ahead
 from dropship_dagster.stream.client import ClientConfig
 from dropship_dagster.stream.errors import StreamError
 from dropship_dagster.stream.livestate import Saved
-from dropship_dagster.stream.pacing import Clock
+from dropship_dagster.stream.pacing import MOST, Clock, check_number
 from dropship_dagster.stream.report import ProduceReport
 from dropship_dagster.stream.sender import Sender
 from dropship_dagster.stream.simulation import Interval, Pace, Simulation, State
@@ -27,7 +27,11 @@ from dropship_dagster.stream.simulation import Interval, Pace, Simulation, State
 Progress = Callable[[str, int, int | None], None]
 
 _INTERVALS_A_SAVE = 10
-_MAX_RATE = 1_000_000
+_LEAST_RATE, _MAX_RATE = 0.001, 1_000_000
+_LEAST_SPEED = 0.01
+
+FIRST_START, LAST_START = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.datetime(2150, 1, 1, tzinfo=dt.UTC)
+"""Times are written for 1970 to 2199 (`shop.text.times`): an order lives for weeks, at the slowest speed for years."""
 _ROUNDING = 1e-9
 
 
@@ -70,8 +74,13 @@ def live(
     Raises:
         ShopError, StreamError: the folder or the state cannot be used, or the client cannot go on.
     """
-    if not 0 < rate <= _MAX_RATE or (duration is not None and duration < 0):
-        raise StreamError(f"A rate of {rate:g} for {duration} s cannot be: give more than 0, up to {_MAX_RATE:,}.")
+    check_number("rate", rate, _LEAST_RATE, _MAX_RATE)
+    if duration is not None:
+        check_number("duration", duration, 0, MOST)
+    if life_cycle_speed is not None:
+        check_number("life cycle speed", life_cycle_speed, _LEAST_SPEED, MOST)
+    if start is not None:
+        _microseconds(start)
     stop = stop or threading.Event()
     config = _config_of(seed_dir)
     simulation = Simulation(Shop(config, order_seed=seed))
@@ -108,7 +117,7 @@ def moment(text: str) -> dt.datetime:
     """A start for `live` from a user's words: `now`, or an ISO 8601 time with a zone.
 
     Raises:
-        StreamError: it is neither.
+        StreamError: it is neither, or outside FIRST_START to LAST_START.
     """
     if text == "now":
         return dt.datetime.now(dt.UTC)
@@ -250,4 +259,9 @@ class _Run:
 def _microseconds(moment: dt.datetime) -> int:
     if moment.tzinfo is None:
         raise StreamError(f"The start {moment} has no zone: give it one, such as {moment.isoformat()}Z.")
+    if not FIRST_START <= moment <= LAST_START:
+        raise StreamError(
+            f"The start {moment.isoformat()} is outside the shop's calendar: give a time from "
+            f"{FIRST_START:%Y-%m-%d} to {LAST_START:%Y-%m-%d}."
+        )
     return int(moment.timestamp() * 1000) * 1000

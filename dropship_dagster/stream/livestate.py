@@ -10,11 +10,11 @@ import fcntl
 import io
 import json
 import os
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from dropship_dagster.stream.errors import StreamError
 from dropship_dagster.stream.simulation import Pace, State
 
 _FORMAT = 2
+_REMOVE = "remove it only together with the topics, because without it the order ids begin again."
 
 
 @dataclass(frozen=True)
@@ -50,37 +51,44 @@ def load(path: Path, identity: str) -> Saved | None:
         StreamError: the file cannot be understood, or belongs to another shop.
     """
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            head = json.loads(bytes(arrays["head"]))
-            waiting = Events(**{field.name: arrays[f"waiting_{field.name}"] for field in fields(Events)})
-            head_format = head["format"]
-            if head_format != _FORMAT:
-                raise StreamError(
-                    f"The stream's state {path} has format {head_format}, this version reads {_FORMAT}: name another "
-                    "state file with other topics, or remove it together with the topics."
-                )
-            state = State(
-                clock_us=head["clock_us"],
-                next_row=head["next_row"],
-                customers=head["customers"],
-                waiting=waiting,
-                stock=arrays["stock"],
-                version=arrays["version"],
-                announced=arrays["announced"],
-            )
+        content = path.read_bytes()
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except OSError as error:
+        raise StreamError(f"The stream's state {path} cannot be read ({error.strerror}): {_REMOVE}") from error
+    try:
+        head, saved = _decoded(content)
+    except Exception as error:  # whatever a decoder makes of damaged bytes, and a sentence of its own says nothing here
+        raise StreamError(f"The stream's state {path} is damaged, or no such state: {_REMOVE}") from error
+    if saved is None:
         raise StreamError(
-            f"The stream's state {path} cannot be read ({error}). Remove it only together with the topics: "
-            "without it, the order ids begin again."
-        ) from error
-    if head["identity"] != identity:
+            f"The stream's state {path} has format {head.get('format')}, this version reads {_FORMAT}: name another "
+            "state file with other topics, or remove it together with the topics."
+        )
+    if saved.identity != identity:
         raise StreamError(
             f"The stream's state {path} belongs to another shop or seed: name another state file, "
             "or use the folder and seed it was made with."
         )
-    return Saved(identity, state, Pace(**head["pace"]), head["slots_done"], head["begun"])
+    return saved
+
+
+def _decoded(content: bytes) -> tuple[dict[str, Any], Saved | None]:
+    """The head of the file and what it holds; nothing of a file in another format."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        head = json.loads(bytes(arrays["head"]))
+        if head["format"] != _FORMAT:
+            return head, None
+        state = State(
+            clock_us=head["clock_us"],
+            next_row=head["next_row"],
+            customers=head["customers"],
+            waiting=Events(**{field.name: arrays[f"waiting_{field.name}"] for field in fields(Events)}),
+            stock=arrays["stock"],
+            version=arrays["version"],
+            announced=arrays["announced"],
+        )
+    return head, Saved(head["identity"], state, Pace(**head["pace"]), head["slots_done"], head["begun"])
 
 
 def save(path: Path, saved: Saved) -> None:

@@ -12,9 +12,23 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dropship_dagster.shop.draws import Ints
+from dropship_dagster.stream.errors import StreamError
 
 _LONGEST_NAP = 0.1
 _SHORTEST_NAP = 0.001
+
+MOST = 1e9
+"""No rate, speed or duration (31 years) is larger; what is, is a slip."""
+
+
+def check_number(name: str, value: float, least: float, most: float) -> None:
+    """Check what a user gave.
+
+    Raises:
+        StreamError: it lies outside least to most, or is no number; names it and the range.
+    """
+    if not least <= value <= most:  # NaN is not in any range
+        raise StreamError(f"A {name} of {value:g} cannot be: give {least:,.10g} to {most:,.10g}.")
 
 
 class Schedule(Protocol):

@@ -12,7 +12,7 @@ from dropship_dagster.stream.checkpoint import Checkpoint
 from dropship_dagster.stream.client import ClientConfig
 from dropship_dagster.stream.errors import StreamError
 from dropship_dagster.stream.events import Messages
-from dropship_dagster.stream.pacing import Clock, EvenRate, Schedule, TimeLapse, Unlimited
+from dropship_dagster.stream.pacing import MOST, Clock, EvenRate, Schedule, TimeLapse, Unlimited, check_number
 from dropship_dagster.stream.reader import WORTH_A_PROCESS, open_reader
 from dropship_dagster.stream.report import ProduceReport
 from dropship_dagster.stream.roles import ORDERS_EVENTS
@@ -65,8 +65,9 @@ def replay(
         TooManyRejectsError: see reject_share.
         StreamError: the client cannot go on.
     """
-    if rate < 0 or (speed is not None and speed <= 0):
-        raise StreamError(f"A rate of {rate:g} and a speed of {speed} cannot be: give 0 or more, and more than 0.")
+    check_number("rate", rate, 0, MOST)
+    if speed is not None:
+        check_number("speed", speed, 1 / MOST, MOST)
     if rate and speed:
         raise StreamError("Both a rate and a speed are given: choose one.")
     stop = stop or threading.Event()

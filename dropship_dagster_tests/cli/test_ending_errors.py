@@ -13,6 +13,7 @@ import pytest
 import typer
 
 from dropship_dagster.cli.console import sentences, settings
+from dropship_dagster.embedded.supervisor import Supervisor
 from dropship_dagster.settings import PROJECT_ROOT
 from dropship_dagster_tests.warehouse.conftest import empty_database, own_database, own_pipeline
 from dropship_dagster_tests.warehouse.events import Order
@@ -97,3 +98,13 @@ def test_a_wrong_option_is_the_users_mistake_and_no_defect(tmp_path: Path) -> No
     assert ended.returncode == 2
     assert "--share" in ended.stderr
     assert not (tmp_path / "logs").exists()
+
+
+def test_validate_before_deploy_is_one_sentence(tmp_path: Path) -> None:
+    try:
+        ended = dropship(tmp_path / "home", "validate", DROPSHIP_REPORTS_DIR=str(tmp_path / "reports"))
+    finally:
+        Supervisor(tmp_path / "home").stop("snowflake")
+    assert ended.returncode == 1
+    assert " ".join(ended.stderr.split()).startswith("Error: The warehouse is not deployed yet")
+    assert not (tmp_path / "reports").exists()

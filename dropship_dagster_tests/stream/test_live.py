@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -21,7 +23,9 @@ import pytest
 
 from dropship_dagster.shop import ShopConfig
 from dropship_dagster.shop.history import Shop
-from dropship_dagster.stream import CUSTOMERS, ORDERS_EVENTS, PRODUCTS, StreamError, live, moment
+from dropship_dagster.stream import CUSTOMERS, ORDERS_EVENTS, PRODUCTS, StreamError, live, moment, replay
+from dropship_dagster.stream.continuous import LAST_START, _identity
+from dropship_dagster.stream.livestate import load
 from dropship_dagster.stream.simulation import Pace, Simulation
 from dropship_dagster_tests.stream.conftest import Topics
 
@@ -258,14 +262,98 @@ def test_a_state_of_another_shop_or_a_broken_one_is_refused(topics: Topics, seed
     live(topics.client, seeds, rate=100, duration=0.1, state=state, topic_names=topics.names)
     with pytest.raises(StreamError, match="another shop or seed"):
         live(topics.client, seeds, rate=100, duration=0.1, seed=5, state=state, topic_names=topics.names)
-    state.write_bytes(state.read_bytes()[:100])
+    whole = state.read_bytes()
+    for broken in (
+        b"",
+        whole[:100],
+        whole[:-1],
+        b"\0" * 100,
+        b"[]",
+        pickle.dumps({}),
+        np.lib.format.magic(1, 0),
+        b"PK",
+    ):
+        state.write_bytes(broken)
+        with pytest.raises(StreamError, match="is damaged, or no such state: remove it only together with") as caught:
+            live(topics.client, seeds, rate=100, duration=0.1, state=state, topic_names=topics.names)
+        assert "pickle" not in str(caught.value), "numpy's advice is not ours"
+    state.unlink()
+    state.mkdir()
     with pytest.raises(StreamError, match="cannot be read"):
         live(topics.client, seeds, rate=100, duration=0.1, state=state, topic_names=topics.names)
+
+
+def test_a_state_with_any_byte_changed_is_refused_or_says_the_same(topics: Topics, seeds: Path, tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    live(topics.client, seeds, rate=50, duration=0.1, state=path, topic_names=topics.names)
+    content = path.read_bytes()
+    config = ShopConfig.model_validate(json.loads((seeds / "manifest.json").read_text())["config"])
+    identity = _identity(config, None)
+    saved = load(path, identity)
+    assert saved is not None
+    refused = 0
+    for place in range(0, len(content), max(1, len(content) // 500)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
+        try:
+            found = load(path, identity)
+        except StreamError:
+            refused += 1
+        else:
+            assert found is not None
+            assert (found.identity, found.pace, found.begun) == (saved.identity, saved.pace, saved.begun)
+            assert np.array_equal(found.state.stock, saved.state.stock)
+    assert refused > 300
 
 
 def test_a_folder_without_a_manifest_is_refused(topics: Topics, tmp_path: Path) -> None:
     with pytest.raises(StreamError, match=r"no manifest\.json"):
         live(topics.client, tmp_path, rate=100, duration=0.1, state=tmp_path / "state")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"rate": math.nan}, r"rate of nan .* 0\.001 to 1,000,000"),
+        ({"rate": math.inf}, "rate of inf"),
+        ({"rate": 0}, "rate of 0"),
+        ({"duration": math.nan}, "duration of nan"),
+        ({"duration": math.inf}, "duration of inf .* 0 to 1,000,000,000"),
+        ({"duration": -1}, "duration of -1"),
+        ({"life_cycle_speed": 0}, "life cycle speed of 0"),
+        ({"life_cycle_speed": math.nan}, "life cycle speed of nan"),
+        ({"start": dt.datetime(2262, 4, 11, tzinfo=dt.UTC)}, "2262-04-11.* from 1970-01-01 to 2150-01-01"),
+        ({"start": dt.datetime(1, 1, 1, tzinfo=dt.UTC)}, "0001-01-01.* from 1970-01-01 to 2150-01-01"),
+        ({"start": dt.datetime(2026, 7, 1)}, "no zone"),  # noqa: DTZ001 - what it is about
+    ],
+)
+def test_a_number_or_start_that_makes_no_sense_is_refused_with_the_range(
+    topics: Topics, seeds: Path, tmp_path: Path, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(StreamError, match=words):
+        live(topics.client, seeds, state=tmp_path / "state", **{"rate": 10, "duration": 0.1, **options})
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("text", ["2262-04-11T23:47:15Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_a_start_outside_the_calendar_is_refused_when_it_is_read(text: str) -> None:
+    with pytest.raises(StreamError, match="from 1970-01-01 to 2150-01-01"):
+        moment(text)
+
+
+@pytest.mark.parametrize("options", [{"rate": math.nan}, {"rate": math.inf}, {"speed": 0.0}, {"speed": math.nan}])
+def test_a_replay_refuses_a_pace_that_makes_no_sense(topics: Topics, seeds: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(StreamError, match=f"{next(iter(options))} of .* cannot be: give"):
+        replay(topics.client, seeds, topic_names=topics.names, **options)
+
+
+def test_an_order_of_the_last_start_can_be_written(topics: Topics, seeds: Path, tmp_path: Path) -> None:
+    live(
+        topics.client, seeds, rate=500, duration=1, start=LAST_START, life_cycle_speed=0.01, state=tmp_path / "state",
+        topic_names=topics.names,
+    )  # fmt: skip
+    placed = [event for event in topics.events(ORDERS_EVENTS) if event["event_type"] == "order_placed"]
+    assert placed
+    assert all(event["event_time"].startswith("2150-01-01T00:00:0") for event in placed)
 
 
 def test_the_clock_can_be_moved_forward(topics: Topics, seeds: Path, tmp_path: Path) -> None:
