@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from dropship_dagster.embedded.service import ServiceError
 from dropship_dagster.embedded.supervisor import Supervisor
 from dropship_dagster.environment import LOOKS_LIKE, nearest
-from dropship_dagster.settings import Settings, SettingsError, variable_of
+from dropship_dagster.logs import blotted
+from dropship_dagster.settings import Settings, SettingsError, is_secret, variable_of
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -112,7 +113,7 @@ def _check_librdkafka(given: frozenset[tuple[str, str]]) -> None:
         try:
             AdminClient({"log_level": "2", name: value})
         except KafkaException as error:
-            sentence = error.args[0].str().strip()
+            sentence = blotted(error.args[0].str().strip(), [value] if is_secret(name) else [])
             if sentence.startswith(_INCOMPLETE):
                 continue
             if not sentence.startswith("No such"):

@@ -21,7 +21,7 @@ from dropship_dagster.environment import PROJECT_ROOT, SettingsError
 from dropship_dagster.hosts import SETTING as ALLOWED_HOSTS
 from dropship_dagster.hosts import host_names
 
-__all__ = ["PROJECT_ROOT", "Settings", "SettingsError", "known_variables", "variable_of"]
+__all__ = ["PROJECT_ROOT", "Settings", "SettingsError", "is_secret", "known_variables", "variable_of"]
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,254}")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -237,7 +237,7 @@ class Settings(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Every value that must never show, for logs to blot out."""
         given = [value for value in self.__dict__.values() if isinstance(value, SecretStr)]
-        kafka = [value for name, value in self.kafka_extra.items() if _SECRET_NAME.search(name)]
+        kafka = [value for name, value in self.kafka_extra.items() if is_secret(name)]
         return tuple(secret for secret in (*(value.get_secret_value() for value in given), *kafka) if secret)
 
 
@@ -245,6 +245,11 @@ def known_variables() -> frozenset[str]:
     """Every variable that is a setting."""
     aliases = {str(field.validation_alias) for field in Settings.model_fields.values() if field.validation_alias}
     return frozenset(aliases | _NOT_LIBRDKAFKA)
+
+
+def is_secret(librdkafka_setting: str) -> bool:
+    """Whether the value of a setting of librdkafka must never show."""
+    return _SECRET_NAME.search(librdkafka_setting) is not None
 
 
 def variable_of(librdkafka_setting: str) -> str:

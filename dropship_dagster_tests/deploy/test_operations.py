@@ -53,6 +53,14 @@ def test_the_consumers_on_kubernetes_run_a_command_as_the_image_does() -> None:
     assert code["podSecurityContext"] == manifest["spec"]["template"]["spec"]["securityContext"]
 
 
+def test_the_pods_on_kubernetes_get_no_variables_of_services_that_bear_our_names() -> None:
+    manifest = yaml.safe_load((PROJECT_ROOT / "deploy/helm/consumer.yaml").read_text())
+    assert manifest["spec"]["template"]["spec"]["enableServiceLinks"] is False
+    values = yaml.safe_load((PROJECT_ROOT / "deploy/helm/values.yaml").read_text())
+    runs = values["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]
+    assert runs["podSpecConfig"]["enableServiceLinks"] is False
+
+
 def assert_command(words: list[str], where: str) -> None:
     """Command and names of options alone are looked at: a document leaves out what a reader puts in."""
     words = list(words)
