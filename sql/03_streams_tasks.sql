@@ -5,16 +5,26 @@
 --   OPS.REFRESH ── STAGE_CUSTOMERS ──── MERGE_CUSTOMERS, MERGE_CUSTOMERS_HISTORY
 --              ├── STAGE_PRODUCTS ───── MERGE_PRODUCTS, MERGE_PRODUCTS_HISTORY, MERGE_SUPPLIERS
 --              └── STAGE_ORDER_EVENTS ─ MERGE_ORDERS, MERGE_ORDER_LINES, MERGE_ORDER_STATUS_HISTORY
---   MERGE_DAILY_SALES and MERGE_DAILY_SUPPLIER_DELIVERIES come after MERGE_ORDERS, MERGE_ORDER_LINES, MERGE_PRODUCTS and
---   MERGE_PRODUCTS_HISTORY; MERGE_DAILY_PRODUCT_SALES after MERGE_ORDERS and MERGE_ORDER_LINES;
---   MERGE_CUSTOMER_FIRST_ORDERS after MERGE_ORDERS.
+--   MERGE_DAILY_SALES and MERGE_DAILY_SUPPLIER_DELIVERIES come after MERGE_ORDERS, MERGE_ORDER_LINES and MERGE_PRODUCTS;
+--   MERGE_DAILY_PRODUCT_SALES after MERGE_ORDERS and MERGE_ORDER_LINES; MERGE_CUSTOMER_FIRST_ORDERS after MERGE_ORDERS.
 --
--- Every task but the root is one statement that reads its own stream: the stream moves on when the statement commits
--- and only then, so a task that fails or is killed leaves its events for the next run. Only the root has a WHEN; a
--- child without events is a statement that changes nothing.
--- All streams are append-only: RAW and STAGING only ever get inserts, and retention may delete old rows from RAW.
--- Where days are counted anew, the lines are bounded by the first and the last of them as well, which costs a
--- comparison a line; a join on TO_DATE alone computes the day of every line that was ever ordered.
+-- PROD converges to the fold of the accepted events in whatever order, however often and beside whatever else the tasks
+-- run. The edges of the graph only make that happen within one run. Three rules see to it:
+--
+--   1. A task reads a stream of its own in the transaction that uses its rows, so the stream moves on when the change is
+--      committed and only then. A task that fails or is killed leaves its events to the next run.
+--   2. STAGING holds each message once and each (entity, version) with one content. A MERGE compares versions, so events
+--      may come late, twice and in any order.
+--   3. A derived table is driven by the changes of the tables that it is computed from, never by events that another
+--      task may not have merged yet: MERGE_ORDERS and MERGE_ORDER_LINES write the orders that they change to
+--      OPS.CHANGED_ORDERS in their own transaction, and PROD.PRODUCTS has streams.
+--
+-- Only the root has a WHEN; a child without events is a statement that changes nothing. The streams on RAW, STAGING and
+-- OPS.CHANGED_ORDERS are append-only: these tables get inserts, and retention may delete what was read.
+-- Where days are counted anew, the lines are bounded by the first and the last of them as well, which costs one
+-- comparison per line; a join on TO_DATE alone computes the day of every line that was ever ordered.
+-- A task of several statements is wrapped in EXECUTE IMMEDIATE, so that clients which cut files at semicolons read it as
+-- one (docs.snowflake.com/en/developer-guide/snowflake-scripting/running-examples).
 
 USE ROLE "<% database %>_TRANSFORMER";
 USE DATABASE "<% database %>";
@@ -50,18 +60,20 @@ CREATE STREAM IF NOT EXISTS STAGING.ORDER_LINES_STREAM ON TABLE STAGING.ORDER_EV
   COMMENT = 'For OPS.MERGE_ORDER_LINES';
 CREATE STREAM IF NOT EXISTS STAGING.ORDER_STATUS_HISTORY_STREAM ON TABLE STAGING.ORDER_EVENTS APPEND_ONLY = TRUE
   COMMENT = 'For OPS.MERGE_ORDER_STATUS_HISTORY';
-CREATE STREAM IF NOT EXISTS STAGING.DAILY_SALES_ORDERS_STREAM ON TABLE STAGING.ORDER_EVENTS APPEND_ONLY = TRUE
+CREATE STREAM IF NOT EXISTS OPS.DAILY_SALES_STREAM ON TABLE OPS.CHANGED_ORDERS APPEND_ONLY = TRUE
   COMMENT = 'For OPS.MERGE_DAILY_SALES: the orders that changed';
-CREATE STREAM IF NOT EXISTS STAGING.DAILY_SALES_PRODUCTS_STREAM ON TABLE STAGING.PRODUCT_EVENTS APPEND_ONLY = TRUE
-  COMMENT = 'For OPS.MERGE_DAILY_SALES: the products that may have changed their category';
-CREATE STREAM IF NOT EXISTS STAGING.DAILY_PRODUCT_SALES_STREAM ON TABLE STAGING.ORDER_EVENTS APPEND_ONLY = TRUE
-  COMMENT = 'For OPS.MERGE_DAILY_PRODUCT_SALES';
-CREATE STREAM IF NOT EXISTS STAGING.DAILY_DELIVERIES_ORDERS_STREAM ON TABLE STAGING.ORDER_EVENTS APPEND_ONLY = TRUE
+CREATE STREAM IF NOT EXISTS OPS.DAILY_PRODUCT_SALES_STREAM ON TABLE OPS.CHANGED_ORDERS APPEND_ONLY = TRUE
+  COMMENT = 'For OPS.MERGE_DAILY_PRODUCT_SALES: the orders that changed';
+CREATE STREAM IF NOT EXISTS OPS.DAILY_SUPPLIER_DELIVERIES_STREAM ON TABLE OPS.CHANGED_ORDERS APPEND_ONLY = TRUE
   COMMENT = 'For OPS.MERGE_DAILY_SUPPLIER_DELIVERIES: the orders that changed';
-CREATE STREAM IF NOT EXISTS STAGING.DAILY_DELIVERIES_PRODUCTS_STREAM ON TABLE STAGING.PRODUCT_EVENTS APPEND_ONLY = TRUE
+CREATE STREAM IF NOT EXISTS OPS.CUSTOMER_FIRST_ORDERS_STREAM ON TABLE OPS.CHANGED_ORDERS APPEND_ONLY = TRUE
+  COMMENT = 'For OPS.MERGE_CUSTOMER_FIRST_ORDERS: the orders that changed';
+
+-- A product's category and supplier before and after; the products that are there already count as new.
+CREATE STREAM IF NOT EXISTS PROD.DAILY_SALES_PRODUCTS_STREAM ON TABLE PROD.PRODUCTS SHOW_INITIAL_ROWS = TRUE
+  COMMENT = 'For OPS.MERGE_DAILY_SALES: the products that may have changed their category';
+CREATE STREAM IF NOT EXISTS PROD.DAILY_SUPPLIER_DELIVERIES_PRODUCTS_STREAM ON TABLE PROD.PRODUCTS SHOW_INITIAL_ROWS = TRUE
   COMMENT = 'For OPS.MERGE_DAILY_SUPPLIER_DELIVERIES: the products that may have changed their supplier';
-CREATE STREAM IF NOT EXISTS STAGING.CUSTOMER_FIRST_ORDERS_STREAM ON TABLE STAGING.ORDER_EVENTS APPEND_ONLY = TRUE
-  COMMENT = 'For OPS.MERGE_CUSTOMER_FIRST_ORDERS';
 
 -- A graph is changed while its root is suspended.
 ALTER TASK IF EXISTS OPS.REFRESH SUSPEND;
@@ -87,16 +99,26 @@ WHEN SYSTEM$STREAM_HAS_DATA('RAW.CUSTOMERS_STREAM')
   OR SYSTEM$STREAM_HAS_DATA('STAGING.ORDERS_STREAM')
   OR SYSTEM$STREAM_HAS_DATA('STAGING.ORDER_LINES_STREAM')
   OR SYSTEM$STREAM_HAS_DATA('STAGING.ORDER_STATUS_HISTORY_STREAM')
-  OR SYSTEM$STREAM_HAS_DATA('STAGING.DAILY_SALES_ORDERS_STREAM')
-  OR SYSTEM$STREAM_HAS_DATA('STAGING.DAILY_SALES_PRODUCTS_STREAM')
-  OR SYSTEM$STREAM_HAS_DATA('STAGING.DAILY_PRODUCT_SALES_STREAM')
-  OR SYSTEM$STREAM_HAS_DATA('STAGING.DAILY_DELIVERIES_ORDERS_STREAM')
-  OR SYSTEM$STREAM_HAS_DATA('STAGING.DAILY_DELIVERIES_PRODUCTS_STREAM')
-  OR SYSTEM$STREAM_HAS_DATA('STAGING.CUSTOMER_FIRST_ORDERS_STREAM')
+  OR SYSTEM$STREAM_HAS_DATA('OPS.DAILY_SALES_STREAM')
+  OR SYSTEM$STREAM_HAS_DATA('OPS.DAILY_PRODUCT_SALES_STREAM')
+  OR SYSTEM$STREAM_HAS_DATA('OPS.DAILY_SUPPLIER_DELIVERIES_STREAM')
+  OR SYSTEM$STREAM_HAS_DATA('OPS.CUSTOMER_FIRST_ORDERS_STREAM')
+  OR SYSTEM$STREAM_HAS_DATA('PROD.DAILY_SALES_PRODUCTS_STREAM')
+  OR SYSTEM$STREAM_HAS_DATA('PROD.DAILY_SUPPLIER_DELIVERIES_PRODUCTS_STREAM')
 AS SELECT 1;
 
--- RAW -> STAGING: type, validate and reject in one statement. The rules of a topic stand in its REJECT_REASON; the
--- first that is broken is the reason. A field this contract does not know stays in PAYLOAD.
+-- RAW -> STAGING: type, validate, reject and leave out what is known, in one statement.
+--   BROKEN_RULE evaluates the rules in order and keeps the first violation; a field that this contract does not know
+--   stays in PAYLOAD. One rule for each kind of value, for all topics: integers have no decimal point; amounts are
+--   NUMBER(12, 2) and at most a billion; times are UTC with milliseconds, in the years that every client can read; codes
+--   have their exact length. Every column has its target's type in rejected rows too: a multi-table INSERT may convert
+--   the rows that WHEN filters out (docs.snowflake.com/en/sql-reference/sql/insert-multi-table).
+--   known: the accepted events of the same (entity, version). The same message again (a restored RAW row, replayed
+--   offsets) is staged once; the same content again is accepted and changes nothing; other content is a conflict.
+--   rejected: messages that are in REJECTED_EVENTS already.
+--   repeated: messages that came more than once, or for one (entity, version), since the last run. The first by topic id,
+--   partition and offset is judged now; those with other content wait in RETRIED_EVENTS for the next run, when it is
+--   known whether the first was accepted.
 
 CREATE OR REPLACE TASK OPS.STAGE_CUSTOMERS
   WAREHOUSE = "<% warehouse %>"
@@ -104,7 +126,23 @@ CREATE OR REPLACE TASK OPS.STAGE_CUSTOMERS
 AFTER OPS.REFRESH
 AS
 INSERT FIRST
-  WHEN REJECT_REASON IS NULL THEN
+  WHEN REJECT_REASON IS NOT NULL THEN
+    INTO STAGING.REJECTED_EVENTS (
+      SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
+      BATCH_ID, INGESTED_AT, REJECT_REASON, ATTEMPT, REJECTED_AT
+    ) VALUES (
+      SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
+      BATCH_ID, INGESTED_AT, REJECT_REASON, ATTEMPT, JUDGED_AT
+    )
+  WHEN IS_DEFERRED THEN
+    INTO STAGING.RETRIED_EVENTS (
+      RETRY_ID, SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
+      BATCH_ID, INGESTED_AT, ATTEMPT, RETRIED_AT
+    ) VALUES (
+      'deferred', SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
+      BATCH_ID, INGESTED_AT, ATTEMPT, JUDGED_AT
+    )
+  ELSE
     INTO STAGING.CUSTOMER_EVENTS (
       TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, BATCH_ID, INGESTED_AT,
       EVENT_ID, EVENT_TYPE, SCHEMA_VERSION, VERSION, EVENT_TIME,
@@ -114,75 +152,136 @@ INSERT FIRST
       EVENT_ID, EVENT_TYPE, SCHEMA_VERSION, VERSION, EVENT_TIME,
       CUSTOMER_ID, NAME, EMAIL, PHONE, CITY, COUNTRY, LOCALE, ACQUISITION_CHANNEL, SEGMENT, SIGNED_UP_AT, PAYLOAD
     )
-  ELSE
-    INTO STAGING.REJECTED_EVENTS (
-      SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
-      BATCH_ID, INGESTED_AT, REJECT_REASON, ATTEMPT, REJECTED_AT
-    ) VALUES (
-      SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
-      BATCH_ID, INGESTED_AT, REJECT_REASON, ATTEMPT, REJECTED_AT
-    )
-WITH messages AS (
+WITH arrived AS (
   SELECT TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP, BATCH_ID,
-    INGESTED_AT, 1 AS ATTEMPT
+    INGESTED_AT, 1 AS ATTEMPT, METADATA$ROW_ID AS ROW_ID
   FROM RAW.CUSTOMERS_STREAM
   UNION ALL
   SELECT TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP, BATCH_ID,
-    INGESTED_AT, ATTEMPT
+    INGESTED_AT, ATTEMPT, 'retried ' || METADATA$ROW_ID
   FROM STAGING.RETRIED_CUSTOMERS_STREAM
   WHERE SOURCE = 'CUSTOMERS'
 ),
-typed AS (
+keys AS (
+  SELECT ROW_ID, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, ATTEMPT, PAYLOAD,
+    NVL(PAYLOAD:customer_id::VARCHAR, '') AS CUSTOMER_ID,
+    NVL(PAYLOAD:version::VARCHAR, '') AS VERSION_TEXT
+  FROM arrived
+),
+known AS (
+  SELECT
+    k.ROW_ID,
+    COUNT_IF(
+      e.TOPIC_ID = k.TOPIC_ID AND e.KAFKA_PARTITION = k.KAFKA_PARTITION AND e.KAFKA_OFFSET = k.KAFKA_OFFSET
+    ) > 0 AS IS_STAGED,
+    COUNT_IF(e.PAYLOAD <> k.PAYLOAD) > 0 AS IS_OTHER,
+    MIN('partition ' || e.KAFKA_PARTITION || ', offset ' || e.KAFKA_OFFSET || ' of topic id ' || e.TOPIC_ID) AS PLACE
+  FROM keys k
+  JOIN STAGING.CUSTOMER_EVENTS e ON e.CUSTOMER_ID = k.CUSTOMER_ID AND e.VERSION = TRY_TO_NUMBER(k.VERSION_TEXT, 10, 0)
+  GROUP BY k.ROW_ID
+),
+rejected AS (
+  SELECT DISTINCT r.TOPIC_ID, r.KAFKA_PARTITION, r.KAFKA_OFFSET
+  FROM STAGING.REJECTED_EVENTS r
+  JOIN keys k
+    ON k.TOPIC_ID = r.TOPIC_ID AND k.KAFKA_PARTITION = r.KAFKA_PARTITION AND k.KAFKA_OFFSET = r.KAFKA_OFFSET
+  WHERE r.SOURCE = 'CUSTOMERS'
+),
+repeated AS (
+  SELECT
+    k.ROW_ID,
+    ROW_NUMBER() OVER (
+      PARTITION BY k.TOPIC_ID, k.KAFKA_PARTITION, k.KAFKA_OFFSET ORDER BY k.ATTEMPT DESC, k.ROW_ID
+    ) AS COPY,
+    k.PAYLOAD <> FIRST_VALUE(k.PAYLOAD) OVER (
+      PARTITION BY k.CUSTOMER_ID, k.VERSION_TEXT ORDER BY k.TOPIC_ID, k.KAFKA_PARTITION, k.KAFKA_OFFSET, k.ATTEMPT DESC
+    ) AS IS_OTHER
+  FROM keys k
+  JOIN (SELECT CUSTOMER_ID, VERSION_TEXT FROM keys GROUP BY CUSTOMER_ID, VERSION_TEXT HAVING COUNT(*) > 1) r
+    ON r.CUSTOMER_ID = k.CUSTOMER_ID AND r.VERSION_TEXT = k.VERSION_TEXT
+),
+fields AS (
   SELECT
     m.*,
-    m.PAYLOAD:event_id::VARCHAR AS EVENT_ID,
+    m.PAYLOAD:event_id::VARCHAR AS EVENT_ID_TEXT,
     m.PAYLOAD:event_type::VARCHAR AS EVENT_TYPE,
-    IFF(TYPEOF(m.PAYLOAD:schema_version) = 'INTEGER', TRY_TO_NUMBER(m.PAYLOAD:schema_version::VARCHAR, 10, 0), NULL)
-      AS SCHEMA_VERSION,
-    IFF(TYPEOF(m.PAYLOAD:version) = 'INTEGER', TRY_TO_NUMBER(m.PAYLOAD:version::VARCHAR, 10, 0), NULL) AS VERSION,
-    TRY_TO_TIMESTAMP_NTZ(m.PAYLOAD:event_time::VARCHAR, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') AS EVENT_TIME,
+    m.PAYLOAD:schema_version::VARCHAR AS SCHEMA_VERSION_TEXT,
+    m.PAYLOAD:version::VARCHAR AS VERSION_TEXT,
+    m.PAYLOAD:event_time::VARCHAR AS EVENT_TIME_TEXT,
     m.PAYLOAD:customer_id::VARCHAR AS CUSTOMER_ID,
     m.PAYLOAD:name::VARCHAR AS NAME,
     m.PAYLOAD:email::VARCHAR AS EMAIL,
     m.PAYLOAD:phone::VARCHAR AS PHONE,
     m.PAYLOAD:city::VARCHAR AS CITY,
-    m.PAYLOAD:country::VARCHAR AS COUNTRY,
+    m.PAYLOAD:country::VARCHAR AS COUNTRY_TEXT,
     m.PAYLOAD:locale::VARCHAR AS LOCALE,
     m.PAYLOAD:acquisition_channel::VARCHAR AS ACQUISITION_CHANNEL,
     m.PAYLOAD:segment::VARCHAR AS SEGMENT,
-    TRY_TO_TIMESTAMP_NTZ(m.PAYLOAD:signed_up_at::VARCHAR, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') AS SIGNED_UP_AT
-  FROM messages m
+    m.PAYLOAD:signed_up_at::VARCHAR AS SIGNED_UP_AT_TEXT
+  FROM arrived m
+),
+typed AS (
+  SELECT
+    fields.*,
+    IFF(LENGTH(EVENT_ID_TEXT) = 36, EVENT_ID_TEXT, NULL) AS EVENT_ID,
+    IFF(CONTAINS(SCHEMA_VERSION_TEXT, '.'), NULL, TRY_TO_NUMBER(SCHEMA_VERSION_TEXT, 10, 0)) AS SCHEMA_VERSION,
+    IFF(CONTAINS(VERSION_TEXT, '.'), NULL, TRY_TO_NUMBER(VERSION_TEXT, 10, 0)) AS VERSION,
+    TRY_TO_TIMESTAMP_NTZ(EVENT_TIME_TEXT, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') AS EVENT_TIME,
+    IFF(LENGTH(COUNTRY_TEXT) = 2, COUNTRY_TEXT, NULL) AS COUNTRY,
+    TRY_TO_TIMESTAMP_NTZ(SIGNED_UP_AT_TEXT, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') AS SIGNED_UP_AT
+  FROM fields
+),
+judged AS (
+  SELECT
+    typed.*,
+    CASE
+      WHEN VALUE IS NULL AND PAYLOAD IS NULL THEN 'the message has no value (a tombstone)'
+      WHEN PAYLOAD IS NULL THEN 'the value is not JSON in UTF-8'
+      WHEN TYPEOF(PAYLOAD) <> 'OBJECT' THEN 'the value is not a JSON object'
+      WHEN EVENT_ID_TEXT IS NULL THEN 'event_id is missing'
+      WHEN EVENT_ID IS NULL THEN 'event_id is not a UUID'
+      WHEN EVENT_TYPE IS NULL THEN 'event_type is missing'
+      WHEN EVENT_TYPE NOT IN ('customer_upserted', 'customer_deleted') THEN 'event_type is not one of a customer'
+      WHEN SCHEMA_VERSION_TEXT IS NULL THEN 'schema_version is missing'
+      WHEN SCHEMA_VERSION IS NULL THEN 'schema_version is not an integer'
+      WHEN VERSION_TEXT IS NULL THEN 'version is missing'
+      WHEN VERSION IS NULL THEN 'version is not an integer'
+      WHEN VERSION < 1 THEN 'version is less than 1'
+      WHEN EVENT_TIME_TEXT IS NULL THEN 'event_time is missing'
+      WHEN EVENT_TIME IS NULL THEN 'event_time is not a UTC time like 2026-01-31T12:00:00.000Z'
+      WHEN EVENT_TIME < '1970-01-01'::TIMESTAMP_NTZ OR EVENT_TIME >= '2200-01-01'::TIMESTAMP_NTZ
+        THEN 'event_time is not between the years 1970 and 2199'
+      WHEN CUSTOMER_ID IS NULL THEN 'customer_id is missing'
+      WHEN TYPEOF(PAYLOAD:customer_id) <> 'VARCHAR' THEN 'customer_id is not a text'
+      WHEN LENGTH(CUSTOMER_ID) > 100 OR CUSTOMER_ID = '' THEN 'customer_id is not an identifier of 1 to 100 characters'
+      WHEN EVENT_TYPE = 'customer_deleted' THEN NULL
+      WHEN NAME IS NULL THEN 'name is missing'
+      WHEN EMAIL IS NULL THEN 'email is missing'
+      WHEN COUNTRY_TEXT IS NULL THEN 'country is missing'
+      WHEN COUNTRY IS NULL THEN 'country is not an ISO 3166-1 code of two letters'
+      WHEN SIGNED_UP_AT_TEXT IS NULL THEN 'signed_up_at is missing'
+      WHEN SIGNED_UP_AT IS NULL THEN 'signed_up_at is not a UTC time like 2026-01-31T12:00:00.000Z'
+      WHEN SIGNED_UP_AT < '1970-01-01'::TIMESTAMP_NTZ OR SIGNED_UP_AT >= '2200-01-01'::TIMESTAMP_NTZ
+        THEN 'signed_up_at is not between the years 1970 and 2199'
+    END AS BROKEN_RULE
+  FROM typed
 )
 SELECT
-  typed.*,
+  j.*,
   'CUSTOMERS' AS SOURCE,
-  SYSDATE() AS REJECTED_AT,
+  SYSDATE() AS JUDGED_AT,
   CASE
-    WHEN VALUE IS NULL AND PAYLOAD IS NULL THEN 'the message has no value (a tombstone)'
-    WHEN PAYLOAD IS NULL THEN 'the value is not JSON in UTF-8'
-    WHEN TYPEOF(PAYLOAD) <> 'OBJECT' THEN 'the value is not a JSON object'
-    WHEN EVENT_ID IS NULL THEN 'event_id is missing'
-    WHEN LENGTH(EVENT_ID) <> 36 THEN 'event_id is not a UUID'
-    WHEN EVENT_TYPE IS NULL THEN 'event_type is missing'
-    WHEN EVENT_TYPE NOT IN ('customer_upserted', 'customer_deleted') THEN 'event_type is not one of a customer'
-    WHEN PAYLOAD:schema_version::VARCHAR IS NULL THEN 'schema_version is missing'
-    WHEN SCHEMA_VERSION IS NULL THEN 'schema_version is not an integer'
-    WHEN PAYLOAD:version::VARCHAR IS NULL THEN 'version is missing'
-    WHEN VERSION IS NULL THEN 'version is not an integer'
-    WHEN VERSION < 1 THEN 'version is less than 1'
-    WHEN PAYLOAD:event_time::VARCHAR IS NULL THEN 'event_time is missing'
-    WHEN EVENT_TIME IS NULL THEN 'event_time is not a UTC time like 2026-01-31T12:00:00.000Z'
-    WHEN CUSTOMER_ID IS NULL THEN 'customer_id is missing'
-    WHEN TYPEOF(PAYLOAD:customer_id) <> 'VARCHAR' THEN 'customer_id is not a text'
-    WHEN EVENT_TYPE = 'customer_deleted' THEN NULL
-    WHEN NAME IS NULL THEN 'name is missing'
-    WHEN EMAIL IS NULL THEN 'email is missing'
-    WHEN COUNTRY IS NULL THEN 'country is missing'
-    WHEN LENGTH(COUNTRY) <> 2 THEN 'country is not an ISO 3166-1 code of two letters'
-    WHEN PAYLOAD:signed_up_at::VARCHAR IS NULL THEN 'signed_up_at is missing'
-    WHEN SIGNED_UP_AT IS NULL THEN 'signed_up_at is not a UTC time like 2026-01-31T12:00:00.000Z'
-  END AS REJECT_REASON
-FROM typed;
+    WHEN j.BROKEN_RULE IS NOT NULL THEN j.BROKEN_RULE
+    WHEN n.IS_OTHER
+      THEN 'conflict: version ' || j.VERSION || ' of ' || j.CUSTOMER_ID || ' is known with other content, from ' || n.PLACE
+  END AS REJECT_REASON,
+  n.ROW_ID IS NULL AND r.IS_OTHER AS IS_DEFERRED
+FROM judged j
+LEFT JOIN known n ON n.ROW_ID = j.ROW_ID
+LEFT JOIN repeated r ON r.ROW_ID = j.ROW_ID
+LEFT JOIN rejected x
+  ON x.TOPIC_ID = j.TOPIC_ID AND x.KAFKA_PARTITION = j.KAFKA_PARTITION AND x.KAFKA_OFFSET = j.KAFKA_OFFSET
+WHERE x.TOPIC_ID IS NULL AND NVL(NOT n.IS_STAGED, TRUE) AND NVL(r.COPY, 1) = 1;
 
 CREATE OR REPLACE TASK OPS.STAGE_PRODUCTS
   WAREHOUSE = "<% warehouse %>"
@@ -190,7 +289,23 @@ CREATE OR REPLACE TASK OPS.STAGE_PRODUCTS
 AFTER OPS.REFRESH
 AS
 INSERT FIRST
-  WHEN REJECT_REASON IS NULL THEN
+  WHEN REJECT_REASON IS NOT NULL THEN
+    INTO STAGING.REJECTED_EVENTS (
+      SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
+      BATCH_ID, INGESTED_AT, REJECT_REASON, ATTEMPT, REJECTED_AT
+    ) VALUES (
+      SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
+      BATCH_ID, INGESTED_AT, REJECT_REASON, ATTEMPT, JUDGED_AT
+    )
+  WHEN IS_DEFERRED THEN
+    INTO STAGING.RETRIED_EVENTS (
+      RETRY_ID, SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
+      BATCH_ID, INGESTED_AT, ATTEMPT, RETRIED_AT
+    ) VALUES (
+      'deferred', SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
+      BATCH_ID, INGESTED_AT, ATTEMPT, JUDGED_AT
+    )
+  ELSE
     INTO STAGING.PRODUCT_EVENTS (
       TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, BATCH_ID, INGESTED_AT,
       EVENT_ID, EVENT_TYPE, SCHEMA_VERSION, VERSION, EVENT_TIME,
@@ -204,33 +319,62 @@ INSERT FIRST
       SUPPLIER_ID, SUPPLIER_NAME, SUPPLIER_COUNTRY, LEAD_TIME_DAYS, RELIABILITY, RETURN_WINDOW_DAYS,
       STOCK, CREATED_AT, PAYLOAD
     )
-  ELSE
-    INTO STAGING.REJECTED_EVENTS (
-      SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
-      BATCH_ID, INGESTED_AT, REJECT_REASON, ATTEMPT, REJECTED_AT
-    ) VALUES (
-      SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
-      BATCH_ID, INGESTED_AT, REJECT_REASON, ATTEMPT, REJECTED_AT
-    )
-WITH messages AS (
+WITH arrived AS (
   SELECT TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP, BATCH_ID,
-    INGESTED_AT, 1 AS ATTEMPT
+    INGESTED_AT, 1 AS ATTEMPT, METADATA$ROW_ID AS ROW_ID
   FROM RAW.PRODUCTS_STREAM
   UNION ALL
   SELECT TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP, BATCH_ID,
-    INGESTED_AT, ATTEMPT
+    INGESTED_AT, ATTEMPT, 'retried ' || METADATA$ROW_ID
   FROM STAGING.RETRIED_PRODUCTS_STREAM
   WHERE SOURCE = 'PRODUCTS'
 ),
-typed AS (
+keys AS (
+  SELECT ROW_ID, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, ATTEMPT, PAYLOAD,
+    NVL(PAYLOAD:product_id::VARCHAR, '') AS PRODUCT_ID,
+    NVL(PAYLOAD:version::VARCHAR, '') AS VERSION_TEXT
+  FROM arrived
+),
+known AS (
+  SELECT
+    k.ROW_ID,
+    COUNT_IF(
+      e.TOPIC_ID = k.TOPIC_ID AND e.KAFKA_PARTITION = k.KAFKA_PARTITION AND e.KAFKA_OFFSET = k.KAFKA_OFFSET
+    ) > 0 AS IS_STAGED,
+    COUNT_IF(e.PAYLOAD <> k.PAYLOAD) > 0 AS IS_OTHER,
+    MIN('partition ' || e.KAFKA_PARTITION || ', offset ' || e.KAFKA_OFFSET || ' of topic id ' || e.TOPIC_ID) AS PLACE
+  FROM keys k
+  JOIN STAGING.PRODUCT_EVENTS e ON e.PRODUCT_ID = k.PRODUCT_ID AND e.VERSION = TRY_TO_NUMBER(k.VERSION_TEXT, 10, 0)
+  GROUP BY k.ROW_ID
+),
+rejected AS (
+  SELECT DISTINCT r.TOPIC_ID, r.KAFKA_PARTITION, r.KAFKA_OFFSET
+  FROM STAGING.REJECTED_EVENTS r
+  JOIN keys k
+    ON k.TOPIC_ID = r.TOPIC_ID AND k.KAFKA_PARTITION = r.KAFKA_PARTITION AND k.KAFKA_OFFSET = r.KAFKA_OFFSET
+  WHERE r.SOURCE = 'PRODUCTS'
+),
+repeated AS (
+  SELECT
+    k.ROW_ID,
+    ROW_NUMBER() OVER (
+      PARTITION BY k.TOPIC_ID, k.KAFKA_PARTITION, k.KAFKA_OFFSET ORDER BY k.ATTEMPT DESC, k.ROW_ID
+    ) AS COPY,
+    k.PAYLOAD <> FIRST_VALUE(k.PAYLOAD) OVER (
+      PARTITION BY k.PRODUCT_ID, k.VERSION_TEXT ORDER BY k.TOPIC_ID, k.KAFKA_PARTITION, k.KAFKA_OFFSET, k.ATTEMPT DESC
+    ) AS IS_OTHER
+  FROM keys k
+  JOIN (SELECT PRODUCT_ID, VERSION_TEXT FROM keys GROUP BY PRODUCT_ID, VERSION_TEXT HAVING COUNT(*) > 1) r
+    ON r.PRODUCT_ID = k.PRODUCT_ID AND r.VERSION_TEXT = k.VERSION_TEXT
+),
+fields AS (
   SELECT
     m.*,
-    m.PAYLOAD:event_id::VARCHAR AS EVENT_ID,
+    m.PAYLOAD:event_id::VARCHAR AS EVENT_ID_TEXT,
     m.PAYLOAD:event_type::VARCHAR AS EVENT_TYPE,
-    IFF(TYPEOF(m.PAYLOAD:schema_version) = 'INTEGER', TRY_TO_NUMBER(m.PAYLOAD:schema_version::VARCHAR, 10, 0), NULL)
-      AS SCHEMA_VERSION,
-    IFF(TYPEOF(m.PAYLOAD:version) = 'INTEGER', TRY_TO_NUMBER(m.PAYLOAD:version::VARCHAR, 10, 0), NULL) AS VERSION,
-    TRY_TO_TIMESTAMP_NTZ(m.PAYLOAD:event_time::VARCHAR, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') AS EVENT_TIME,
+    m.PAYLOAD:schema_version::VARCHAR AS SCHEMA_VERSION_TEXT,
+    m.PAYLOAD:version::VARCHAR AS VERSION_TEXT,
+    m.PAYLOAD:event_time::VARCHAR AS EVENT_TIME_TEXT,
     m.PAYLOAD:product_id::VARCHAR AS PRODUCT_ID,
     m.PAYLOAD:name::VARCHAR AS NAME,
     m.PAYLOAD:category::VARCHAR AS CATEGORY,
@@ -239,60 +383,111 @@ typed AS (
     m.PAYLOAD:material::VARCHAR AS MATERIAL,
     m.PAYLOAD:colour::VARCHAR AS COLOUR,
     m.PAYLOAD:sizes AS SIZES,
-    TRY_TO_DECIMAL(m.PAYLOAD:price::VARCHAR, 12, 2) AS PRICE,
-    TRY_TO_DECIMAL(m.PAYLOAD:cost::VARCHAR, 12, 2) AS COST,
+    m.PAYLOAD:price::VARCHAR AS PRICE_TEXT,
+    m.PAYLOAD:cost::VARCHAR AS COST_TEXT,
     m.PAYLOAD:supplier.supplier_id::VARCHAR AS SUPPLIER_ID,
     m.PAYLOAD:supplier.name::VARCHAR AS SUPPLIER_NAME,
-    m.PAYLOAD:supplier.country::VARCHAR AS SUPPLIER_COUNTRY,
-    TRY_TO_NUMBER(m.PAYLOAD:supplier.lead_time_days::VARCHAR, 5, 0) AS LEAD_TIME_DAYS,
-    TRY_TO_DECIMAL(m.PAYLOAD:supplier.reliability::VARCHAR, 5, 4) AS RELIABILITY,
-    TRY_TO_NUMBER(m.PAYLOAD:supplier.return_window_days::VARCHAR, 5, 0) AS RETURN_WINDOW_DAYS,
-    TRY_TO_NUMBER(m.PAYLOAD:stock::VARCHAR, 12, 0) AS STOCK,
-    TRY_TO_TIMESTAMP_NTZ(m.PAYLOAD:created_at::VARCHAR, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') AS CREATED_AT
-  FROM messages m
+    m.PAYLOAD:supplier.country::VARCHAR AS SUPPLIER_COUNTRY_TEXT,
+    m.PAYLOAD:supplier.lead_time_days::VARCHAR AS LEAD_TIME_DAYS_TEXT,
+    m.PAYLOAD:supplier.reliability::VARCHAR AS RELIABILITY_TEXT,
+    m.PAYLOAD:supplier.return_window_days::VARCHAR AS RETURN_WINDOW_DAYS_TEXT,
+    m.PAYLOAD:stock::VARCHAR AS STOCK_TEXT,
+    m.PAYLOAD:created_at::VARCHAR AS CREATED_AT_TEXT
+  FROM arrived m
+),
+typed AS (
+  SELECT
+    fields.*,
+    IFF(LENGTH(EVENT_ID_TEXT) = 36, EVENT_ID_TEXT, NULL) AS EVENT_ID,
+    IFF(CONTAINS(SCHEMA_VERSION_TEXT, '.'), NULL, TRY_TO_NUMBER(SCHEMA_VERSION_TEXT, 10, 0)) AS SCHEMA_VERSION,
+    IFF(CONTAINS(VERSION_TEXT, '.'), NULL, TRY_TO_NUMBER(VERSION_TEXT, 10, 0)) AS VERSION,
+    TRY_TO_TIMESTAMP_NTZ(EVENT_TIME_TEXT, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') AS EVENT_TIME,
+    TRY_TO_DECIMAL(PRICE_TEXT, 12, 2) AS PRICE,
+    TRY_TO_DECIMAL(COST_TEXT, 12, 2) AS COST,
+    IFF(LENGTH(SUPPLIER_COUNTRY_TEXT) = 2, SUPPLIER_COUNTRY_TEXT, NULL) AS SUPPLIER_COUNTRY,
+    IFF(CONTAINS(LEAD_TIME_DAYS_TEXT, '.'), NULL, TRY_TO_NUMBER(LEAD_TIME_DAYS_TEXT, 5, 0)) AS LEAD_TIME_DAYS,
+    TRY_TO_DECIMAL(RELIABILITY_TEXT, 5, 4) AS RELIABILITY,
+    IFF(CONTAINS(RETURN_WINDOW_DAYS_TEXT, '.'), NULL, TRY_TO_NUMBER(RETURN_WINDOW_DAYS_TEXT, 5, 0))
+      AS RETURN_WINDOW_DAYS,
+    IFF(CONTAINS(STOCK_TEXT, '.'), NULL, TRY_TO_NUMBER(STOCK_TEXT, 12, 0)) AS STOCK,
+    TRY_TO_TIMESTAMP_NTZ(CREATED_AT_TEXT, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') AS CREATED_AT
+  FROM fields
+),
+judged AS (
+  SELECT
+    typed.*,
+    CASE
+      WHEN VALUE IS NULL AND PAYLOAD IS NULL THEN 'the message has no value (a tombstone)'
+      WHEN PAYLOAD IS NULL THEN 'the value is not JSON in UTF-8'
+      WHEN TYPEOF(PAYLOAD) <> 'OBJECT' THEN 'the value is not a JSON object'
+      WHEN EVENT_ID_TEXT IS NULL THEN 'event_id is missing'
+      WHEN EVENT_ID IS NULL THEN 'event_id is not a UUID'
+      WHEN EVENT_TYPE IS NULL THEN 'event_type is missing'
+      WHEN EVENT_TYPE NOT IN ('product_upserted', 'product_deleted') THEN 'event_type is not one of a product'
+      WHEN SCHEMA_VERSION_TEXT IS NULL THEN 'schema_version is missing'
+      WHEN SCHEMA_VERSION IS NULL THEN 'schema_version is not an integer'
+      WHEN VERSION_TEXT IS NULL THEN 'version is missing'
+      WHEN VERSION IS NULL THEN 'version is not an integer'
+      WHEN VERSION < 1 THEN 'version is less than 1'
+      WHEN EVENT_TIME_TEXT IS NULL THEN 'event_time is missing'
+      WHEN EVENT_TIME IS NULL THEN 'event_time is not a UTC time like 2026-01-31T12:00:00.000Z'
+      WHEN EVENT_TIME < '1970-01-01'::TIMESTAMP_NTZ OR EVENT_TIME >= '2200-01-01'::TIMESTAMP_NTZ
+        THEN 'event_time is not between the years 1970 and 2199'
+      WHEN PRODUCT_ID IS NULL THEN 'product_id is missing'
+      WHEN TYPEOF(PAYLOAD:product_id) <> 'VARCHAR' THEN 'product_id is not a text'
+      WHEN LENGTH(PRODUCT_ID) > 100 OR PRODUCT_ID = '' THEN 'product_id is not an identifier of 1 to 100 characters'
+      WHEN EVENT_TYPE = 'product_deleted' THEN NULL
+      WHEN NAME IS NULL THEN 'name is missing'
+      WHEN CATEGORY IS NULL THEN 'category is missing'
+      WHEN PRICE_TEXT IS NULL THEN 'price is missing'
+      WHEN PRICE IS NULL THEN 'price is not an amount'
+      WHEN PRICE < 0 THEN 'price is negative'
+      WHEN PRICE > 1000000000 THEN 'price is more than a billion'
+      WHEN COST_TEXT IS NULL THEN 'cost is missing'
+      WHEN COST IS NULL THEN 'cost is not an amount'
+      WHEN COST < 0 THEN 'cost is negative'
+      WHEN COST > 1000000000 THEN 'cost is more than a billion'
+      WHEN SUPPLIER_ID IS NULL THEN 'supplier.supplier_id is missing'
+      WHEN TYPEOF(PAYLOAD:supplier.supplier_id) <> 'VARCHAR' THEN 'supplier.supplier_id is not a text'
+      WHEN LENGTH(SUPPLIER_ID) > 100 OR SUPPLIER_ID = ''
+        THEN 'supplier.supplier_id is not an identifier of 1 to 100 characters'
+      WHEN SUPPLIER_NAME IS NULL THEN 'supplier.name is missing'
+      WHEN SUPPLIER_COUNTRY IS NULL AND SUPPLIER_COUNTRY_TEXT IS NOT NULL
+        THEN 'supplier.country is not an ISO 3166-1 code of two letters'
+      WHEN LEAD_TIME_DAYS_TEXT IS NULL THEN 'supplier.lead_time_days is missing'
+      WHEN LEAD_TIME_DAYS IS NULL THEN 'supplier.lead_time_days is not an integer'
+      WHEN LEAD_TIME_DAYS < 0 THEN 'supplier.lead_time_days is negative'
+      WHEN RELIABILITY_TEXT IS NULL THEN 'supplier.reliability is missing'
+      WHEN RELIABILITY IS NULL OR RELIABILITY < 0 OR RELIABILITY > 1
+        THEN 'supplier.reliability is not between 0 and 1'
+      WHEN RETURN_WINDOW_DAYS IS NULL AND RETURN_WINDOW_DAYS_TEXT IS NOT NULL
+        THEN 'supplier.return_window_days is not an integer'
+      WHEN RETURN_WINDOW_DAYS < 0 THEN 'supplier.return_window_days is negative'
+      WHEN STOCK_TEXT IS NULL THEN 'stock is missing'
+      WHEN STOCK IS NULL THEN 'stock is not an integer'
+      WHEN CREATED_AT_TEXT IS NULL THEN 'created_at is missing'
+      WHEN CREATED_AT IS NULL THEN 'created_at is not a UTC time like 2026-01-31T12:00:00.000Z'
+      WHEN CREATED_AT < '1970-01-01'::TIMESTAMP_NTZ OR CREATED_AT >= '2200-01-01'::TIMESTAMP_NTZ
+        THEN 'created_at is not between the years 1970 and 2199'
+    END AS BROKEN_RULE
+  FROM typed
 )
 SELECT
-  typed.*,
+  j.*,
   'PRODUCTS' AS SOURCE,
-  SYSDATE() AS REJECTED_AT,
+  SYSDATE() AS JUDGED_AT,
   CASE
-    WHEN VALUE IS NULL AND PAYLOAD IS NULL THEN 'the message has no value (a tombstone)'
-    WHEN PAYLOAD IS NULL THEN 'the value is not JSON in UTF-8'
-    WHEN TYPEOF(PAYLOAD) <> 'OBJECT' THEN 'the value is not a JSON object'
-    WHEN EVENT_ID IS NULL THEN 'event_id is missing'
-    WHEN LENGTH(EVENT_ID) <> 36 THEN 'event_id is not a UUID'
-    WHEN EVENT_TYPE IS NULL THEN 'event_type is missing'
-    WHEN EVENT_TYPE NOT IN ('product_upserted', 'product_deleted') THEN 'event_type is not one of a product'
-    WHEN PAYLOAD:schema_version::VARCHAR IS NULL THEN 'schema_version is missing'
-    WHEN SCHEMA_VERSION IS NULL THEN 'schema_version is not an integer'
-    WHEN PAYLOAD:version::VARCHAR IS NULL THEN 'version is missing'
-    WHEN VERSION IS NULL THEN 'version is not an integer'
-    WHEN VERSION < 1 THEN 'version is less than 1'
-    WHEN PAYLOAD:event_time::VARCHAR IS NULL THEN 'event_time is missing'
-    WHEN EVENT_TIME IS NULL THEN 'event_time is not a UTC time like 2026-01-31T12:00:00.000Z'
-    WHEN PRODUCT_ID IS NULL THEN 'product_id is missing'
-    WHEN TYPEOF(PAYLOAD:product_id) <> 'VARCHAR' THEN 'product_id is not a text'
-    WHEN EVENT_TYPE = 'product_deleted' THEN NULL
-    WHEN NAME IS NULL THEN 'name is missing'
-    WHEN CATEGORY IS NULL THEN 'category is missing'
-    WHEN PAYLOAD:price::VARCHAR IS NULL THEN 'price is missing'
-    WHEN PRICE IS NULL THEN 'price is not an amount'
-    WHEN PRICE < 0 THEN 'price is negative'
-    WHEN PAYLOAD:cost::VARCHAR IS NULL THEN 'cost is missing'
-    WHEN COST IS NULL THEN 'cost is not an amount'
-    WHEN COST < 0 THEN 'cost is negative'
-    WHEN SUPPLIER_ID IS NULL THEN 'supplier.supplier_id is missing'
-    WHEN SUPPLIER_NAME IS NULL THEN 'supplier.name is missing'
-    WHEN LENGTH(SUPPLIER_COUNTRY) <> 2 THEN 'supplier.country is not an ISO 3166-1 code of two letters'
-    WHEN LEAD_TIME_DAYS IS NULL THEN 'supplier.lead_time_days is missing or not a number'
-    WHEN RELIABILITY IS NULL THEN 'supplier.reliability is missing or not a number'
-    WHEN RELIABILITY < 0 OR RELIABILITY > 1 THEN 'supplier.reliability is not between 0 and 1'
-    WHEN PAYLOAD:stock::VARCHAR IS NULL THEN 'stock is missing'
-    WHEN STOCK IS NULL THEN 'stock is not a number'
-    WHEN PAYLOAD:created_at::VARCHAR IS NULL THEN 'created_at is missing'
-    WHEN CREATED_AT IS NULL THEN 'created_at is not a UTC time like 2026-01-31T12:00:00.000Z'
-  END AS REJECT_REASON
-FROM typed;
+    WHEN j.BROKEN_RULE IS NOT NULL THEN j.BROKEN_RULE
+    WHEN n.IS_OTHER
+      THEN 'conflict: version ' || j.VERSION || ' of ' || j.PRODUCT_ID || ' is known with other content, from ' || n.PLACE
+  END AS REJECT_REASON,
+  n.ROW_ID IS NULL AND r.IS_OTHER AS IS_DEFERRED
+FROM judged j
+LEFT JOIN known n ON n.ROW_ID = j.ROW_ID
+LEFT JOIN repeated r ON r.ROW_ID = j.ROW_ID
+LEFT JOIN rejected x
+  ON x.TOPIC_ID = j.TOPIC_ID AND x.KAFKA_PARTITION = j.KAFKA_PARTITION AND x.KAFKA_OFFSET = j.KAFKA_OFFSET
+WHERE x.TOPIC_ID IS NULL AND NVL(NOT n.IS_STAGED, TRUE) AND NVL(r.COPY, 1) = 1;
 
 CREATE OR REPLACE TASK OPS.STAGE_ORDER_EVENTS
   WAREHOUSE = "<% warehouse %>"
@@ -300,7 +495,23 @@ CREATE OR REPLACE TASK OPS.STAGE_ORDER_EVENTS
 AFTER OPS.REFRESH
 AS
 INSERT FIRST
-  WHEN REJECT_REASON IS NULL THEN
+  WHEN REJECT_REASON IS NOT NULL THEN
+    INTO STAGING.REJECTED_EVENTS (
+      SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
+      BATCH_ID, INGESTED_AT, REJECT_REASON, ATTEMPT, REJECTED_AT
+    ) VALUES (
+      SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
+      BATCH_ID, INGESTED_AT, REJECT_REASON, ATTEMPT, JUDGED_AT
+    )
+  WHEN IS_DEFERRED THEN
+    INTO STAGING.RETRIED_EVENTS (
+      RETRY_ID, SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
+      BATCH_ID, INGESTED_AT, ATTEMPT, RETRIED_AT
+    ) VALUES (
+      'deferred', SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
+      BATCH_ID, INGESTED_AT, ATTEMPT, JUDGED_AT
+    )
+  ELSE
     INTO STAGING.ORDER_EVENTS (
       TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, BATCH_ID, INGESTED_AT,
       EVENT_ID, EVENT_TYPE, SCHEMA_VERSION, ORDER_ID, VERSION, EVENT_TIME,
@@ -314,68 +525,93 @@ INSERT FIRST
       DISCOUNT, SHIPPING_FEE, TOTAL, PROMISED_AT, LINE_COUNT, UNITS, LINES_COST,
       CARRIER, TRACKING_NUMBER, REASON, REFUNDED_AMOUNT, PAYLOAD
     )
-  ELSE
-    INTO STAGING.REJECTED_EVENTS (
-      SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
-      BATCH_ID, INGESTED_AT, REJECT_REASON, ATTEMPT, REJECTED_AT
-    ) VALUES (
-      SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
-      BATCH_ID, INGESTED_AT, REJECT_REASON, ATTEMPT, REJECTED_AT
-    )
-WITH messages AS (
+WITH arrived AS (
   SELECT TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP, BATCH_ID,
-    INGESTED_AT, 1 AS ATTEMPT
+    INGESTED_AT, 1 AS ATTEMPT, METADATA$ROW_ID AS ROW_ID
   FROM RAW.ORDERS_EVENTS_STREAM
   UNION ALL
   SELECT TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP, BATCH_ID,
-    INGESTED_AT, ATTEMPT
+    INGESTED_AT, ATTEMPT, 'retried ' || METADATA$ROW_ID
   FROM STAGING.RETRIED_ORDERS_EVENTS_STREAM
   WHERE SOURCE = 'ORDERS_EVENTS'
 ),
--- What every event has. Reading a field out of a VARIANT is what costs here: each is read once, and the fields of a
--- kind of event only from events of that kind.
+keys AS (
+  SELECT ROW_ID, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, ATTEMPT, PAYLOAD,
+    NVL(PAYLOAD:order_id::VARCHAR, '') AS ORDER_ID,
+    NVL(PAYLOAD:version::VARCHAR, '') AS VERSION_TEXT
+  FROM arrived
+),
+known AS (
+  SELECT
+    k.ROW_ID,
+    COUNT_IF(
+      e.TOPIC_ID = k.TOPIC_ID AND e.KAFKA_PARTITION = k.KAFKA_PARTITION AND e.KAFKA_OFFSET = k.KAFKA_OFFSET
+    ) > 0 AS IS_STAGED,
+    COUNT_IF(e.PAYLOAD <> k.PAYLOAD) > 0 AS IS_OTHER,
+    MIN('partition ' || e.KAFKA_PARTITION || ', offset ' || e.KAFKA_OFFSET || ' of topic id ' || e.TOPIC_ID) AS PLACE
+  FROM keys k
+  JOIN STAGING.ORDER_EVENTS e ON e.ORDER_ID = k.ORDER_ID AND e.VERSION = TRY_TO_NUMBER(k.VERSION_TEXT, 10, 0)
+  GROUP BY k.ROW_ID
+),
+rejected AS (
+  SELECT DISTINCT r.TOPIC_ID, r.KAFKA_PARTITION, r.KAFKA_OFFSET
+  FROM STAGING.REJECTED_EVENTS r
+  JOIN keys k
+    ON k.TOPIC_ID = r.TOPIC_ID AND k.KAFKA_PARTITION = r.KAFKA_PARTITION AND k.KAFKA_OFFSET = r.KAFKA_OFFSET
+  WHERE r.SOURCE = 'ORDERS_EVENTS'
+),
+repeated AS (
+  SELECT
+    k.ROW_ID,
+    ROW_NUMBER() OVER (
+      PARTITION BY k.TOPIC_ID, k.KAFKA_PARTITION, k.KAFKA_OFFSET ORDER BY k.ATTEMPT DESC, k.ROW_ID
+    ) AS COPY,
+    k.PAYLOAD <> FIRST_VALUE(k.PAYLOAD) OVER (
+      PARTITION BY k.ORDER_ID, k.VERSION_TEXT ORDER BY k.TOPIC_ID, k.KAFKA_PARTITION, k.KAFKA_OFFSET, k.ATTEMPT DESC
+    ) AS IS_OTHER
+  FROM keys k
+  JOIN (SELECT ORDER_ID, VERSION_TEXT FROM keys GROUP BY ORDER_ID, VERSION_TEXT HAVING COUNT(*) > 1) r
+    ON r.ORDER_ID = k.ORDER_ID AND r.VERSION_TEXT = k.VERSION_TEXT
+),
+-- What every event has. Reading a field out of a VARIANT is what costs here: each is read once, the fields of a kind of
+-- event only from events of that kind, and a type only where the text could be of another one.
 envelopes AS (
   SELECT
     m.*,
-    m.PAYLOAD:event_id::VARCHAR AS EVENT_ID,
+    m.PAYLOAD:event_id::VARCHAR AS EVENT_ID_TEXT,
     m.PAYLOAD:event_type::VARCHAR AS EVENT_TYPE,
     m.PAYLOAD:schema_version::VARCHAR AS SCHEMA_VERSION_TEXT,
     m.PAYLOAD:order_id::VARCHAR AS ORDER_ID,
     m.PAYLOAD:version::VARCHAR AS VERSION_TEXT,
     m.PAYLOAD:event_time::VARCHAR AS EVENT_TIME_TEXT
-  FROM messages m
+  FROM arrived m
 ),
 carts AS (
-  SELECT TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, ATTEMPT, PAYLOAD:lines AS LINES
-  FROM messages
+  SELECT ROW_ID, PAYLOAD:lines AS LINES
+  FROM arrived
   WHERE PAYLOAD:event_type::VARCHAR = 'order_placed'
 ),
 lines AS (
   SELECT
-    c.TOPIC_ID,
-    c.KAFKA_PARTITION,
-    c.KAFKA_OFFSET,
-    c.ATTEMPT,
+    c.ROW_ID,
     l.VALUE:line_no::VARCHAR AS LINE_NO_TEXT,
     l.VALUE:product_id::VARCHAR AS PRODUCT_ID,
     l.VALUE:quantity::VARCHAR AS QUANTITY_TEXT,
     TRY_TO_DECIMAL(l.VALUE:unit_price::VARCHAR, 12, 2) AS UNIT_PRICE,
     TRY_TO_DECIMAL(l.VALUE:unit_cost::VARCHAR, 12, 2) AS UNIT_COST
-  FROM carts c, LATERAL FLATTEN(input => c.LINES) l
+  FROM carts c, LATERAL FLATTEN(input => c.LINES, mode => 'ARRAY') l
 ),
+-- No order has more than a million units, so a quantity of more digits needs no sum.
 typed_lines AS (
   SELECT
     lines.*,
     IFF(CONTAINS(LINE_NO_TEXT, '.'), NULL, TRY_TO_NUMBER(LINE_NO_TEXT, 10, 0)) AS LINE_NO,
-    IFF(CONTAINS(QUANTITY_TEXT, '.'), NULL, TRY_TO_NUMBER(QUANTITY_TEXT, 10, 0)) AS QUANTITY
+    IFF(CONTAINS(QUANTITY_TEXT, '.'), NULL, TRY_TO_NUMBER(QUANTITY_TEXT, 7, 0)) AS QUANTITY
   FROM lines
 ),
 orders AS (
   SELECT
-    TOPIC_ID,
-    KAFKA_PARTITION,
-    KAFKA_OFFSET,
-    ATTEMPT,
+    ROW_ID,
     COUNT(*) AS LINE_COUNT,
     COUNT(DISTINCT LINE_NO) AS LINE_NUMBERS,
     SUM(QUANTITY) AS UNITS,
@@ -384,7 +620,9 @@ orders AS (
     MIN(CASE
       WHEN LINE_NO IS NULL THEN 'line_no is missing or not an integer'
       WHEN PRODUCT_ID IS NULL THEN 'product_id is missing'
-      WHEN QUANTITY IS NULL THEN 'quantity is missing or not an integer'
+      WHEN LENGTH(PRODUCT_ID) > 100 OR PRODUCT_ID = '' OR LEFT(PRODUCT_ID, 1) IN ('{', '[')
+        THEN 'product_id is not an identifier of 1 to 100 characters'
+      WHEN QUANTITY IS NULL THEN 'quantity is missing or not an integer of at most 7 digits'
       WHEN QUANTITY < 1 THEN 'quantity is less than 1'
       WHEN UNIT_PRICE IS NULL THEN 'unit_price is missing or not an amount'
       WHEN UNIT_PRICE < 0 THEN 'unit_price is negative'
@@ -392,11 +630,12 @@ orders AS (
       WHEN UNIT_COST < 0 THEN 'unit_cost is negative'
     END) AS BROKEN_LINE
   FROM typed_lines
-  GROUP BY TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, ATTEMPT
+  GROUP BY ROW_ID
 ),
 typed AS (
   SELECT
     e.*,
+    IFF(LENGTH(e.EVENT_ID_TEXT) = 36, e.EVENT_ID_TEXT, NULL) AS EVENT_ID,
     IFF(CONTAINS(e.SCHEMA_VERSION_TEXT, '.'), NULL, TRY_TO_NUMBER(e.SCHEMA_VERSION_TEXT, 10, 0)) AS SCHEMA_VERSION,
     IFF(CONTAINS(e.VERSION_TEXT, '.'), NULL, TRY_TO_NUMBER(e.VERSION_TEXT, 10, 0)) AS VERSION,
     TRY_TO_TIMESTAMP_NTZ(e.EVENT_TIME_TEXT, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') AS EVENT_TIME,
@@ -408,24 +647,22 @@ typed AS (
     IFF(e.EVENT_TYPE IN ('order_cancelled', 'order_returned'), e.PAYLOAD, NULL) AS CLOSED,
     o.LINE_COUNT,
     o.LINE_NUMBERS,
-    o.UNITS,
+    IFF(o.UNITS <= 1000000, o.UNITS, NULL) AS UNITS,
     o.GOODS,
-    o.LINES_COST,
+    IFF(o.LINES_COST <= 1000000000, o.LINES_COST, NULL) AS LINES_COST,
     o.BROKEN_LINE
   FROM envelopes e
-  LEFT JOIN orders o
-    ON o.TOPIC_ID = e.TOPIC_ID
-    AND o.KAFKA_PARTITION = e.KAFKA_PARTITION
-    AND o.KAFKA_OFFSET = e.KAFKA_OFFSET
-    AND o.ATTEMPT = e.ATTEMPT
+  LEFT JOIN orders o ON o.ROW_ID = e.ROW_ID
 ),
 events AS (
   SELECT
     t.*,
     t.PLACED:customer_id::VARCHAR AS CUSTOMER_ID,
     t.PLACED:channel::VARCHAR AS CHANNEL,
-    t.PLACED:country::VARCHAR AS COUNTRY,
-    t.PLACED:currency::VARCHAR AS CURRENCY,
+    t.PLACED:country::VARCHAR AS COUNTRY_TEXT,
+    IFF(LENGTH(COUNTRY_TEXT) = 2, COUNTRY_TEXT, NULL) AS COUNTRY,
+    t.PLACED:currency::VARCHAR AS CURRENCY_TEXT,
+    IFF(LENGTH(CURRENCY_TEXT) = 3, CURRENCY_TEXT, NULL) AS CURRENCY,
     TRY_TO_DECIMAL(t.PLACED:exchange_rate::VARCHAR, 18, 6) AS EXCHANGE_RATE,
     t.PLACED:payment_method::VARCHAR AS PAYMENT_METHOD,
     t.PLACED:discount_code::VARCHAR AS DISCOUNT_CODE,
@@ -438,86 +675,119 @@ events AS (
     t.CLOSED:reason::VARCHAR AS REASON,
     TRY_TO_DECIMAL(t.CLOSED:refunded_amount::VARCHAR, 12, 2) AS REFUNDED_AMOUNT
   FROM typed t
+),
+judged AS (
+  SELECT
+    events.*,
+    CASE
+      WHEN PAYLOAD IS NULL THEN IFF(
+        VALUE IS NULL, 'the message has no value (a tombstone)', 'the value is not JSON in UTF-8'
+      )
+      WHEN EVENT_ID_TEXT IS NULL THEN IFF(
+        TYPEOF(PAYLOAD) <> 'OBJECT', 'the value is not a JSON object', 'event_id is missing'
+      )
+      WHEN EVENT_ID IS NULL THEN 'event_id is not a UUID'
+      WHEN EVENT_TYPE IS NULL THEN 'event_type is missing'
+      WHEN EVENT_TYPE NOT IN (
+        'order_placed', 'order_paid', 'order_shipped', 'order_delivered', 'order_cancelled', 'order_returned'
+      ) THEN 'event_type is not one of an order'
+      WHEN SCHEMA_VERSION_TEXT IS NULL THEN 'schema_version is missing'
+      WHEN SCHEMA_VERSION IS NULL THEN 'schema_version is not an integer'
+      WHEN VERSION_TEXT IS NULL THEN 'version is missing'
+      WHEN VERSION IS NULL THEN 'version is not an integer'
+      WHEN VERSION < 1 THEN 'version is less than 1'
+      WHEN IS_PLACED AND VERSION <> 1 THEN 'order_placed is not version 1'
+      WHEN NOT IS_PLACED AND VERSION = 1 THEN 'version 1 is not order_placed'
+      WHEN EVENT_TIME_TEXT IS NULL THEN 'event_time is missing'
+      WHEN EVENT_TIME IS NULL THEN 'event_time is not a UTC time like 2026-01-31T12:00:00.000Z'
+      WHEN EVENT_TIME < '1970-01-01'::TIMESTAMP_NTZ OR EVENT_TIME >= '2200-01-01'::TIMESTAMP_NTZ
+        THEN 'event_time is not between the years 1970 and 2199'
+      WHEN ORDER_ID IS NULL THEN 'order_id is missing'
+      WHEN IFF(CONTAINS('{[-tf0123456789', LEFT(ORDER_ID, 1)), TYPEOF(PAYLOAD:order_id) <> 'VARCHAR', FALSE)
+        THEN 'order_id is not a text'
+      WHEN LENGTH(ORDER_ID) > 100 OR ORDER_ID = '' THEN 'order_id is not an identifier of 1 to 100 characters'
+      WHEN IS_SHIPPED THEN CASE
+        WHEN CARRIER IS NULL THEN 'carrier is missing'
+        WHEN TRACKING_NUMBER IS NULL THEN 'tracking_number is missing'
+      END
+      WHEN IS_CLOSED THEN CASE
+        WHEN REASON IS NULL THEN 'reason is missing'
+        WHEN REFUNDED_AMOUNT IS NULL THEN IFF(
+          PAYLOAD:refunded_amount::VARCHAR IS NULL, 'refunded_amount is missing', 'refunded_amount is not an amount'
+        )
+        WHEN REFUNDED_AMOUNT < 0 THEN 'refunded_amount is negative'
+        WHEN REFUNDED_AMOUNT > 1000000000 THEN 'refunded_amount is more than a billion'
+      END
+      WHEN NOT IS_PLACED THEN NULL
+      WHEN CUSTOMER_ID IS NULL THEN 'customer_id is missing'
+      WHEN IFF(CONTAINS('{[-tf0123456789', LEFT(CUSTOMER_ID, 1)), TYPEOF(PAYLOAD:customer_id) <> 'VARCHAR', FALSE)
+        THEN 'customer_id is not a text'
+      WHEN LENGTH(CUSTOMER_ID) > 100 OR CUSTOMER_ID = '' THEN 'customer_id is not an identifier of 1 to 100 characters'
+      WHEN CHANNEL IS NULL THEN 'channel is missing'
+      WHEN COUNTRY_TEXT IS NULL THEN 'country is missing'
+      WHEN COUNTRY IS NULL THEN 'country is not an ISO 3166-1 code of two letters'
+      WHEN CURRENCY_TEXT IS NULL THEN 'currency is missing'
+      WHEN CURRENCY IS NULL THEN 'currency is not an ISO 4217 code of three letters'
+      WHEN EXCHANGE_RATE IS NULL THEN IFF(
+        PAYLOAD:exchange_rate::VARCHAR IS NULL, 'exchange_rate is missing', 'exchange_rate is not a number'
+      )
+      WHEN EXCHANGE_RATE <= 0 THEN 'exchange_rate is not positive'
+      WHEN PAYMENT_METHOD IS NULL THEN 'payment_method is missing'
+      WHEN DISCOUNT IS NULL THEN IFF(
+        PAYLOAD:discount::VARCHAR IS NULL, 'discount is missing', 'discount is not an amount'
+      )
+      WHEN DISCOUNT < 0 THEN 'discount is negative'
+      WHEN DISCOUNT > 1000000000 THEN 'discount is more than a billion'
+      WHEN SHIPPING_FEE IS NULL THEN IFF(
+        PAYLOAD:shipping_fee::VARCHAR IS NULL, 'shipping_fee is missing', 'shipping_fee is not an amount'
+      )
+      WHEN SHIPPING_FEE < 0 THEN 'shipping_fee is negative'
+      WHEN SHIPPING_FEE > 1000000000 THEN 'shipping_fee is more than a billion'
+      WHEN TOTAL IS NULL THEN IFF(
+        PAYLOAD:total::VARCHAR IS NULL, 'total is missing', 'total is not an amount'
+      )
+      WHEN TOTAL < 0 THEN 'total is negative'
+      WHEN TOTAL > 1000000000 THEN 'total is more than a billion'
+      WHEN PROMISED_AT IS NULL THEN IFF(
+        PAYLOAD:promised_at::VARCHAR IS NULL,
+        'promised_at is missing',
+        'promised_at is not a UTC time like 2026-01-31T12:00:00.000Z'
+      )
+      WHEN PROMISED_AT < '1970-01-01'::TIMESTAMP_NTZ OR PROMISED_AT >= '2200-01-01'::TIMESTAMP_NTZ
+        THEN 'promised_at is not between the years 1970 and 2199'
+      WHEN LINE_COUNT IS NULL THEN CASE
+        WHEN PAYLOAD:lines::VARCHAR IS NULL THEN 'lines is missing'
+        WHEN TYPEOF(PAYLOAD:lines) <> 'ARRAY' THEN 'lines is not an array'
+        ELSE 'lines is empty'
+      END
+      WHEN BROKEN_LINE IS NOT NULL THEN 'lines: ' || BROKEN_LINE
+      WHEN LINE_NUMBERS <> LINE_COUNT THEN 'lines: line_no is not unique'
+      WHEN UNITS IS NULL OR GOODS > 1000000000 OR LINES_COST IS NULL THEN 'lines: the sum is beyond all reason'
+      WHEN TOTAL <> GOODS - DISCOUNT + SHIPPING_FEE THEN 'total is not goods - discount + shipping_fee'
+    END AS BROKEN_RULE
+  FROM events
 )
 SELECT
-  events.*,
+  j.*,
   'ORDERS_EVENTS' AS SOURCE,
-  SYSDATE() AS REJECTED_AT,
+  SYSDATE() AS JUDGED_AT,
   CASE
-    WHEN PAYLOAD IS NULL THEN IFF(
-      VALUE IS NULL, 'the message has no value (a tombstone)', 'the value is not JSON in UTF-8'
-    )
-    WHEN EVENT_ID IS NULL THEN IFF(
-      TYPEOF(PAYLOAD) <> 'OBJECT', 'the value is not a JSON object', 'event_id is missing'
-    )
-    WHEN LENGTH(EVENT_ID) <> 36 THEN 'event_id is not a UUID'
-    WHEN EVENT_TYPE IS NULL THEN 'event_type is missing'
-    WHEN EVENT_TYPE NOT IN (
-      'order_placed', 'order_paid', 'order_shipped', 'order_delivered', 'order_cancelled', 'order_returned'
-    ) THEN 'event_type is not one of an order'
-    WHEN SCHEMA_VERSION_TEXT IS NULL THEN 'schema_version is missing'
-    WHEN SCHEMA_VERSION IS NULL THEN 'schema_version is not an integer'
-    WHEN VERSION_TEXT IS NULL THEN 'version is missing'
-    WHEN VERSION IS NULL THEN 'version is not an integer'
-    WHEN VERSION < 1 THEN 'version is less than 1'
-    WHEN IS_PLACED AND VERSION <> 1 THEN 'order_placed is not version 1'
-    WHEN NOT IS_PLACED AND VERSION = 1 THEN 'version 1 is not order_placed'
-    WHEN EVENT_TIME_TEXT IS NULL THEN 'event_time is missing'
-    WHEN EVENT_TIME IS NULL THEN 'event_time is not a UTC time like 2026-01-31T12:00:00.000Z'
-    WHEN ORDER_ID IS NULL THEN 'order_id is missing'
-    WHEN LENGTH(ORDER_ID) > 100 OR ORDER_ID = '' THEN 'order_id is not an identifier of 1 to 100 characters'
-    WHEN IS_SHIPPED THEN CASE
-      WHEN CARRIER IS NULL THEN 'carrier is missing'
-      WHEN TRACKING_NUMBER IS NULL THEN 'tracking_number is missing'
-    END
-    WHEN IS_CLOSED THEN CASE
-      WHEN REASON IS NULL THEN 'reason is missing'
-      WHEN REFUNDED_AMOUNT IS NULL THEN IFF(
-        PAYLOAD:refunded_amount::VARCHAR IS NULL, 'refunded_amount is missing', 'refunded_amount is not an amount'
-      )
-      WHEN REFUNDED_AMOUNT < 0 THEN 'refunded_amount is negative'
-    END
-    WHEN NOT IS_PLACED THEN NULL
-    WHEN CUSTOMER_ID IS NULL THEN 'customer_id is missing'
-    WHEN CHANNEL IS NULL THEN 'channel is missing'
-    WHEN COUNTRY IS NULL THEN 'country is missing'
-    WHEN LENGTH(COUNTRY) <> 2 THEN 'country is not an ISO 3166-1 code of two letters'
-    WHEN CURRENCY IS NULL THEN 'currency is missing'
-    WHEN LENGTH(CURRENCY) <> 3 THEN 'currency is not an ISO 4217 code of three letters'
-    WHEN EXCHANGE_RATE IS NULL THEN IFF(
-      PAYLOAD:exchange_rate::VARCHAR IS NULL, 'exchange_rate is missing', 'exchange_rate is not a number'
-    )
-    WHEN EXCHANGE_RATE <= 0 THEN 'exchange_rate is not positive'
-    WHEN PAYMENT_METHOD IS NULL THEN 'payment_method is missing'
-    WHEN DISCOUNT IS NULL THEN IFF(
-      PAYLOAD:discount::VARCHAR IS NULL, 'discount is missing', 'discount is not an amount'
-    )
-    WHEN DISCOUNT < 0 THEN 'discount is negative'
-    WHEN SHIPPING_FEE IS NULL THEN IFF(
-      PAYLOAD:shipping_fee::VARCHAR IS NULL, 'shipping_fee is missing', 'shipping_fee is not an amount'
-    )
-    WHEN SHIPPING_FEE < 0 THEN 'shipping_fee is negative'
-    WHEN TOTAL IS NULL THEN IFF(PAYLOAD:total::VARCHAR IS NULL, 'total is missing', 'total is not an amount')
-    WHEN TOTAL < 0 THEN 'total is negative'
-    WHEN PROMISED_AT IS NULL THEN IFF(
-      PAYLOAD:promised_at::VARCHAR IS NULL,
-      'promised_at is missing',
-      'promised_at is not a UTC time like 2026-01-31T12:00:00.000Z'
-    )
-    WHEN LINE_COUNT IS NULL THEN CASE
-      WHEN PAYLOAD:lines::VARCHAR IS NULL THEN 'lines is missing'
-      WHEN TYPEOF(PAYLOAD:lines) <> 'ARRAY' THEN 'lines is not an array'
-      ELSE 'lines is empty'
-    END
-    WHEN BROKEN_LINE IS NOT NULL THEN 'lines: ' || BROKEN_LINE
-    WHEN LINE_NUMBERS <> LINE_COUNT THEN 'lines: line_no is not unique'
-    WHEN UNITS > 1000000 OR GOODS > 1000000000 OR LINES_COST > 1000000000 THEN 'lines: the sum is beyond all reason'
-    WHEN TOTAL <> GOODS - DISCOUNT + SHIPPING_FEE THEN 'total is not goods - discount + shipping_fee'
-  END AS REJECT_REASON
-FROM events;
+    WHEN j.BROKEN_RULE IS NOT NULL THEN j.BROKEN_RULE
+    WHEN n.IS_OTHER
+      THEN 'conflict: version ' || j.VERSION || ' of ' || j.ORDER_ID || ' is known with other content, from ' || n.PLACE
+  END AS REJECT_REASON,
+  n.ROW_ID IS NULL AND r.IS_OTHER AS IS_DEFERRED
+FROM judged j
+LEFT JOIN known n ON n.ROW_ID = j.ROW_ID
+LEFT JOIN repeated r ON r.ROW_ID = j.ROW_ID
+LEFT JOIN rejected x
+  ON x.TOPIC_ID = j.TOPIC_ID AND x.KAFKA_PARTITION = j.KAFKA_PARTITION AND x.KAFKA_OFFSET = j.KAFKA_OFFSET
+WHERE x.TOPIC_ID IS NULL AND NVL(NOT n.IS_STAGED, TRUE) AND NVL(r.COPY, 1) = 1;
 
--- STAGING -> PROD. The source of each MERGE is one row a key, and what arrived is compared with what is there by
--- version, so events may come late, twice and in any order (docs.snowflake.com/en/sql-reference/sql/merge).
+-- STAGING -> PROD. The source of each MERGE is one row per key, and what arrived is compared with what is there by
+-- version, so events may come late, twice and in any order (docs.snowflake.com/en/sql-reference/sql/merge). Among events
+-- of equal rank the first by topic id, partition and offset counts, here and in sql/04_validation_queries.sql.
+-- `events` leaves out what was set aside, which an append-only stream still shows.
 
 CREATE OR REPLACE TASK OPS.MERGE_CUSTOMERS
   WAREHOUSE = "<% warehouse %>"
@@ -526,16 +796,23 @@ AFTER OPS.STAGE_CUSTOMERS
 AS
 MERGE INTO PROD.CUSTOMERS t
 USING (
-  WITH arrived AS (
+  WITH events AS (
+    SELECT e.*
+    FROM STAGING.CUSTOMERS_STREAM e
+    LEFT JOIN STAGING.SET_ASIDE_EVENTS x
+      ON x.TOPIC_ID = e.TOPIC_ID AND x.KAFKA_PARTITION = e.KAFKA_PARTITION AND x.KAFKA_OFFSET = e.KAFKA_OFFSET
+    WHERE x.TOPIC_ID IS NULL
+  ),
+  arrived AS (
     SELECT
       e.*,
       e.EVENT_TYPE = 'customer_deleted' AS IS_DELETION,
       MAX(IFF(e.EVENT_TYPE = 'customer_deleted', e.VERSION, 0)) OVER (PARTITION BY e.CUSTOMER_ID) AS DELETED_VERSION
-    FROM STAGING.CUSTOMERS_STREAM e
+    FROM events e
     -- The newest upsert of a customer, or a deletion where nothing else came.
     QUALIFY ROW_NUMBER() OVER (
       PARTITION BY e.CUSTOMER_ID
-      ORDER BY IFF(e.EVENT_TYPE = 'customer_deleted', 1, 0), e.VERSION DESC, e.INGESTED_AT, e.KAFKA_OFFSET
+      ORDER BY IFF(e.EVENT_TYPE = 'customer_deleted', 1, 0), e.VERSION DESC, e.TOPIC_ID, e.KAFKA_PARTITION, e.KAFKA_OFFSET
     ) = 1
   )
   SELECT arrived.*, IFF(IS_DELETION, 0, VERSION) AS RECORD_VERSION FROM arrived
@@ -574,11 +851,18 @@ AFTER OPS.STAGE_CUSTOMERS
 AS
 MERGE INTO PROD.CUSTOMERS_HISTORY t
 USING (
-  WITH arrived AS (
+  WITH events AS (
+    SELECT e.*
+    FROM STAGING.CUSTOMERS_HISTORY_STREAM e
+    LEFT JOIN STAGING.SET_ASIDE_EVENTS x
+      ON x.TOPIC_ID = e.TOPIC_ID AND x.KAFKA_PARTITION = e.KAFKA_PARTITION AND x.KAFKA_OFFSET = e.KAFKA_OFFSET
+    WHERE x.TOPIC_ID IS NULL
+  ),
+  arrived AS (
     SELECT CUSTOMER_ID, VERSION, NAME, EMAIL, PHONE, CITY, COUNTRY, LOCALE, ACQUISITION_CHANNEL, SEGMENT, SIGNED_UP_AT,
       EVENT_TYPE = 'customer_deleted' AS IS_DELETED, EVENT_TIME AS VALID_FROM
-    FROM STAGING.CUSTOMERS_HISTORY_STREAM
-    QUALIFY ROW_NUMBER() OVER (PARTITION BY CUSTOMER_ID, VERSION ORDER BY INGESTED_AT, KAFKA_OFFSET) = 1
+    FROM events
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY CUSTOMER_ID, VERSION ORDER BY TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET) = 1
   ),
   -- All versions of the customers that something came for: a late version also ends the one before it.
   versions AS (
@@ -617,7 +901,14 @@ AFTER OPS.STAGE_PRODUCTS
 AS
 MERGE INTO PROD.SUPPLIERS t
 USING (
-  WITH seen AS (
+  WITH events AS (
+    SELECT e.*
+    FROM STAGING.SUPPLIERS_STREAM e
+    LEFT JOIN STAGING.SET_ASIDE_EVENTS x
+      ON x.TOPIC_ID = e.TOPIC_ID AND x.KAFKA_PARTITION = e.KAFKA_PARTITION AND x.KAFKA_OFFSET = e.KAFKA_OFFSET
+    WHERE x.TOPIC_ID IS NULL
+  ),
+  seen AS (
     SELECT
       SUPPLIER_ID,
       SUPPLIER_NAME AS NAME,
@@ -627,7 +918,7 @@ USING (
       RETURN_WINDOW_DAYS,
       TO_VARCHAR(EVENT_TIME, 'YYYY-MM-DD HH24:MI:SS.FF3') || ' / ' || LPAD(VERSION::VARCHAR, 10, '0') || ' / '
         || PRODUCT_ID AS SEEN_IN
-    FROM STAGING.SUPPLIERS_STREAM
+    FROM events
     WHERE EVENT_TYPE = 'product_upserted'
   )
   SELECT * FROM seen
@@ -653,16 +944,23 @@ AFTER OPS.STAGE_PRODUCTS
 AS
 MERGE INTO PROD.PRODUCTS t
 USING (
-  WITH arrived AS (
+  WITH events AS (
+    SELECT e.*
+    FROM STAGING.PRODUCTS_STREAM e
+    LEFT JOIN STAGING.SET_ASIDE_EVENTS x
+      ON x.TOPIC_ID = e.TOPIC_ID AND x.KAFKA_PARTITION = e.KAFKA_PARTITION AND x.KAFKA_OFFSET = e.KAFKA_OFFSET
+    WHERE x.TOPIC_ID IS NULL
+  ),
+  arrived AS (
     SELECT
       e.*,
       e.EVENT_TYPE = 'product_deleted' AS IS_DELETION,
       MAX(IFF(e.EVENT_TYPE = 'product_deleted', e.VERSION, 0)) OVER (PARTITION BY e.PRODUCT_ID) AS DELETED_VERSION
-    FROM STAGING.PRODUCTS_STREAM e
+    FROM events e
     -- The newest upsert of a product, or a deletion where nothing else came.
     QUALIFY ROW_NUMBER() OVER (
       PARTITION BY e.PRODUCT_ID
-      ORDER BY IFF(e.EVENT_TYPE = 'product_deleted', 1, 0), e.VERSION DESC, e.INGESTED_AT, e.KAFKA_OFFSET
+      ORDER BY IFF(e.EVENT_TYPE = 'product_deleted', 1, 0), e.VERSION DESC, e.TOPIC_ID, e.KAFKA_PARTITION, e.KAFKA_OFFSET
     ) = 1
   )
   SELECT arrived.*, IFF(IS_DELETION, 0, VERSION) AS RECORD_VERSION FROM arrived
@@ -704,11 +1002,18 @@ AFTER OPS.STAGE_PRODUCTS
 AS
 MERGE INTO PROD.PRODUCTS_HISTORY t
 USING (
-  WITH arrived AS (
+  WITH events AS (
+    SELECT e.*
+    FROM STAGING.PRODUCTS_HISTORY_STREAM e
+    LEFT JOIN STAGING.SET_ASIDE_EVENTS x
+      ON x.TOPIC_ID = e.TOPIC_ID AND x.KAFKA_PARTITION = e.KAFKA_PARTITION AND x.KAFKA_OFFSET = e.KAFKA_OFFSET
+    WHERE x.TOPIC_ID IS NULL
+  ),
+  arrived AS (
     SELECT PRODUCT_ID, VERSION, NAME, CATEGORY, SUBCATEGORY, BRAND, MATERIAL, COLOUR, PRICE, COST, SUPPLIER_ID, STOCK,
       EVENT_TYPE = 'product_deleted' AS IS_DELETED, EVENT_TIME AS VALID_FROM
-    FROM STAGING.PRODUCTS_HISTORY_STREAM
-    QUALIFY ROW_NUMBER() OVER (PARTITION BY PRODUCT_ID, VERSION ORDER BY INGESTED_AT, KAFKA_OFFSET) = 1
+    FROM events
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY PRODUCT_ID, VERSION ORDER BY TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET) = 1
   ),
   -- All versions of the products that something came for: a late version also ends the one before it.
   versions AS (
@@ -740,217 +1045,255 @@ WHEN NOT MATCHED THEN INSERT (
   s.SUPPLIER_ID, s.STOCK, s.IS_DELETED, s.VALID_FROM, s.VALID_TO, s.IS_CURRENT
 );
 
+-- The stream is locked by the first statement that reads it and shows the same rows to the second
+-- (docs.snowflake.com/en/user-guide/streams-intro, repeatable read isolation): what the MERGE changes is in the queue.
 CREATE OR REPLACE TASK OPS.MERGE_ORDERS
   WAREHOUSE = "<% warehouse %>"
   COMMENT = 'STAGING.ORDER_EVENTS -> PROD.ORDERS'
 AFTER OPS.STAGE_ORDER_EVENTS
 AS
-MERGE INTO PROD.ORDERS t
-USING (
-  -- The newest event of each kind that came for an order.
-  WITH newest AS (
-    SELECT *
-    FROM STAGING.ORDERS_STREAM
-    QUALIFY ROW_NUMBER() OVER (
-      PARTITION BY ORDER_ID, EVENT_TYPE ORDER BY VERSION DESC, INGESTED_AT, KAFKA_OFFSET
-    ) = 1
-  ),
-  arrived AS (
-    SELECT
-      ORDER_ID,
-      MAX(IFF(EVENT_TYPE = 'order_placed', VERSION, 0)) AS PLACED_VERSION,
-      MAX(IFF(EVENT_TYPE = 'order_paid', VERSION, 0)) AS PAID_VERSION,
-      MAX(IFF(EVENT_TYPE = 'order_shipped', VERSION, 0)) AS SHIPPED_VERSION,
-      MAX(IFF(EVENT_TYPE = 'order_delivered', VERSION, 0)) AS DELIVERED_VERSION,
-      MAX(IFF(EVENT_TYPE = 'order_cancelled', VERSION, 0)) AS CANCELLED_VERSION,
-      MAX(IFF(EVENT_TYPE = 'order_returned', VERSION, 0)) AS RETURNED_VERSION,
-      MAX(IFF(EVENT_TYPE = 'order_placed', EVENT_TIME, NULL)) AS PLACED_AT,
-      MAX(IFF(EVENT_TYPE = 'order_paid', EVENT_TIME, NULL)) AS PAID_AT,
-      MAX(IFF(EVENT_TYPE = 'order_shipped', EVENT_TIME, NULL)) AS SHIPPED_AT,
-      MAX(IFF(EVENT_TYPE = 'order_delivered', EVENT_TIME, NULL)) AS DELIVERED_AT,
-      MAX(IFF(EVENT_TYPE = 'order_cancelled', EVENT_TIME, NULL)) AS CANCELLED_AT,
-      MAX(IFF(EVENT_TYPE = 'order_returned', EVENT_TIME, NULL)) AS RETURNED_AT,
-      MAX(IFF(EVENT_TYPE = 'order_placed', PROMISED_AT, NULL)) AS PROMISED_AT,
-      MAX(IFF(EVENT_TYPE = 'order_placed', CUSTOMER_ID, NULL)) AS CUSTOMER_ID,
-      MAX(IFF(EVENT_TYPE = 'order_placed', CHANNEL, NULL)) AS CHANNEL,
-      MAX(IFF(EVENT_TYPE = 'order_placed', COUNTRY, NULL)) AS COUNTRY,
-      MAX(IFF(EVENT_TYPE = 'order_placed', CURRENCY, NULL)) AS CURRENCY,
-      MAX(IFF(EVENT_TYPE = 'order_placed', EXCHANGE_RATE, NULL)) AS EXCHANGE_RATE,
-      MAX(IFF(EVENT_TYPE = 'order_placed', PAYMENT_METHOD, NULL)) AS PAYMENT_METHOD,
-      MAX(IFF(EVENT_TYPE = 'order_placed', DISCOUNT_CODE, NULL)) AS DISCOUNT_CODE,
-      MAX(IFF(EVENT_TYPE = 'order_placed', DISCOUNT, NULL)) AS DISCOUNT,
-      MAX(IFF(EVENT_TYPE = 'order_placed', SHIPPING_FEE, NULL)) AS SHIPPING_FEE,
-      MAX(IFF(EVENT_TYPE = 'order_placed', TOTAL, NULL)) AS TOTAL,
-      MAX(IFF(EVENT_TYPE = 'order_placed', LINES_COST, NULL)) AS LINES_COST,
-      MAX(IFF(EVENT_TYPE = 'order_placed', LINE_COUNT, NULL)) AS LINE_COUNT,
-      MAX(IFF(EVENT_TYPE = 'order_placed', UNITS, NULL)) AS UNITS,
-      MAX(IFF(EVENT_TYPE = 'order_shipped', CARRIER, NULL)) AS CARRIER,
-      MAX(IFF(EVENT_TYPE = 'order_shipped', TRACKING_NUMBER, NULL)) AS TRACKING_NUMBER,
-      MAX(IFF(EVENT_TYPE = 'order_cancelled', REASON, NULL)) AS CANCEL_REASON,
-      MAX(IFF(EVENT_TYPE = 'order_returned', REASON, NULL)) AS RETURN_REASON,
-      MAX(IFF(EVENT_TYPE = 'order_cancelled', REFUNDED_AMOUNT, NULL)) AS CANCEL_REFUND,
-      MAX(IFF(EVENT_TYPE = 'order_returned', REFUNDED_AMOUNT, NULL)) AS RETURN_REFUND
-    FROM newest
-    GROUP BY ORDER_ID
-  ),
-  -- Each step takes the greater version of what arrived (a) and what is there (o).
-  folded AS (
-    SELECT
-      a.ORDER_ID,
-      GREATEST(a.PLACED_VERSION, COALESCE(o.PLACED_VERSION, 0)) AS PLACED_VERSION,
-      GREATEST(a.PAID_VERSION, COALESCE(o.PAID_VERSION, 0)) AS PAID_VERSION,
-      GREATEST(a.SHIPPED_VERSION, COALESCE(o.SHIPPED_VERSION, 0)) AS SHIPPED_VERSION,
-      GREATEST(a.DELIVERED_VERSION, COALESCE(o.DELIVERED_VERSION, 0)) AS DELIVERED_VERSION,
-      GREATEST(a.CANCELLED_VERSION, COALESCE(o.CANCELLED_VERSION, 0)) AS CANCELLED_VERSION,
-      GREATEST(a.RETURNED_VERSION, COALESCE(o.RETURNED_VERSION, 0)) AS RETURNED_VERSION,
-      IFF(a.PAID_VERSION > COALESCE(o.PAID_VERSION, 0), a.PAID_AT, o.PAID_AT) AS PAID_AT,
-      IFF(a.SHIPPED_VERSION > COALESCE(o.SHIPPED_VERSION, 0), a.SHIPPED_AT, o.SHIPPED_AT) AS SHIPPED_AT,
-      IFF(a.DELIVERED_VERSION > COALESCE(o.DELIVERED_VERSION, 0), a.DELIVERED_AT, o.DELIVERED_AT) AS DELIVERED_AT,
-      IFF(a.CANCELLED_VERSION > COALESCE(o.CANCELLED_VERSION, 0), a.CANCELLED_AT, o.CANCELLED_AT) AS CANCELLED_AT,
-      IFF(a.RETURNED_VERSION > COALESCE(o.RETURNED_VERSION, 0), a.RETURNED_AT, o.RETURNED_AT) AS RETURNED_AT,
-      IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.PLACED_AT, o.PLACED_AT) AS PLACED_AT,
-      IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.PROMISED_AT, o.PROMISED_AT) AS PROMISED_AT,
-      IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.CUSTOMER_ID, o.CUSTOMER_ID) AS CUSTOMER_ID,
-      IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.CHANNEL, o.CHANNEL) AS CHANNEL,
-      IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.COUNTRY, o.COUNTRY) AS COUNTRY,
-      IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.CURRENCY, o.CURRENCY) AS CURRENCY,
-      IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.EXCHANGE_RATE, o.EXCHANGE_RATE) AS EXCHANGE_RATE,
-      IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.PAYMENT_METHOD, o.PAYMENT_METHOD) AS PAYMENT_METHOD,
-      IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.DISCOUNT_CODE, o.DISCOUNT_CODE) AS DISCOUNT_CODE,
-      IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.DISCOUNT, o.DISCOUNT) AS DISCOUNT,
-      IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.SHIPPING_FEE, o.SHIPPING_FEE) AS SHIPPING_FEE,
-      IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.TOTAL, o.TOTAL) AS TOTAL,
-      IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.LINES_COST, o.LINES_COST) AS LINES_COST,
-      IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.LINE_COUNT, o.LINE_COUNT) AS LINE_COUNT,
-      IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.UNITS, o.UNITS) AS UNITS,
-      IFF(a.SHIPPED_VERSION > COALESCE(o.SHIPPED_VERSION, 0), a.CARRIER, o.CARRIER) AS CARRIER,
-      IFF(a.SHIPPED_VERSION > COALESCE(o.SHIPPED_VERSION, 0), a.TRACKING_NUMBER, o.TRACKING_NUMBER) AS TRACKING_NUMBER,
-      -- The newest cancellation or return closes the order.
-      GREATEST(a.CANCELLED_VERSION, a.RETURNED_VERSION)
-        > GREATEST(COALESCE(o.CANCELLED_VERSION, 0), COALESCE(o.RETURNED_VERSION, 0)) AS CLOSED_NOW,
-      IFF(
-        CLOSED_NOW, IFF(a.RETURNED_VERSION > a.CANCELLED_VERSION, a.RETURN_REASON, a.CANCEL_REASON), o.REASON
-      ) AS REASON,
-      IFF(
-        CLOSED_NOW,
-        IFF(a.RETURNED_VERSION > a.CANCELLED_VERSION, a.RETURN_REFUND, a.CANCEL_REFUND),
-        COALESCE(o.REFUNDED_AMOUNT, 0)
-      ) AS REFUNDED_AMOUNT
-    FROM arrived a
-    LEFT JOIN PROD.ORDERS o ON o.ORDER_ID = a.ORDER_ID
-  ),
-  stated AS (
-    SELECT
-      folded.*,
-      GREATEST(
-        PLACED_VERSION, PAID_VERSION, SHIPPED_VERSION, DELIVERED_VERSION, CANCELLED_VERSION, RETURNED_VERSION
-      ) AS VERSION,
-      CASE VERSION
-        WHEN CANCELLED_VERSION THEN 'CANCELLED'
-        WHEN RETURNED_VERSION THEN 'RETURNED'
-        WHEN DELIVERED_VERSION THEN 'DELIVERED'
-        WHEN SHIPPED_VERSION THEN 'SHIPPED'
-        WHEN PAID_VERSION THEN 'PAID'
-        ELSE 'PLACED'
-      END AS STATUS
-    FROM folded
-  ),
-  valued AS (
-    SELECT
-      stated.*,
-      IFF(STATUS = 'CANCELLED', TOTAL * 0, TOTAL - REFUNDED_AMOUNT) AS REVENUE,
-      IFF(STATUS = 'CANCELLED' AND SHIPPED_VERSION = 0, LINES_COST * 0, LINES_COST) AS COST
-    FROM stated
-  )
-  SELECT valued.*, REVENUE - COST AS MARGIN FROM valued
-) s ON t.ORDER_ID = s.ORDER_ID
-WHEN MATCHED AND (
-  s.PLACED_VERSION > t.PLACED_VERSION
-  OR s.PAID_VERSION > t.PAID_VERSION
-  OR s.SHIPPED_VERSION > t.SHIPPED_VERSION
-  OR s.DELIVERED_VERSION > t.DELIVERED_VERSION
-  OR s.CANCELLED_VERSION > t.CANCELLED_VERSION
-  OR s.RETURNED_VERSION > t.RETURNED_VERSION
-) THEN UPDATE SET
-  CUSTOMER_ID = s.CUSTOMER_ID,
-  STATUS = s.STATUS,
-  VERSION = s.VERSION,
-  PLACED_AT = s.PLACED_AT,
-  PAID_AT = s.PAID_AT,
-  SHIPPED_AT = s.SHIPPED_AT,
-  DELIVERED_AT = s.DELIVERED_AT,
-  CANCELLED_AT = s.CANCELLED_AT,
-  RETURNED_AT = s.RETURNED_AT,
-  PROMISED_AT = s.PROMISED_AT,
-  CHANNEL = s.CHANNEL,
-  COUNTRY = s.COUNTRY,
-  CURRENCY = s.CURRENCY,
-  EXCHANGE_RATE = s.EXCHANGE_RATE,
-  PAYMENT_METHOD = s.PAYMENT_METHOD,
-  DISCOUNT_CODE = s.DISCOUNT_CODE,
-  DISCOUNT = s.DISCOUNT,
-  SHIPPING_FEE = s.SHIPPING_FEE,
-  TOTAL = s.TOTAL,
-  REFUNDED_AMOUNT = s.REFUNDED_AMOUNT,
-  REVENUE = s.REVENUE,
-  COST = s.COST,
-  MARGIN = s.MARGIN,
-  LINE_COUNT = s.LINE_COUNT,
-  UNITS = s.UNITS,
-  CARRIER = s.CARRIER,
-  TRACKING_NUMBER = s.TRACKING_NUMBER,
-  REASON = s.REASON,
-  LINES_COST = s.LINES_COST,
-  PLACED_VERSION = s.PLACED_VERSION,
-  PAID_VERSION = s.PAID_VERSION,
-  SHIPPED_VERSION = s.SHIPPED_VERSION,
-  DELIVERED_VERSION = s.DELIVERED_VERSION,
-  CANCELLED_VERSION = s.CANCELLED_VERSION,
-  RETURNED_VERSION = s.RETURNED_VERSION,
-  UPDATED_AT = SYSDATE()
-WHEN NOT MATCHED THEN INSERT (
-  ORDER_ID, CUSTOMER_ID, STATUS, VERSION, PLACED_AT, PAID_AT, SHIPPED_AT, DELIVERED_AT, CANCELLED_AT, RETURNED_AT,
-  PROMISED_AT, CHANNEL, COUNTRY, CURRENCY, EXCHANGE_RATE, PAYMENT_METHOD, DISCOUNT_CODE, DISCOUNT, SHIPPING_FEE, TOTAL,
-  REFUNDED_AMOUNT, REVENUE, COST, MARGIN, LINE_COUNT, UNITS, CARRIER, TRACKING_NUMBER, REASON, LINES_COST,
-  PLACED_VERSION, PAID_VERSION, SHIPPED_VERSION, DELIVERED_VERSION, CANCELLED_VERSION, RETURNED_VERSION, UPDATED_AT
-) VALUES (
-  s.ORDER_ID, s.CUSTOMER_ID, s.STATUS, s.VERSION, s.PLACED_AT, s.PAID_AT, s.SHIPPED_AT, s.DELIVERED_AT, s.CANCELLED_AT,
-  s.RETURNED_AT, s.PROMISED_AT, s.CHANNEL, s.COUNTRY, s.CURRENCY, s.EXCHANGE_RATE, s.PAYMENT_METHOD, s.DISCOUNT_CODE,
-  s.DISCOUNT, s.SHIPPING_FEE, s.TOTAL, s.REFUNDED_AMOUNT, s.REVENUE, s.COST, s.MARGIN, s.LINE_COUNT, s.UNITS, s.CARRIER,
-  s.TRACKING_NUMBER, s.REASON, s.LINES_COST, s.PLACED_VERSION, s.PAID_VERSION, s.SHIPPED_VERSION, s.DELIVERED_VERSION,
-  s.CANCELLED_VERSION, s.RETURNED_VERSION, SYSDATE()
-);
+EXECUTE IMMEDIATE $$
+BEGIN
+  BEGIN TRANSACTION;
+  INSERT INTO OPS.CHANGED_ORDERS (ORDER_ID, CHANGED_AT) SELECT DISTINCT ORDER_ID, SYSDATE() FROM STAGING.ORDERS_STREAM;
+  MERGE INTO PROD.ORDERS t
+  USING (
+    -- The newest event of each kind that came for an order.
+    WITH events AS (
+      SELECT e.*
+      FROM STAGING.ORDERS_STREAM e
+      LEFT JOIN STAGING.SET_ASIDE_EVENTS x
+        ON x.TOPIC_ID = e.TOPIC_ID AND x.KAFKA_PARTITION = e.KAFKA_PARTITION AND x.KAFKA_OFFSET = e.KAFKA_OFFSET
+      WHERE x.TOPIC_ID IS NULL
+    ),
+    newest AS (
+      SELECT *
+      FROM events
+      QUALIFY ROW_NUMBER() OVER (
+        PARTITION BY ORDER_ID, EVENT_TYPE ORDER BY VERSION DESC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET
+      ) = 1
+    ),
+    arrived AS (
+      SELECT
+        ORDER_ID,
+        MAX(IFF(EVENT_TYPE = 'order_placed', VERSION, 0)) AS PLACED_VERSION,
+        MAX(IFF(EVENT_TYPE = 'order_paid', VERSION, 0)) AS PAID_VERSION,
+        MAX(IFF(EVENT_TYPE = 'order_shipped', VERSION, 0)) AS SHIPPED_VERSION,
+        MAX(IFF(EVENT_TYPE = 'order_delivered', VERSION, 0)) AS DELIVERED_VERSION,
+        MAX(IFF(EVENT_TYPE = 'order_cancelled', VERSION, 0)) AS CANCELLED_VERSION,
+        MAX(IFF(EVENT_TYPE = 'order_returned', VERSION, 0)) AS RETURNED_VERSION,
+        MAX(IFF(EVENT_TYPE = 'order_placed', EVENT_TIME, NULL)) AS PLACED_AT,
+        MAX(IFF(EVENT_TYPE = 'order_paid', EVENT_TIME, NULL)) AS PAID_AT,
+        MAX(IFF(EVENT_TYPE = 'order_shipped', EVENT_TIME, NULL)) AS SHIPPED_AT,
+        MAX(IFF(EVENT_TYPE = 'order_delivered', EVENT_TIME, NULL)) AS DELIVERED_AT,
+        MAX(IFF(EVENT_TYPE = 'order_cancelled', EVENT_TIME, NULL)) AS CANCELLED_AT,
+        MAX(IFF(EVENT_TYPE = 'order_returned', EVENT_TIME, NULL)) AS RETURNED_AT,
+        MAX(IFF(EVENT_TYPE = 'order_placed', PROMISED_AT, NULL)) AS PROMISED_AT,
+        MAX(IFF(EVENT_TYPE = 'order_placed', CUSTOMER_ID, NULL)) AS CUSTOMER_ID,
+        MAX(IFF(EVENT_TYPE = 'order_placed', CHANNEL, NULL)) AS CHANNEL,
+        MAX(IFF(EVENT_TYPE = 'order_placed', COUNTRY, NULL)) AS COUNTRY,
+        MAX(IFF(EVENT_TYPE = 'order_placed', CURRENCY, NULL)) AS CURRENCY,
+        MAX(IFF(EVENT_TYPE = 'order_placed', EXCHANGE_RATE, NULL)) AS EXCHANGE_RATE,
+        MAX(IFF(EVENT_TYPE = 'order_placed', PAYMENT_METHOD, NULL)) AS PAYMENT_METHOD,
+        MAX(IFF(EVENT_TYPE = 'order_placed', DISCOUNT_CODE, NULL)) AS DISCOUNT_CODE,
+        MAX(IFF(EVENT_TYPE = 'order_placed', DISCOUNT, NULL)) AS DISCOUNT,
+        MAX(IFF(EVENT_TYPE = 'order_placed', SHIPPING_FEE, NULL)) AS SHIPPING_FEE,
+        MAX(IFF(EVENT_TYPE = 'order_placed', TOTAL, NULL)) AS TOTAL,
+        MAX(IFF(EVENT_TYPE = 'order_placed', LINES_COST, NULL)) AS LINES_COST,
+        MAX(IFF(EVENT_TYPE = 'order_placed', LINE_COUNT, NULL)) AS LINE_COUNT,
+        MAX(IFF(EVENT_TYPE = 'order_placed', UNITS, NULL)) AS UNITS,
+        MAX(IFF(EVENT_TYPE = 'order_shipped', CARRIER, NULL)) AS CARRIER,
+        MAX(IFF(EVENT_TYPE = 'order_shipped', TRACKING_NUMBER, NULL)) AS TRACKING_NUMBER,
+        MAX(IFF(EVENT_TYPE = 'order_cancelled', REASON, NULL)) AS CANCEL_REASON,
+        MAX(IFF(EVENT_TYPE = 'order_returned', REASON, NULL)) AS RETURN_REASON,
+        MAX(IFF(EVENT_TYPE = 'order_cancelled', REFUNDED_AMOUNT, NULL)) AS CANCEL_REFUND,
+        MAX(IFF(EVENT_TYPE = 'order_returned', REFUNDED_AMOUNT, NULL)) AS RETURN_REFUND
+      FROM newest
+      GROUP BY ORDER_ID
+    ),
+    -- Each step takes the greater version of what arrived (a) and what is there (o).
+    folded AS (
+      SELECT
+        a.ORDER_ID,
+        GREATEST(a.PLACED_VERSION, COALESCE(o.PLACED_VERSION, 0)) AS PLACED_VERSION,
+        GREATEST(a.PAID_VERSION, COALESCE(o.PAID_VERSION, 0)) AS PAID_VERSION,
+        GREATEST(a.SHIPPED_VERSION, COALESCE(o.SHIPPED_VERSION, 0)) AS SHIPPED_VERSION,
+        GREATEST(a.DELIVERED_VERSION, COALESCE(o.DELIVERED_VERSION, 0)) AS DELIVERED_VERSION,
+        GREATEST(a.CANCELLED_VERSION, COALESCE(o.CANCELLED_VERSION, 0)) AS CANCELLED_VERSION,
+        GREATEST(a.RETURNED_VERSION, COALESCE(o.RETURNED_VERSION, 0)) AS RETURNED_VERSION,
+        IFF(a.PAID_VERSION > COALESCE(o.PAID_VERSION, 0), a.PAID_AT, o.PAID_AT) AS PAID_AT,
+        IFF(a.SHIPPED_VERSION > COALESCE(o.SHIPPED_VERSION, 0), a.SHIPPED_AT, o.SHIPPED_AT) AS SHIPPED_AT,
+        IFF(a.DELIVERED_VERSION > COALESCE(o.DELIVERED_VERSION, 0), a.DELIVERED_AT, o.DELIVERED_AT) AS DELIVERED_AT,
+        IFF(a.CANCELLED_VERSION > COALESCE(o.CANCELLED_VERSION, 0), a.CANCELLED_AT, o.CANCELLED_AT) AS CANCELLED_AT,
+        IFF(a.RETURNED_VERSION > COALESCE(o.RETURNED_VERSION, 0), a.RETURNED_AT, o.RETURNED_AT) AS RETURNED_AT,
+        IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.PLACED_AT, o.PLACED_AT) AS PLACED_AT,
+        IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.PROMISED_AT, o.PROMISED_AT) AS PROMISED_AT,
+        IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.CUSTOMER_ID, o.CUSTOMER_ID) AS CUSTOMER_ID,
+        IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.CHANNEL, o.CHANNEL) AS CHANNEL,
+        IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.COUNTRY, o.COUNTRY) AS COUNTRY,
+        IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.CURRENCY, o.CURRENCY) AS CURRENCY,
+        IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.EXCHANGE_RATE, o.EXCHANGE_RATE) AS EXCHANGE_RATE,
+        IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.PAYMENT_METHOD, o.PAYMENT_METHOD) AS PAYMENT_METHOD,
+        IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.DISCOUNT_CODE, o.DISCOUNT_CODE) AS DISCOUNT_CODE,
+        IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.DISCOUNT, o.DISCOUNT) AS DISCOUNT,
+        IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.SHIPPING_FEE, o.SHIPPING_FEE) AS SHIPPING_FEE,
+        IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.TOTAL, o.TOTAL) AS TOTAL,
+        IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.LINES_COST, o.LINES_COST) AS LINES_COST,
+        IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.LINE_COUNT, o.LINE_COUNT) AS LINE_COUNT,
+        IFF(a.PLACED_VERSION > COALESCE(o.PLACED_VERSION, 0), a.UNITS, o.UNITS) AS UNITS,
+        IFF(a.SHIPPED_VERSION > COALESCE(o.SHIPPED_VERSION, 0), a.CARRIER, o.CARRIER) AS CARRIER,
+        IFF(a.SHIPPED_VERSION > COALESCE(o.SHIPPED_VERSION, 0), a.TRACKING_NUMBER, o.TRACKING_NUMBER) AS TRACKING_NUMBER,
+        -- The newest cancellation or return closes the order.
+        GREATEST(a.CANCELLED_VERSION, a.RETURNED_VERSION)
+          > GREATEST(COALESCE(o.CANCELLED_VERSION, 0), COALESCE(o.RETURNED_VERSION, 0)) AS CLOSED_NOW,
+        IFF(
+          CLOSED_NOW, IFF(a.RETURNED_VERSION > a.CANCELLED_VERSION, a.RETURN_REASON, a.CANCEL_REASON), o.REASON
+        ) AS REASON,
+        IFF(
+          CLOSED_NOW,
+          IFF(a.RETURNED_VERSION > a.CANCELLED_VERSION, a.RETURN_REFUND, a.CANCEL_REFUND),
+          COALESCE(o.REFUNDED_AMOUNT, 0)
+        ) AS REFUNDED_AMOUNT
+      FROM arrived a
+      LEFT JOIN PROD.ORDERS o ON o.ORDER_ID = a.ORDER_ID
+    ),
+    stated AS (
+      SELECT
+        folded.*,
+        GREATEST(
+          PLACED_VERSION, PAID_VERSION, SHIPPED_VERSION, DELIVERED_VERSION, CANCELLED_VERSION, RETURNED_VERSION
+        ) AS VERSION,
+        CASE VERSION
+          WHEN CANCELLED_VERSION THEN 'CANCELLED'
+          WHEN RETURNED_VERSION THEN 'RETURNED'
+          WHEN DELIVERED_VERSION THEN 'DELIVERED'
+          WHEN SHIPPED_VERSION THEN 'SHIPPED'
+          WHEN PAID_VERSION THEN 'PAID'
+          ELSE 'PLACED'
+        END AS STATUS
+      FROM folded
+    ),
+    valued AS (
+      SELECT
+        stated.*,
+        IFF(STATUS = 'CANCELLED', TOTAL * 0, TOTAL - REFUNDED_AMOUNT) AS REVENUE,
+        IFF(STATUS = 'CANCELLED' AND SHIPPED_VERSION = 0, LINES_COST * 0, LINES_COST) AS COST
+      FROM stated
+    )
+    SELECT valued.*, REVENUE - COST AS MARGIN FROM valued
+  ) s ON t.ORDER_ID = s.ORDER_ID
+  WHEN MATCHED AND (
+    s.PLACED_VERSION > t.PLACED_VERSION
+    OR s.PAID_VERSION > t.PAID_VERSION
+    OR s.SHIPPED_VERSION > t.SHIPPED_VERSION
+    OR s.DELIVERED_VERSION > t.DELIVERED_VERSION
+    OR s.CANCELLED_VERSION > t.CANCELLED_VERSION
+    OR s.RETURNED_VERSION > t.RETURNED_VERSION
+  ) THEN UPDATE SET
+    CUSTOMER_ID = s.CUSTOMER_ID,
+    STATUS = s.STATUS,
+    VERSION = s.VERSION,
+    PLACED_AT = s.PLACED_AT,
+    PAID_AT = s.PAID_AT,
+    SHIPPED_AT = s.SHIPPED_AT,
+    DELIVERED_AT = s.DELIVERED_AT,
+    CANCELLED_AT = s.CANCELLED_AT,
+    RETURNED_AT = s.RETURNED_AT,
+    PROMISED_AT = s.PROMISED_AT,
+    CHANNEL = s.CHANNEL,
+    COUNTRY = s.COUNTRY,
+    CURRENCY = s.CURRENCY,
+    EXCHANGE_RATE = s.EXCHANGE_RATE,
+    PAYMENT_METHOD = s.PAYMENT_METHOD,
+    DISCOUNT_CODE = s.DISCOUNT_CODE,
+    DISCOUNT = s.DISCOUNT,
+    SHIPPING_FEE = s.SHIPPING_FEE,
+    TOTAL = s.TOTAL,
+    REFUNDED_AMOUNT = s.REFUNDED_AMOUNT,
+    REVENUE = s.REVENUE,
+    COST = s.COST,
+    MARGIN = s.MARGIN,
+    LINE_COUNT = s.LINE_COUNT,
+    UNITS = s.UNITS,
+    CARRIER = s.CARRIER,
+    TRACKING_NUMBER = s.TRACKING_NUMBER,
+    REASON = s.REASON,
+    LINES_COST = s.LINES_COST,
+    PLACED_VERSION = s.PLACED_VERSION,
+    PAID_VERSION = s.PAID_VERSION,
+    SHIPPED_VERSION = s.SHIPPED_VERSION,
+    DELIVERED_VERSION = s.DELIVERED_VERSION,
+    CANCELLED_VERSION = s.CANCELLED_VERSION,
+    RETURNED_VERSION = s.RETURNED_VERSION,
+    UPDATED_AT = SYSDATE()
+  WHEN NOT MATCHED THEN INSERT (
+    ORDER_ID, CUSTOMER_ID, STATUS, VERSION, PLACED_AT, PAID_AT, SHIPPED_AT, DELIVERED_AT, CANCELLED_AT, RETURNED_AT,
+    PROMISED_AT, CHANNEL, COUNTRY, CURRENCY, EXCHANGE_RATE, PAYMENT_METHOD, DISCOUNT_CODE, DISCOUNT, SHIPPING_FEE, TOTAL,
+    REFUNDED_AMOUNT, REVENUE, COST, MARGIN, LINE_COUNT, UNITS, CARRIER, TRACKING_NUMBER, REASON, LINES_COST,
+    PLACED_VERSION, PAID_VERSION, SHIPPED_VERSION, DELIVERED_VERSION, CANCELLED_VERSION, RETURNED_VERSION, UPDATED_AT
+  ) VALUES (
+    s.ORDER_ID, s.CUSTOMER_ID, s.STATUS, s.VERSION, s.PLACED_AT, s.PAID_AT, s.SHIPPED_AT, s.DELIVERED_AT, s.CANCELLED_AT,
+    s.RETURNED_AT, s.PROMISED_AT, s.CHANNEL, s.COUNTRY, s.CURRENCY, s.EXCHANGE_RATE, s.PAYMENT_METHOD, s.DISCOUNT_CODE,
+    s.DISCOUNT, s.SHIPPING_FEE, s.TOTAL, s.REFUNDED_AMOUNT, s.REVENUE, s.COST, s.MARGIN, s.LINE_COUNT, s.UNITS, s.CARRIER,
+    s.TRACKING_NUMBER, s.REASON, s.LINES_COST, s.PLACED_VERSION, s.PAID_VERSION, s.SHIPPED_VERSION, s.DELIVERED_VERSION,
+    s.CANCELLED_VERSION, s.RETURNED_VERSION, SYSDATE()
+  );
+  COMMIT;
+EXCEPTION WHEN OTHER THEN
+  ROLLBACK;
+  RAISE;
+END
+$$;
 
+-- The lines of an order never change: one content per version, and an order is placed once.
 CREATE OR REPLACE TASK OPS.MERGE_ORDER_LINES
   WAREHOUSE = "<% warehouse %>"
   COMMENT = 'STAGING.ORDER_EVENTS -> PROD.ORDER_LINES'
 AFTER OPS.STAGE_ORDER_EVENTS
 AS
-MERGE INTO PROD.ORDER_LINES t
-USING (
-  WITH placed AS (
-    SELECT ORDER_ID, EVENT_TIME, PAYLOAD
-    FROM STAGING.ORDER_LINES_STREAM
-    WHERE EVENT_TYPE = 'order_placed'
-    QUALIFY ROW_NUMBER() OVER (PARTITION BY ORDER_ID ORDER BY INGESTED_AT, KAFKA_OFFSET) = 1
-  )
-  SELECT
-    p.ORDER_ID,
-    l.VALUE:line_no::NUMBER(10, 0) AS LINE_NO,
-    l.VALUE:product_id::VARCHAR AS PRODUCT_ID,
-    l.VALUE:size::VARCHAR AS SIZE,
-    l.VALUE:quantity::NUMBER(10, 0) AS QUANTITY,
-    l.VALUE:unit_price::NUMBER(12, 2) AS UNIT_PRICE,
-    l.VALUE:unit_cost::NUMBER(12, 2) AS UNIT_COST,
-    p.EVENT_TIME AS ORDERED_AT
-  FROM placed p, LATERAL FLATTEN(input => p.PAYLOAD:lines) l
-) s ON t.ORDER_ID = s.ORDER_ID AND t.LINE_NO = s.LINE_NO
-WHEN NOT MATCHED THEN INSERT (
-  ORDER_ID, LINE_NO, PRODUCT_ID, SIZE, QUANTITY, UNIT_PRICE, UNIT_COST, AMOUNT, ORDERED_AT
-) VALUES (
-  s.ORDER_ID, s.LINE_NO, s.PRODUCT_ID, s.SIZE, s.QUANTITY, s.UNIT_PRICE, s.UNIT_COST, s.QUANTITY * s.UNIT_PRICE,
-  s.ORDERED_AT
-);
+EXECUTE IMMEDIATE $$
+BEGIN
+  BEGIN TRANSACTION;
+  INSERT INTO OPS.CHANGED_ORDERS (ORDER_ID, CHANGED_AT) SELECT DISTINCT ORDER_ID, SYSDATE() FROM STAGING.ORDER_LINES_STREAM
+  WHERE EVENT_TYPE = 'order_placed';
+  MERGE INTO PROD.ORDER_LINES t
+  USING (
+    WITH events AS (
+      SELECT e.*
+      FROM STAGING.ORDER_LINES_STREAM e
+      LEFT JOIN STAGING.SET_ASIDE_EVENTS x
+        ON x.TOPIC_ID = e.TOPIC_ID AND x.KAFKA_PARTITION = e.KAFKA_PARTITION AND x.KAFKA_OFFSET = e.KAFKA_OFFSET
+      WHERE x.TOPIC_ID IS NULL
+    ),
+    placed AS (
+      SELECT ORDER_ID, EVENT_TIME, PAYLOAD
+      FROM events
+      WHERE EVENT_TYPE = 'order_placed'
+      QUALIFY ROW_NUMBER() OVER (PARTITION BY ORDER_ID ORDER BY TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET) = 1
+    )
+    SELECT
+      p.ORDER_ID,
+      l.VALUE:line_no::NUMBER(10, 0) AS LINE_NO,
+      l.VALUE:product_id::VARCHAR AS PRODUCT_ID,
+      l.VALUE:size::VARCHAR AS SIZE,
+      l.VALUE:quantity::NUMBER(10, 0) AS QUANTITY,
+      TRY_TO_DECIMAL(l.VALUE:unit_price::VARCHAR, 12, 2) AS UNIT_PRICE,
+      TRY_TO_DECIMAL(l.VALUE:unit_cost::VARCHAR, 12, 2) AS UNIT_COST,
+      p.EVENT_TIME AS ORDERED_AT
+    FROM placed p, LATERAL FLATTEN(input => p.PAYLOAD:lines) l
+  ) s ON t.ORDER_ID = s.ORDER_ID AND t.LINE_NO = s.LINE_NO
+  WHEN NOT MATCHED THEN INSERT (
+    ORDER_ID, LINE_NO, PRODUCT_ID, SIZE, QUANTITY, UNIT_PRICE, UNIT_COST, AMOUNT, ORDERED_AT
+  ) VALUES (
+    s.ORDER_ID, s.LINE_NO, s.PRODUCT_ID, s.SIZE, s.QUANTITY, s.UNIT_PRICE, s.UNIT_COST, s.QUANTITY * s.UNIT_PRICE,
+    s.ORDERED_AT
+  );
+  COMMIT;
+EXCEPTION WHEN OTHER THEN
+  ROLLBACK;
+  RAISE;
+END
+$$;
 
 CREATE OR REPLACE TASK OPS.MERGE_ORDER_STATUS_HISTORY
   WAREHOUSE = "<% warehouse %>"
@@ -959,10 +1302,17 @@ AFTER OPS.STAGE_ORDER_EVENTS
 AS
 MERGE INTO PROD.ORDER_STATUS_HISTORY t
 USING (
+  WITH events AS (
+    SELECT e.*
+    FROM STAGING.ORDER_STATUS_HISTORY_STREAM e
+    LEFT JOIN STAGING.SET_ASIDE_EVENTS x
+      ON x.TOPIC_ID = e.TOPIC_ID AND x.KAFKA_PARTITION = e.KAFKA_PARTITION AND x.KAFKA_OFFSET = e.KAFKA_OFFSET
+    WHERE x.TOPIC_ID IS NULL
+  )
   SELECT EVENT_ID, ORDER_ID, VERSION, EVENT_TYPE, EVENT_TIME, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, BATCH_ID
-  FROM STAGING.ORDER_STATUS_HISTORY_STREAM
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY EVENT_ID ORDER BY INGESTED_AT, KAFKA_OFFSET) = 1
-) s ON t.ORDER_ID = s.ORDER_ID AND t.EVENT_ID = s.EVENT_ID
+  FROM events
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY ORDER_ID, VERSION ORDER BY TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET) = 1
+) s ON t.ORDER_ID = s.ORDER_ID AND t.VERSION = s.VERSION
 WHEN NOT MATCHED THEN INSERT (
   EVENT_ID, ORDER_ID, VERSION, EVENT_TYPE, EVENT_TIME, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, BATCH_ID
 ) VALUES (
@@ -970,39 +1320,32 @@ WHEN NOT MATCHED THEN INSERT (
   s.BATCH_ID
 );
 
--- Counts the touched days anew: those of the orders that something came for, and those of the lines whose product came
--- to another category. A group that holds no order any more is deleted.
+-- Counts the touched days anew: those of the orders that changed, and those of the lines whose product came to another
+-- category. A group that holds no order any more is deleted.
 CREATE OR REPLACE TASK OPS.MERGE_DAILY_SALES
   WAREHOUSE = "<% warehouse %>"
   COMMENT = 'PROD.ORDERS, ORDER_LINES and PRODUCTS -> PROD.DAILY_SALES, the touched days'
-AFTER OPS.MERGE_ORDERS, OPS.MERGE_ORDER_LINES, OPS.MERGE_PRODUCTS, OPS.MERGE_PRODUCTS_HISTORY
+AFTER OPS.MERGE_ORDERS, OPS.MERGE_ORDER_LINES, OPS.MERGE_PRODUCTS
 AS
 MERGE INTO PROD.DAILY_SALES t
 USING (
-  WITH product_versions AS (
-    SELECT DISTINCT PRODUCT_ID, VERSION FROM STAGING.DAILY_SALES_PRODUCTS_STREAM
+  WITH changed AS (
+    SELECT DISTINCT ORDER_ID, PLACED_ON FROM OPS.DAILY_SALES_STREAM
   ),
-  -- The category each of these products had before these events.
-  categories_before AS (
-    SELECT h.PRODUCT_ID, h.CATEGORY
-    FROM PROD.PRODUCTS_HISTORY h
-    JOIN (SELECT DISTINCT PRODUCT_ID FROM product_versions) p ON p.PRODUCT_ID = h.PRODUCT_ID
-    LEFT JOIN product_versions v ON v.PRODUCT_ID = h.PRODUCT_ID AND v.VERSION = h.VERSION
-    WHERE v.PRODUCT_ID IS NULL AND NOT h.IS_DELETED
-    QUALIFY ROW_NUMBER() OVER (PARTITION BY h.PRODUCT_ID ORDER BY h.VERSION DESC) = 1
-  ),
+  -- Products that are new, gone, or of another category than before.
   moved_products AS (
-    SELECT p.PRODUCT_ID
-    FROM PROD.PRODUCTS p
-    JOIN (SELECT DISTINCT PRODUCT_ID FROM product_versions) v ON v.PRODUCT_ID = p.PRODUCT_ID
-    LEFT JOIN categories_before b ON b.PRODUCT_ID = p.PRODUCT_ID
-    WHERE b.CATEGORY IS DISTINCT FROM p.CATEGORY
+    SELECT PRODUCT_ID
+    FROM PROD.DAILY_SALES_PRODUCTS_STREAM
+    GROUP BY PRODUCT_ID
+    HAVING COUNT(*) = 1 OR COUNT(DISTINCT NVL(CATEGORY, '')) > 1
   ),
   touched_days AS (
     SELECT TO_DATE(o.PLACED_AT) AS SALES_DATE
     FROM PROD.ORDERS o
-    JOIN (SELECT DISTINCT ORDER_ID FROM STAGING.DAILY_SALES_ORDERS_STREAM) e ON e.ORDER_ID = o.ORDER_ID
+    JOIN changed c ON c.ORDER_ID = o.ORDER_ID
     WHERE o.PLACED_AT IS NOT NULL
+    UNION
+    SELECT PLACED_ON FROM changed WHERE PLACED_ON IS NOT NULL
     UNION
     SELECT TO_DATE(l.ORDERED_AT)
     FROM PROD.ORDER_LINES l
@@ -1075,7 +1418,7 @@ WHEN MATCHED THEN UPDATE SET
 WHEN NOT MATCHED THEN INSERT (SALES_DATE, COUNTRY, CATEGORY, CHANNEL, ORDERS, UNITS, REVENUE, COST, MARGIN)
   VALUES (s.SALES_DATE, s.COUNTRY, s.CATEGORY, s.CHANNEL, s.ORDERS, s.UNITS, s.REVENUE, s.COST, s.REVENUE - s.COST);
 
--- Counts the touched days anew. A line never changes, so a day is touched only by what comes for its orders.
+-- Counts the touched days anew: those of the orders that changed. A group that holds no order any more is deleted.
 CREATE OR REPLACE TASK OPS.MERGE_DAILY_PRODUCT_SALES
   WAREHOUSE = "<% warehouse %>"
   COMMENT = 'PROD.ORDERS and ORDER_LINES -> PROD.DAILY_PRODUCT_SALES, the touched days'
@@ -1083,26 +1426,42 @@ AFTER OPS.MERGE_ORDERS, OPS.MERGE_ORDER_LINES
 AS
 MERGE INTO PROD.DAILY_PRODUCT_SALES t
 USING (
-  WITH touched_days AS (
-    SELECT DISTINCT TO_DATE(l.ORDERED_AT) AS SALES_DATE
+  WITH changed AS (
+    SELECT DISTINCT ORDER_ID, PLACED_ON FROM OPS.DAILY_PRODUCT_SALES_STREAM
+  ),
+  touched_days AS (
+    SELECT TO_DATE(l.ORDERED_AT) AS SALES_DATE
     FROM PROD.ORDER_LINES l
-    JOIN (SELECT DISTINCT ORDER_ID FROM STAGING.DAILY_PRODUCT_SALES_STREAM) e ON e.ORDER_ID = l.ORDER_ID
+    JOIN changed c ON c.ORDER_ID = l.ORDER_ID
+    UNION
+    SELECT PLACED_ON FROM changed WHERE PLACED_ON IS NOT NULL
+  ),
+  counted AS (
+    SELECT
+      d.SALES_DATE,
+      l.PRODUCT_ID,
+      COALESCE(l.SIZE, '') AS SIZE,
+      SUM(l.QUANTITY) AS UNITS_ORDERED,
+      SUM(IFF(o.STATUS = 'CANCELLED', 0, l.QUANTITY)) AS UNITS,
+      SUM(IFF(o.STATUS = 'CANCELLED', 0, l.AMOUNT)) AS AMOUNT,
+      SUM(IFF(o.STATUS = 'CANCELLED', 0, l.QUANTITY * l.UNIT_COST)) AS COST
+    FROM PROD.ORDER_LINES l
+    JOIN touched_days d ON d.SALES_DATE = TO_DATE(l.ORDERED_AT)
+    JOIN PROD.ORDERS o ON o.ORDER_ID = l.ORDER_ID
+    WHERE l.ORDERED_AT >= (SELECT MIN(SALES_DATE) FROM touched_days)
+      AND l.ORDERED_AT < (SELECT DATEADD('day', 1, MAX(SALES_DATE)) FROM touched_days)
+    GROUP BY d.SALES_DATE, l.PRODUCT_ID, COALESCE(l.SIZE, '')
+    UNION ALL
+    SELECT g.SALES_DATE, g.PRODUCT_ID, g.SIZE, 0, 0, 0, 0
+    FROM PROD.DAILY_PRODUCT_SALES g
+    JOIN touched_days d ON d.SALES_DATE = g.SALES_DATE
   )
-  SELECT
-    d.SALES_DATE,
-    l.PRODUCT_ID,
-    COALESCE(l.SIZE, '') AS SIZE,
-    SUM(l.QUANTITY) AS UNITS_ORDERED,
-    SUM(IFF(o.STATUS = 'CANCELLED', 0, l.QUANTITY)) AS UNITS,
-    SUM(IFF(o.STATUS = 'CANCELLED', 0, l.AMOUNT)) AS AMOUNT,
-    SUM(IFF(o.STATUS = 'CANCELLED', 0, l.QUANTITY * l.UNIT_COST)) AS COST
-  FROM PROD.ORDER_LINES l
-  JOIN touched_days d ON d.SALES_DATE = TO_DATE(l.ORDERED_AT)
-  JOIN PROD.ORDERS o ON o.ORDER_ID = l.ORDER_ID
-  WHERE l.ORDERED_AT >= (SELECT MIN(SALES_DATE) FROM touched_days)
-    AND l.ORDERED_AT < (SELECT DATEADD('day', 1, MAX(SALES_DATE)) FROM touched_days)
-  GROUP BY d.SALES_DATE, l.PRODUCT_ID, COALESCE(l.SIZE, '')
+  SELECT SALES_DATE, PRODUCT_ID, SIZE, SUM(UNITS_ORDERED) AS UNITS_ORDERED, SUM(UNITS) AS UNITS, SUM(AMOUNT) AS AMOUNT,
+    SUM(COST) AS COST
+  FROM counted
+  GROUP BY SALES_DATE, PRODUCT_ID, SIZE
 ) s ON t.SALES_DATE = s.SALES_DATE AND t.PRODUCT_ID = s.PRODUCT_ID AND t.SIZE = s.SIZE
+WHEN MATCHED AND s.UNITS_ORDERED = 0 THEN DELETE
 WHEN MATCHED AND (
   t.UNITS_ORDERED <> s.UNITS_ORDERED OR t.UNITS <> s.UNITS OR t.AMOUNT <> s.AMOUNT OR t.COST <> s.COST
 ) THEN UPDATE SET
@@ -1113,38 +1472,31 @@ WHEN MATCHED AND (
 WHEN NOT MATCHED THEN INSERT (SALES_DATE, PRODUCT_ID, SIZE, UNITS_ORDERED, UNITS, AMOUNT, COST)
   VALUES (s.SALES_DATE, s.PRODUCT_ID, s.SIZE, s.UNITS_ORDERED, s.UNITS, s.AMOUNT, s.COST);
 
--- Counts the touched days anew: those of the orders that something came for, and those of the lines whose product came
--- to another supplier. A time that no order took any more is deleted.
+-- Counts the touched days anew: those of the orders that changed, and those of the lines whose product came to another
+-- supplier. A time that no order took any more is deleted.
 CREATE OR REPLACE TASK OPS.MERGE_DAILY_SUPPLIER_DELIVERIES
   WAREHOUSE = "<% warehouse %>"
   COMMENT = 'PROD.ORDERS, ORDER_LINES and PRODUCTS -> PROD.DAILY_SUPPLIER_DELIVERIES, the touched days'
-AFTER OPS.MERGE_ORDERS, OPS.MERGE_ORDER_LINES, OPS.MERGE_PRODUCTS, OPS.MERGE_PRODUCTS_HISTORY
+AFTER OPS.MERGE_ORDERS, OPS.MERGE_ORDER_LINES, OPS.MERGE_PRODUCTS
 AS
 MERGE INTO PROD.DAILY_SUPPLIER_DELIVERIES t
 USING (
-  WITH product_versions AS (
-    SELECT DISTINCT PRODUCT_ID, VERSION FROM STAGING.DAILY_DELIVERIES_PRODUCTS_STREAM
+  WITH changed AS (
+    SELECT DISTINCT ORDER_ID, PLACED_ON FROM OPS.DAILY_SUPPLIER_DELIVERIES_STREAM
   ),
-  -- The supplier each of these products had before these events.
-  suppliers_before AS (
-    SELECT h.PRODUCT_ID, h.SUPPLIER_ID
-    FROM PROD.PRODUCTS_HISTORY h
-    JOIN (SELECT DISTINCT PRODUCT_ID FROM product_versions) p ON p.PRODUCT_ID = h.PRODUCT_ID
-    LEFT JOIN product_versions v ON v.PRODUCT_ID = h.PRODUCT_ID AND v.VERSION = h.VERSION
-    WHERE v.PRODUCT_ID IS NULL AND NOT h.IS_DELETED
-    QUALIFY ROW_NUMBER() OVER (PARTITION BY h.PRODUCT_ID ORDER BY h.VERSION DESC) = 1
-  ),
+  -- Products that are new, gone, or of another supplier than before.
   moved_products AS (
-    SELECT p.PRODUCT_ID
-    FROM PROD.PRODUCTS p
-    JOIN (SELECT DISTINCT PRODUCT_ID FROM product_versions) v ON v.PRODUCT_ID = p.PRODUCT_ID
-    LEFT JOIN suppliers_before b ON b.PRODUCT_ID = p.PRODUCT_ID
-    WHERE b.SUPPLIER_ID IS DISTINCT FROM p.SUPPLIER_ID
+    SELECT PRODUCT_ID
+    FROM PROD.DAILY_SUPPLIER_DELIVERIES_PRODUCTS_STREAM
+    GROUP BY PRODUCT_ID
+    HAVING COUNT(*) = 1 OR COUNT(DISTINCT NVL(SUPPLIER_ID, '')) > 1
   ),
   touched_days AS (
     SELECT TO_DATE(l.ORDERED_AT) AS SALES_DATE
     FROM PROD.ORDER_LINES l
-    JOIN (SELECT DISTINCT ORDER_ID FROM STAGING.DAILY_DELIVERIES_ORDERS_STREAM) e ON e.ORDER_ID = l.ORDER_ID
+    JOIN changed c ON c.ORDER_ID = l.ORDER_ID
+    UNION
+    SELECT PLACED_ON FROM changed WHERE PLACED_ON IS NOT NULL
     UNION
     SELECT TO_DATE(l.ORDERED_AT)
     FROM PROD.ORDER_LINES l
@@ -1202,19 +1554,18 @@ WHEN MATCHED AND (
 WHEN NOT MATCHED THEN INSERT (SALES_DATE, SUPPLIER_ID, MINUTES, ORDERS, LATE, PROMISED_MINUTES)
   VALUES (s.SALES_DATE, s.SUPPLIER_ID, s.MINUTES, s.ORDERS, s.LATE, s.PROMISED_MINUTES);
 
--- An order is placed once (version 1) and never anew, so what comes is only compared with the first that is known.
+-- An order is placed once and never anew, so an order that changed is only compared with the first that is known.
 CREATE OR REPLACE TASK OPS.MERGE_CUSTOMER_FIRST_ORDERS
   WAREHOUSE = "<% warehouse %>"
-  COMMENT = 'PROD.ORDERS -> PROD.CUSTOMER_FIRST_ORDERS, the customers whose orders were placed'
+  COMMENT = 'PROD.ORDERS -> PROD.CUSTOMER_FIRST_ORDERS, the customers whose orders changed'
 AFTER OPS.MERGE_ORDERS
 AS
 MERGE INTO PROD.CUSTOMER_FIRST_ORDERS t
 USING (
   SELECT o.CUSTOMER_ID, o.ORDER_ID, o.PLACED_AT AS FIRST_AT
   FROM PROD.ORDERS o
-  JOIN (
-    SELECT DISTINCT ORDER_ID FROM STAGING.CUSTOMER_FIRST_ORDERS_STREAM WHERE EVENT_TYPE = 'order_placed'
-  ) e ON e.ORDER_ID = o.ORDER_ID
+  JOIN (SELECT DISTINCT ORDER_ID FROM OPS.CUSTOMER_FIRST_ORDERS_STREAM) c ON c.ORDER_ID = o.ORDER_ID
+  WHERE o.PLACED_AT IS NOT NULL
   QUALIFY ROW_NUMBER() OVER (PARTITION BY o.CUSTOMER_ID ORDER BY o.PLACED_AT, o.ORDER_ID) = 1
 ) s ON t.CUSTOMER_ID = s.CUSTOMER_ID
 WHEN MATCHED AND (s.FIRST_AT < t.FIRST_AT OR (s.FIRST_AT = t.FIRST_AT AND s.ORDER_ID < t.ORDER_ID)) THEN UPDATE SET
@@ -1224,6 +1575,17 @@ WHEN NOT MATCHED THEN INSERT (CUSTOMER_ID, ORDER_ID, FIRST_AT) VALUES (s.CUSTOME
 
 GRANT OPERATE ON TASK OPS.REFRESH TO ROLE "<% database %>_ORCHESTRATOR";
 GRANT MONITOR ON ALL TASKS IN SCHEMA OPS TO ROLE "<% database %>_ORCHESTRATOR";
+
+-- Streams of earlier versions, which followed events that were perhaps not merged yet.
+DROP STREAM IF EXISTS STAGING.DAILY_SALES_ORDERS_STREAM;
+DROP STREAM IF EXISTS STAGING.DAILY_SALES_PRODUCTS_STREAM;
+DROP STREAM IF EXISTS STAGING.DAILY_PRODUCT_SALES_STREAM;
+DROP STREAM IF EXISTS STAGING.DAILY_DELIVERIES_ORDERS_STREAM;
+DROP STREAM IF EXISTS STAGING.DAILY_DELIVERIES_PRODUCTS_STREAM;
+DROP STREAM IF EXISTS STAGING.CUSTOMER_FIRST_ORDERS_STREAM;
+
+-- The derived tables are counted anew by the next run, as this file may count otherwise than the one before it.
+INSERT INTO OPS.CHANGED_ORDERS (ORDER_ID, CHANGED_AT) SELECT ORDER_ID, SYSDATE() FROM PROD.ORDERS;
 
 -- Children first, the root last.
 ALTER TASK OPS.MERGE_CUSTOMER_FIRST_ORDERS RESUME;

@@ -49,7 +49,9 @@ if ! command -v snow > /dev/null; then
 fi
 
 folder=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-for file in "$folder"/[0-9][0-9]_*.sql; do
+# Files deployed once come first: they make the tables that the others read.
+for file in $(grep -l -- '^-- deploy: once' "$folder"/[0-9][0-9]_*.sql) \
+  $(grep -l -- '^-- deploy: on change' "$folder"/[0-9][0-9]_*.sql); do
   echo "$(basename "$file")"
   snow sql ${connection:+--connection "$connection"} --filename "$file" \
     -D "database=$database" -D "warehouse=$warehouse" -D "admin_role=$admin_role"

@@ -41,6 +41,7 @@ def test_files_deployed_once_come_before_those_deployed_on_change() -> None:
     assert [(script.name[:2], script.when) for script in read_scripts()] == [
         ("01", "once"),
         ("02", "once"),
+        ("06", "once"),
         ("03", "on change"),
         ("04", "on change"),
         ("05", "on change"),

@@ -161,24 +161,25 @@ def create_reader(
             f" UNION ALL SELECT _seq, NULL, TRUE, {names} FROM {initial_table(stream_id)} "
             "WHERE _seq > _low AND _seq <= _high"
         )
-    body = _appended(stream_id, names, events) if append_only else _net_change(stream_id, columns, events)
+    body = _appended(names, events) if append_only else _net_change(columns, events)
     arguments = ", ".join(f"_{field}" for field in Window._fields)
     return f"CREATE OR REPLACE MACRO _sf.{reader(stream_id)}({arguments}) AS TABLE {body}"
 
 
-def _metadata(action: str, update: str, row: str, stream_id: str) -> str:
+def _metadata(action: str, update: str, row: str) -> str:
+    # The id is short: DuckDB compares texts of up to 12 bytes without a look elsewhere.
     return (
         f'{action} AS "METADATA$ACTION", {update} AS "METADATA$ISUPDATE", '
-        f'sha1({literal(stream_id)} || {row}::VARCHAR) AS "METADATA$ROW_ID"'
+        f'to_hex({row}) AS "METADATA$ROW_ID"'
     )
 
 
-def _appended(stream_id: str, names: str, events: str) -> str:
-    metadata = _metadata("'INSERT'", "FALSE", "_seq", stream_id)
+def _appended(names: str, events: str) -> str:
+    metadata = _metadata("'INSERT'", "FALSE", "_seq")
     return f"SELECT {names}, {metadata} FROM ({events}) WHERE _insert AND _pair IS NULL"
 
 
-def _net_change(stream_id: str, columns: Sequence[Column], events: str) -> str:
+def _net_change(columns: Sequence[Column], events: str) -> str:
     """What is different at `high` from `low`, as the fewest rows.
 
     Every row's life is a chain: an update leads from the removed to the added half, and a row added in the window may
@@ -188,8 +189,8 @@ def _net_change(stream_id: str, columns: Sequence[Column], events: str) -> str:
     """
     names = _list(columns)
     first, last = _list(columns, "head."), _list(columns, "tail.")
-    removed = _metadata("'DELETE'", "tail._insert", "head._seq", stream_id)
-    added = _metadata("'INSERT'", "NOT head._insert", "head._seq", stream_id)
+    removed = _metadata("'DELETE'", "tail._insert", "head._seq")
+    added = _metadata("'INSERT'", "NOT head._insert", "head._seq")
     return f"""
     WITH RECURSIVE
     event AS MATERIALIZED (SELECT *, hash({names}) AS _content FROM ({events})),

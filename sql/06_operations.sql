@@ -1,0 +1,35 @@
+-- deploy: once
+--
+-- What the task graph needs so that PROD converges whatever runs beside it: the queue of changed orders, the events that
+-- were set aside, and sums as wide as the limits of the rules allow.
+
+USE ROLE "<% database %>_TRANSFORMER";
+USE DATABASE "<% database %>";
+USE WAREHOUSE "<% warehouse %>";
+
+-- Grain: a change of an order in PROD. Written in the transaction of the MERGE that made the change, read through one
+-- append-only stream per derived table. Retention deletes old rows: append-only streams do not need them.
+CREATE TRANSIENT TABLE IF NOT EXISTS OPS.CHANGED_ORDERS (
+  ORDER_ID VARCHAR COMMENT 'Order whose row or lines changed; NULL when a whole day is to be counted anew',
+  PLACED_ON DATE COMMENT 'UTC day to count anew as well, where PROD.ORDERS no longer tells it',
+  CHANGED_AT TIMESTAMP_NTZ(3) NOT NULL COMMENT 'UTC'
+) DATA_RETENTION_TIME_IN_DAYS = 1
+  COMMENT = 'Orders that the derived tables have to count anew';
+
+-- Grain: an accepted event that was taken out of STAGING again (`dropship rejected set-aside`). The streams on STAGING are
+-- append-only and still show it, so the MERGEs leave out what is listed here.
+CREATE TABLE IF NOT EXISTS STAGING.SET_ASIDE_EVENTS (
+  TOPIC_ID VARCHAR NOT NULL COMMENT 'RAW coordinate',
+  KAFKA_PARTITION NUMBER(10, 0) NOT NULL COMMENT 'RAW coordinate',
+  KAFKA_OFFSET NUMBER(19, 0) NOT NULL COMMENT 'RAW coordinate',
+  REASON VARCHAR NOT NULL,
+  SET_ASIDE_AT TIMESTAMP_NTZ(3) NOT NULL COMMENT 'UTC',
+  PRIMARY KEY (TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET)
+) COMMENT = 'Accepted events that were set aside by hand';
+
+-- An amount is at most a billion: 18 digits hold ten million such orders per day and group.
+ALTER TABLE PROD.DAILY_SALES ALTER COLUMN REVENUE SET DATA TYPE NUMBER(18, 2);
+ALTER TABLE PROD.DAILY_SALES ALTER COLUMN COST SET DATA TYPE NUMBER(18, 2);
+ALTER TABLE PROD.DAILY_SALES ALTER COLUMN MARGIN SET DATA TYPE NUMBER(18, 2);
+ALTER TABLE PROD.DAILY_PRODUCT_SALES ALTER COLUMN AMOUNT SET DATA TYPE NUMBER(18, 2);
+ALTER TABLE PROD.DAILY_PRODUCT_SALES ALTER COLUMN COST SET DATA TYPE NUMBER(18, 2);
