@@ -17,6 +17,7 @@ from dropship_dagster.embedded.kafka.broker import Broker
 from dropship_dagster.embedded.kafka.options import BrokerOptions
 from dropship_dagster.embedded.kafka.storage.append import Durability
 from dropship_dagster.embedded.kafka.storage.metadata import UnsupportedFormatError
+from dropship_dagster.embedded.kafka.strays import LostMetadataError
 from dropship_dagster.embedded.service import (
     EXIT_NOT_WRITABLE,
     DataDir,
@@ -122,8 +123,12 @@ async def _serve(options: BrokerOptions, data_dir: DataDir) -> int:
 def _open(options: BrokerOptions) -> Broker:
     try:
         broker = Broker(options)
-        broker.open()
-    except UnsupportedFormatError as error:
+        try:
+            broker.open()
+        except BaseException:
+            broker.abandon()
+            raise
+    except (UnsupportedFormatError, LostMetadataError) as error:
         raise ServiceError(str(error), EXIT_NOT_WRITABLE) from error
     except (OSError, sqlite3.Error) as error:
         raise _unusable_folder(options, error) from error

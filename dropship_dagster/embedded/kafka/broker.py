@@ -20,6 +20,7 @@ from dropship_dagster.embedded.kafka.storage.index import IndexCache
 from dropship_dagster.embedded.kafka.storage.log import Disk, PartitionLog, now_ms
 from dropship_dagster.embedded.kafka.storage.metadata import MetadataStore
 from dropship_dagster.embedded.kafka.storage.workers import DiskWorkers
+from dropship_dagster.embedded.kafka.strays import METADATA_FILE, TOPICS_FOLDER, check_metadata_file
 from dropship_dagster.embedded.kafka.topics import TopicRegistry
 
 log = logging.getLogger("kafka.broker")
@@ -37,13 +38,14 @@ class Broker:
         loop = asyncio.get_running_loop()
         budget = DescriptorBudget.of_this_process()
         self._most_connections = budget.connections
-        self._store = MetadataStore(options.data_dir / "metadata.db")
+        check_metadata_file(options.data_dir)
+        self._store = MetadataStore(options.data_dir / METADATA_FILE)
         disk = Disk(DiskWorkers(loop), FileCache(budget.files), IndexCache(), options.durability)
         self.state = BrokerState(
             options=options,
             cluster_id=self._store.setting("cluster_id", _new_cluster_id()),
             disk=disk,
-            topics=TopicRegistry(options.data_dir / "topics", disk, self._store),
+            topics=TopicRegistry(options.data_dir / TOPICS_FOLDER, disk, self._store),
             groups=GroupCoordinator(self._store, options.initial_rebalance_delay_ms / 1000),
             producer_ids=ProducerIds(self._store),
         )
@@ -52,7 +54,12 @@ class Broker:
         self._server: asyncio.Server | None = None
 
     def open(self) -> None:
-        """Find what earlier processes left; blocks until it is all there."""
+        """Find what earlier processes left; blocks until it is all there.
+
+        Raises:
+            LostMetadataError: there are records, and nothing that says what they are.
+            OSError: the folder cannot be used.
+        """
         began = time.monotonic()
         self.state.topics.open()
         self.state.groups.open()

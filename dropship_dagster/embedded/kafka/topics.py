@@ -19,6 +19,7 @@ from dropship_dagster.embedded.kafka.errors import ApiError
 from dropship_dagster.embedded.kafka.storage.log import Disk, PartitionLog, RecoveredLog
 from dropship_dagster.embedded.kafka.storage.metadata import MetadataStore, Statement
 from dropship_dagster.embedded.kafka.storage.recovery import empty_log, recover_log
+from dropship_dagster.embedded.kafka.strays import Strays
 from dropship_dagster.embedded.service import sync_folder
 
 log = logging.getLogger("kafka.topics")
@@ -69,24 +70,32 @@ class TopicRegistry:
         self._disk = disk
         self._store = store
         self._changing = asyncio.Lock()
+        self._strays = Strays(folder)
 
     def open(self) -> None:
-        """Find all topics on the disk; blocks, so it is called before anything is served."""
+        """Find all topics on the disk; blocks, so it is called before anything is served.
+
+        Raises:
+            LostMetadataError: there are records, and no topic is known.
+        """
         self._folder.mkdir(exist_ok=True)
+        self._finish_deletions()
+        rows = self._store.read("SELECT name, id, partitions, configs FROM topics")
+        self._strays.clear({topic_id: partitions for _, topic_id, partitions, _ in rows})
         starts = {
             (topic_id, partition): offset
             for topic_id, partition, offset in self._store.read(
                 "SELECT topic_id, partition, start_offset FROM log_starts"
             )
         }
-        for name, topic_id, partitions, configs in self._store.read("SELECT name, id, partitions, configs FROM topics"):
+        for name, topic_id, partitions, configs in rows:
             topic = Topic(name, uuid.UUID(topic_id), json.loads(configs))
-            self._make_folders(topic, 0, partitions)
+            self._make_missing_folders(topic, partitions)
             for number in range(partitions):
-                recovered = recover_log(self._partition_folder(topic, number))
-                self._add_partition(topic, recovered, starts.get((topic.id.hex, number), 0))
+                start = starts.get((topic.id.hex, number), 0)
+                self._add_partition(topic, recover_log(self._partition_folder(topic, number), start), start)
             self._add(topic)
-        self._remove_strays()
+        self._check_committed_offsets()
 
     def named(self, name: str) -> Topic:
         """The topic of a name.
@@ -142,6 +151,7 @@ class TopicRegistry:
                 raise ApiError(ErrorCode.unknown_topic_or_partition, f"There is no topic {topic.name}.")
             await self._store.write(
                 Statement("DELETE FROM topics WHERE id = ?", [(topic.id.hex,)]),
+                Statement("INSERT INTO deleted_topics VALUES (?)", [(topic.id.hex,)]),
                 Statement("DELETE FROM log_starts WHERE topic_id = ?", [(topic.id.hex,)]),
                 Statement("DELETE FROM committed_offsets WHERE topic = ?", [(topic.name,)]),
             )
@@ -218,12 +228,44 @@ class TopicRegistry:
     def _remove_folders(self, topic: Topic) -> None:
         for partition in topic.partitions:
             partition.forget_files()
-        shutil.rmtree(self._topic_folder(topic), ignore_errors=True)
+        shutil.rmtree(self._topic_folder(topic), onerror=_report_left)
 
-    def _remove_strays(self) -> None:
-        """Folders of topics whose creation or deletion was cut short."""
-        known = {topic_id.hex for topic_id in self.by_id}
-        for path in self._folder.iterdir():
-            if path.name not in known:
-                log.info("removing %s, which belongs to no topic", path)
-                shutil.rmtree(path, ignore_errors=True)
+    def _finish_deletions(self) -> None:
+        """Remove what is left of topics whose deletion was cut short, and forget them."""
+        for (topic_id,) in self._store.read("SELECT topic_id FROM deleted_topics"):
+            folder = self._folder / topic_id
+            if folder.exists():
+                log.info("removing the rest of the deleted topic %s", topic_id)
+                shutil.rmtree(folder)
+                sync_folder(self._folder)
+        self._store.forget_deleted_topics()
+
+    def _make_missing_folders(self, topic: Topic, partitions: int) -> None:
+        """A topic's folders are made before it is known, so one that is missing was taken away."""
+        for number in range(partitions):
+            folder = self._partition_folder(topic, number)
+            if not folder.exists() and not self._strays.take_back(topic.id.hex, number):
+                log.error("%s-%d: the folder %s is missing, and all records in it", topic.name, number, folder)
+        self._make_folders(topic, 0, partitions)
+
+    def _check_committed_offsets(self) -> None:
+        """Tell of logs that end before what a group has read."""
+        for name, number, offset in self._store.read(
+            "SELECT topic, partition, MAX(committed_offset) FROM committed_offsets GROUP BY topic, partition"
+        ):
+            topic = self.by_name.get(name)
+            partition = topic.partition(number) if topic else None
+            if partition and offset > partition.end_offset:
+                log.warning(
+                    "%s ends at offset %d, but a group has committed offset %d: records were lost, or the offset was "
+                    "set by hand",
+                    partition.name,
+                    partition.end_offset,
+                    offset,
+                )
+
+
+def _report_left(_: object, path: str, error: tuple[type[BaseException], BaseException, object]) -> None:
+    """The topic is deleted nevertheless; the next start removes what is left."""
+    if not isinstance(error[1], FileNotFoundError):
+        log.error("cannot remove %s: %s", path, error[1])

@@ -154,6 +154,7 @@ class PartitionLog:
         self._clear_tail = error is not None
         if error is None:
             active = self._segments[-1]
+            active.written_at = now_ms()
             for batch in plan.placed:
                 active.note(batch.position, batch.offset, batch.header.size, batch.header.max_timestamp)
             plan.update.apply()
@@ -338,7 +339,7 @@ class PartitionLog:
         dropped = 0
         for segment, successor in pairwise(self._segments):
             deleted = successor.base_offset <= self.start_offset
-            expired = retention_ms >= 0 and segment.max_timestamp < now - retention_ms
+            expired = retention_ms >= 0 and segment.age_timestamp < now - retention_ms
             oversized = retention_bytes >= 0 and total - segment.size >= retention_bytes
             if not (deleted or expired or oversized):
                 break
@@ -353,7 +354,7 @@ class PartitionLog:
         active = self._segments[-1]
         if self._writing or self.closed or self._saving or not active.size:
             return False
-        expired = retention_ms >= 0 and active.max_timestamp < now - retention_ms
+        expired = retention_ms >= 0 and active.age_timestamp < now - retention_ms
         return expired or self.start_offset == self.end_offset
 
     async def _drop(self, count: int) -> None:

@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS log_starts (
     topic_id TEXT NOT NULL, partition INTEGER NOT NULL, start_offset INTEGER NOT NULL,
     PRIMARY KEY (topic_id, partition)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS deleted_topics (topic_id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS committed_offsets (
     group_id TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, committed_offset INTEGER NOT NULL,
     leader_epoch INTEGER NOT NULL, metadata TEXT NOT NULL, PRIMARY KEY (group_id, topic, partition)
@@ -73,6 +74,10 @@ class MetadataStore:
     def read(self, sql: str) -> list[tuple[Any, ...]]:
         """All rows of a query. Only before `start`."""
         return self._database.execute(sql).fetchall()
+
+    def forget_deleted_topics(self) -> None:
+        """Nothing is left of the topics whose deletion was noted. Only before `start`."""
+        self._database.execute("DELETE FROM deleted_topics")
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to take writes."""

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
-from dropship_dagster.embedded.kafka.storage.index import Entry, SegmentIndex, load_index
+from dropship_dagster.embedded.kafka.storage.index import (
+    Entry,
+    SegmentIndex,
+    load_index,
+    read_last_entry,
+)
 from dropship_dagster.embedded.kafka.storage.log import RecoveredLog, now_ms
 from dropship_dagster.embedded.kafka.storage.producers import (
     SNAPSHOT_FILE,
@@ -15,20 +22,35 @@ from dropship_dagster.embedded.kafka.storage.producers import (
     load_producers,
 )
 from dropship_dagster.embedded.kafka.storage.scan import walk
-from dropship_dagster.embedded.kafka.storage.segment import LOG_SUFFIX, Segment, open_segment
+from dropship_dagster.embedded.kafka.storage.segment import (
+    INDEX_SUFFIX,
+    LOG_SUFFIX,
+    Segment,
+    open_segment,
+    save_index,
+)
 
 log = logging.getLogger("kafka.log")
 
+_BASE_OFFSET = re.compile(r"[0-9]{20}")
 
-def recover_log(folder: Path) -> RecoveredLog:
+
+def recover_log(folder: Path, start_offset: int) -> RecoveredLog:
     """The log of a partition folder; an empty one when there are no files.
 
-    A start reads what was written since the last checkpoint, not the log.
+    A start reads what was written since the last checkpoint, not the log. Where the folder knows a later end than the
+    files have, because some were taken away, or records were deleted up to a later `start_offset`, the log goes on
+    there: no offset is given twice.
     """
     segments, end_offset = _open_segments(folder)
     producers, saved_offset = load_producers(folder / SNAPSHOT_FILE, end_offset)
     if saved_offset < end_offset:
         _replay(segments, producers, saved_offset)
+    known_end = max(saved_offset, start_offset, *_ends_of_lost_segments(folder, segments))
+    if known_end > end_offset:
+        if known_end > start_offset:
+            _report_lost(folder, max(end_offset, start_offset), known_end)
+        segments, end_offset = _go_on_at(segments, end_offset, known_end), known_end
     active = segments[-1]
     saved = active.index.last if active.index and active.saved_entries else None
     unsaved = active.size - (saved.position if saved and len(active.index or ()) == active.saved_entries else 0)
@@ -36,7 +58,7 @@ def recover_log(folder: Path) -> RecoveredLog:
 
 
 def _open_segments(folder: Path) -> tuple[list[Segment], int]:
-    bases: list[int] = sorted(int(path.stem) for path in folder.glob(f"*{LOG_SUFFIX}"))
+    bases = sorted(_base_offsets(folder, LOG_SUFFIX))
     segments: list[Segment] = []
     end_offset = bases[0] if bases else 0
     for number, base in enumerate(bases):
@@ -47,13 +69,48 @@ def _open_segments(folder: Path) -> tuple[list[Segment], int]:
             path.unlink()
             continue
         if base > end_offset:
-            log.error("%s: offsets %d to %d are lost: they are in no file", folder, end_offset, base - 1)
+            _report_lost(folder, end_offset, base)
         segment, end_offset = open_segment(folder, base, successor)
         segments.append(segment)
     if not segments:
         return [_first_segment(folder)], 0
     _make_writable(segments[-1])
     return segments, end_offset
+
+
+def _base_offsets(folder: Path, suffix: str) -> Iterator[int]:
+    """The base offsets that the files of a kind are named by."""
+    for path in folder.glob(f"*{suffix}"):
+        if _BASE_OFFSET.fullmatch(path.stem) and path.is_file():
+            yield int(path.stem)
+        else:
+            log.warning("%s is ignored: a segment's name is its first offset in 20 digits", path)
+
+
+def _ends_of_lost_segments(folder: Path, segments: list[Segment]) -> Iterator[int]:
+    """Where segments ended whose indexes alone are left."""
+    present = {segment.base_offset for segment in segments}
+    for base in _base_offsets(folder, INDEX_SUFFIX):
+        last = None if base in present else read_last_entry(Segment(folder, base).index_path)
+        if last:
+            yield last.offset
+
+
+def _report_lost(folder: Path, first: int, behind: int) -> None:
+    log.error("%s: offsets %d to %d are lost: they are in no file", folder, first, behind - 1)
+
+
+def _go_on_at(segments: list[Segment], end_offset: int, offset: int) -> list[Segment]:
+    """The segments with a new one behind a gap in the offsets."""
+    active = segments[-1]
+    if active.size:
+        save_index(active, end_offset)
+        active.index = None
+    else:
+        active.log_path.unlink(missing_ok=True)
+        active.index_path.unlink(missing_ok=True)
+        segments = segments[:-1]
+    return [*segments, Segment(active.folder, offset, index=SegmentIndex())]
 
 
 def empty_log(folder: Path) -> RecoveredLog:

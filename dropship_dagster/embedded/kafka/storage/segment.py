@@ -31,13 +31,14 @@ class Segment:
 
     `size` is what is written and answered for; bytes below `checked_from` were there before this process and are
     checked against their checksums whenever they are read. `index` is None for a full segment, whose entries are all
-    in its index file.
+    in its index file. `written_at` is the broker's time (ms) of the last write.
     """
 
     folder: Path
     base_offset: int
     size: int = 0
     max_timestamp: int = -1
+    written_at: int = -1
     checked_from: int = 0
     index: SegmentIndex | None = None
     saved_entries: int = 0
@@ -50,6 +51,12 @@ class Segment:
     @property
     def index_path(self) -> Path:
         return self.log_path.with_suffix(INDEX_SUFFIX)
+
+    @property
+    def age_timestamp(self) -> int:
+        """The time (ms) that retention goes by: the newest record's, or where none has one that of the file, as in
+        Kafka."""
+        return self.max_timestamp if self.max_timestamp >= 0 else self.written_at
 
     def note(self, position: int, offset: int, size: int, max_timestamp: int) -> None:
         """A batch stands in the file."""
@@ -88,7 +95,8 @@ def open_segment(folder: Path, base_offset: int, end_offset: int | None) -> tupl
         end_offset: where the next segment begins; None for the newest one, whose index stays in memory.
     """
     segment = Segment(folder, base_offset)
-    file_size = segment.log_path.stat().st_size
+    found = segment.log_path.stat()
+    file_size, segment.written_at = found.st_size, found.st_mtime_ns // 1_000_000
     last = read_last_entry(segment.index_path) if end_offset is not None else None
     if last and (last.offset, last.position) == (end_offset, file_size):
         segment.size = segment.checked_from = file_size
@@ -155,6 +163,9 @@ def save_index(segment: Segment, end_offset: int) -> None:
     """Write a recovered full segment's index file, up to an entry for its end."""
     if segment.index is None:
         return
+    with segment.log_path.open("rb") as file:
+        # An index says that what it describes is on the disk.
+        os.fdatasync(file.fileno())
     last = segment.index.last
     if segment.size and (last is None or last.position < segment.size):
         segment.index.add(Entry(end_offset, segment.size, segment.max_timestamp))
