@@ -14,10 +14,10 @@ from dropship_dagster.embedded.kafka.connection import Connection
 from dropship_dagster.embedded.kafka.groups.coordinator import GroupCoordinator
 from dropship_dagster.embedded.kafka.options import BrokerOptions
 from dropship_dagster.embedded.kafka.producer_ids import ProducerIds
-from dropship_dagster.embedded.kafka.storage.append import Durability
+from dropship_dagster.embedded.kafka.storage.append import Durability, now_ms
 from dropship_dagster.embedded.kafka.storage.files import DescriptorBudget, FileCache
 from dropship_dagster.embedded.kafka.storage.index import IndexCache
-from dropship_dagster.embedded.kafka.storage.log import Disk, PartitionLog, now_ms
+from dropship_dagster.embedded.kafka.storage.log import Disk, PartitionLog
 from dropship_dagster.embedded.kafka.storage.metadata import MetadataStore
 from dropship_dagster.embedded.kafka.storage.workers import DiskWorkers
 from dropship_dagster.embedded.kafka.strays import METADATA_FILE, TOPICS_FOLDER, check_metadata_file
@@ -40,7 +40,13 @@ class Broker:
         self._most_connections = budget.connections
         check_metadata_file(options.data_dir)
         self._store = MetadataStore(options.data_dir / METADATA_FILE)
-        disk = Disk(DiskWorkers(loop), FileCache(budget.files), IndexCache(), options.durability)
+        disk = Disk(
+            workers=DiskWorkers(loop),
+            checker=DiskWorkers(loop, "checks", threads=1),
+            files=FileCache(budget.files),
+            indexes=IndexCache(),
+            durability=options.durability,
+        )
         self.state = BrokerState(
             options=options,
             cluster_id=self._store.setting("cluster_id", _new_cluster_id()),
@@ -110,6 +116,7 @@ class Broker:
 
     def abandon(self) -> None:
         """Let go of threads and files."""
+        self.state.disk.checker.close()
         self.state.disk.workers.close()
         self.state.disk.files.close()
         self._store.close()

@@ -69,6 +69,20 @@ SPECS = {
             "max.message.bytes", "1048588", TYPE_INT, _number(0, _INT_MAX), "The largest record batch that is stored."
         ),
         ConfigSpec(
+            "message.timestamp.after.max.ms",
+            "3600000",
+            TYPE_LONG,
+            _number(0, _LONG_MAX),
+            "How far the timestamp of a record may lie after the broker's clock.",
+        ),
+        ConfigSpec(
+            "message.timestamp.before.max.ms",
+            str(_LONG_MAX),
+            TYPE_LONG,
+            _number(0, _LONG_MAX),
+            "How far the timestamp of a record may lie before the broker's clock.",
+        ),
+        ConfigSpec(
             "message.timestamp.type",
             "CreateTime",
             TYPE_STRING,

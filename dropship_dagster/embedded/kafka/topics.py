@@ -18,7 +18,9 @@ from dropship_dagster.embedded.kafka.configs import SPECS, check_configs
 from dropship_dagster.embedded.kafka.errors import ApiError
 from dropship_dagster.embedded.kafka.storage.log import Disk, PartitionLog, RecoveredLog
 from dropship_dagster.embedded.kafka.storage.metadata import MetadataStore, Statement
+from dropship_dagster.embedded.kafka.storage.records import MAX_UNPACKED_BYTES
 from dropship_dagster.embedded.kafka.storage.recovery import empty_log, recover_log
+from dropship_dagster.embedded.kafka.storage.validation import RecordRules
 from dropship_dagster.embedded.kafka.strays import Strays
 from dropship_dagster.embedded.service import sync_folder
 
@@ -37,6 +39,7 @@ class Topic:
         self.partitions: list[PartitionLog] = []
         self.configs: dict[str, str] = {}
         self.max_message_bytes = 0
+        self.record_rules = RecordRules(0, 0, 0)
         self.use_configs(configs)
 
     def config(self, name: str) -> str:
@@ -47,6 +50,11 @@ class Topic:
         """Change the settings, effective at once."""
         self.configs = dict(configs)
         self.max_message_bytes = int(self.config("max.message.bytes"))
+        self.record_rules = RecordRules(
+            max(MAX_UNPACKED_BYTES, self.max_message_bytes),
+            int(self.config("message.timestamp.before.max.ms")),
+            int(self.config("message.timestamp.after.max.ms")),
+        )
         for partition in self.partitions:
             partition.segment_bytes = int(self.config("segment.bytes"))
 

@@ -117,14 +117,32 @@ def batch(
     """A record batch; `producer` is (id, epoch, first sequence)."""
     times = list(timestamps) if timestamps is not None else [time.time_ns() // 1_000_000] * len(values)
     records = b"".join(record(value, i, times[i] - times[0]) for i, value in enumerate(values))
-    producer_id, epoch, sequence = producer
-    checked = (
-        struct.pack(
-            ">hiqqqhii",
-            *(attributes, len(values) - 1, times[0], max(times), producer_id, epoch, sequence, len(values)),
-        )
-        + records
+    return sealed(
+        records,
+        len(values),
+        producer=producer,
+        times=(times[0], max(times)),
+        attributes=attributes,
+        base_offset=base_offset,
+        magic=magic,
     )
+
+
+def sealed(
+    records: bytes,
+    count: int,
+    *,
+    producer: tuple[int, int, int] = (-1, -1, -1),
+    times: tuple[int, int] | None = None,
+    attributes: int = 0,
+    base_offset: int = 0,
+    magic: int = 2,
+) -> bytes:
+    """A record batch around any bytes, with a right checksum; `times` are the first and the newest timestamp."""
+    first, newest = times or (time.time_ns() // 1_000_000,) * 2
+    producer_id, epoch, sequence = producer
+    header = struct.pack(">hiqqqhii", attributes, count - 1, first, newest, producer_id, epoch, sequence, count)
+    checked = header + records
     return struct.pack(">qiibI", base_offset, len(checked) + 9, -1, magic, crc32c(checked)) + checked
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import ssl
 import urllib.error
 import urllib.request
 from typing import Any
 
+import cramjam
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,7 +18,15 @@ from kio.schema.errors import ErrorCode
 from dropship_dagster.embedded.kafka.apis.table import APIS
 from dropship_dagster_tests.embedded.kafka.clients import create_topic, produce, read_all
 from dropship_dagster_tests.embedded.kafka.process import BrokerProcess
-from dropship_dagster_tests.embedded.kafka.raw import RawClient, batch, produce_body, produce_raw
+from dropship_dagster_tests.embedded.kafka.raw import (
+    RawClient,
+    batch,
+    produce_body,
+    produce_raw,
+    record,
+    sealed,
+    varint,
+)
 from dropship_dagster_tests.embedded.kafka.wire.samples import SERVED, bodies, request_class, request_frame
 from dropship_dagster_tests.processors import resident_megabytes
 
@@ -135,8 +145,15 @@ def fetch_topics(topic: str, offset: int) -> list[dict[str, Any]]:
         (batch([b"a"], attributes=0x10), ErrorCode.invalid_txn_state),
         (batch([b"a"], attributes=0x07), ErrorCode.unsupported_compression_type),
         (batch([bytes(2 << 20)]), ErrorCode.message_too_large),
+        (sealed(record(b"a", 1, 0), 1), ErrorCode.invalid_record),
+        (sealed(gzip.compress(varint(1000) + record(b"a", 0, 0)[1:]), 1, attributes=1), ErrorCode.invalid_record),
+        (sealed(bytes(cramjam.zstd.compress(bytes(65 << 20))), 1, attributes=4), ErrorCode.message_too_large),
+        (sealed(gzip.compress(bytes(65 << 20)), 1, attributes=1), ErrorCode.message_too_large),
     ],
-    ids=["empty", "short", "zeros", "cut", "flipped", "two", "old", "control", "transaction", "codec", "large"],
+    ids=[
+        *("empty", "short", "zeros", "cut", "flipped", "two", "old", "control", "transaction", "codec", "large"),
+        *("another offset", "beyond the end", "unpacks to too much", "gzip of too much"),
+    ],
 )
 def test_batches_that_cannot_be_stored_are_refused(
     shared_broker: BrokerProcess, topic: str, records: bytes, error: ErrorCode

@@ -98,7 +98,8 @@ def _append(call: Call, pending: _PendingProduce, response: Body, topic: Topic |
     except RefusedError as refusal:
         pending.answered(response, -1, AppendResult(refusal.code, -1, str(refusal)))
         return
-    partition.append(header, data.records, partial(pending.answered, response, partition.start_offset))
+    answer = partial(pending.answered, response, partition.start_offset)
+    partition.append(header, data.records, topic.record_rules, answer)
 
 
 async def init_producer_id(call: Call) -> Body:

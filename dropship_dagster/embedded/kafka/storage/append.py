@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -14,6 +15,7 @@ from kio.schema.errors import ErrorCode
 from dropship_dagster.embedded.kafka.storage.batch import LEADER_EPOCH, PLACE, BatchHeader, RefusedError
 from dropship_dagster.embedded.kafka.storage.files import FileCache
 from dropship_dagster.embedded.kafka.storage.producers import ProducerUpdate
+from dropship_dagster.embedded.kafka.storage.validation import RecordRules, check_records
 from dropship_dagster.embedded.service import sync_folder
 
 # A write takes two buffers a batch, and IOV_MAX is 1024.
@@ -39,12 +41,26 @@ class AppendResult(NamedTuple):
 Appended = Callable[[AppendResult], None]
 
 
-class QueuedBatch(NamedTuple):
-    """A checked batch that waits for its place."""
+@dataclass(slots=True, eq=False)
+class QueuedBatch:
+    """A batch that waits for its place. One whose records are being checked holds up those behind it."""
 
     header: BatchHeader
     data: memoryview
     answer: Appended
+    checked: bool = False
+    refusal: RefusedError | None = None
+
+    def check(self, rules: RecordRules) -> None:
+        """Check the records; what is wrong with them is kept."""
+        try:
+            self.header, self.data = check_records(self.header, self.data, rules, now_ms())
+        except RefusedError as refusal:
+            self.refusal = refusal
+
+    def refuse(self, refusal: RefusedError) -> None:
+        """Tell the producer that the batch is not stored, and why."""
+        self.answer(AppendResult(refusal.code, -1, str(refusal)))
 
 
 class PlacedBatch(NamedTuple):
@@ -72,13 +88,16 @@ class WritePlan:
     size: int = 0
 
     def add(self, batch: QueuedBatch) -> None:
-        """Give a batch its offset, or find that it is stored already; a refused one is answered here."""
+        """Give a checked batch its offset, or find that it is stored already; a refused one is answered here."""
+        if batch.refusal:
+            batch.refuse(batch.refusal)
+            return
         header = batch.header
         if header.producer_id >= 0:
             try:
                 stored = self.update.stored_before(header)
             except RefusedError as refusal:
-                batch.answer(AppendResult(refusal.code, -1, str(refusal)))
+                batch.refuse(refusal)
                 return
             if stored is not None:
                 self.duplicates.append((batch.answer, stored))
@@ -127,3 +146,8 @@ def write_fully(descriptor: int, buffers: Sequence[bytes | memoryview], position
         while rest:
             written = os.pwrite(descriptor, rest, position + size - len(rest))
             rest = rest[written:]
+
+
+def now_ms() -> int:
+    """The wall clock in milliseconds."""
+    return time.time_ns() // 1_000_000

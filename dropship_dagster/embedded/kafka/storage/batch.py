@@ -29,6 +29,8 @@ TIMESTAMP_TYPE_FLAG = 0x08
 TRANSACTIONAL_FLAG = 0x10
 CONTROL_FLAG = 0x20
 SEQUENCE_MASK = 0x7FFFFFFF
+# What a record without a timestamp has for one.
+NO_TIMESTAMP = -1
 
 
 class BatchHeader(NamedTuple):

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
@@ -29,8 +28,9 @@ from dropship_dagster.embedded.kafka.storage.append import (
     Durability,
     QueuedBatch,
     WritePlan,
+    now_ms,
 )
-from dropship_dagster.embedded.kafka.storage.batch import BatchHeader
+from dropship_dagster.embedded.kafka.storage.batch import BatchHeader, RefusedError
 from dropship_dagster.embedded.kafka.storage.files import FileCache
 from dropship_dagster.embedded.kafka.storage.index import Entry, IndexCache, SegmentIndex
 from dropship_dagster.embedded.kafka.storage.producers import SNAPSHOT_FILE, ProducerTable, ProducerUpdate
@@ -42,6 +42,7 @@ from dropship_dagster.embedded.kafka.storage.segment import (
     read_batches,
     write_index,
 )
+from dropship_dagster.embedded.kafka.storage.validation import RecordRules
 from dropship_dagster.embedded.kafka.storage.workers import DiskWorkers
 from dropship_dagster.embedded.service import sync_folder, write_atomically
 
@@ -49,6 +50,8 @@ log = logging.getLogger("kafka.log")
 
 # After so many bytes the index and the producers are saved, which bounds what a start after a crash has to read again.
 CHECKPOINT_BYTES = 8 << 20
+# The records of a batch up to this are checked at once, which takes less time than a worker's turn.
+_SMALL_BATCH_BYTES, _SMALL_BATCH_RECORDS = 16_384, 200
 
 
 # (most bytes, the first batch whatever its size) -> batches. Raises OSError.
@@ -60,6 +63,8 @@ class Disk:
     """What all logs of a broker share."""
 
     workers: DiskWorkers
+    # One thread: the checks of large batches take the interpreter, and much memory for each that is under way.
+    checker: DiskWorkers
     files: FileCache
     indexes: IndexCache
     durability: Durability
@@ -109,9 +114,21 @@ class PartitionLog:
 
     # Appending
 
-    def append(self, header: BatchHeader, data: memoryview, answer: Appended) -> None:
-        """Store a checked batch; `answer` is called in the event loop when it is stored, or is not."""
-        self._queue.append(QueuedBatch(header, data, answer))
+    def append(self, header: BatchHeader, data: memoryview, rules: RecordRules, answer: Appended) -> None:
+        """Store a batch with a right header; `answer` is called in the event loop when it is stored, or is not."""
+        batch = QueuedBatch(header, data, answer)
+        self._queue.append(batch)
+        if header.size <= _SMALL_BATCH_BYTES and header.record_count <= _SMALL_BATCH_RECORDS:
+            batch.check(rules)
+            self._checked(batch, None, None)
+        else:
+            self._disk.checker.submit_soon(partial(batch.check, rules), partial(self._checked, batch))
+
+    def _checked(self, batch: QueuedBatch, _: Any, error: Exception | None) -> None:
+        batch.checked = True
+        if error is not None:
+            log.error("%s: cannot check a batch", self.name, exc_info=error)
+            batch.refusal = RefusedError(ErrorCode.unknown_server_error, "The batch cannot be checked.")
         if not self._writing:
             self._write_next()
 
@@ -122,7 +139,7 @@ class PartitionLog:
 
     def _write_next(self) -> None:
         """Start one write with all that waits and fits, unless one is under way."""
-        while self._queue and not self._writing:
+        while self._queue and self._queue[0].checked and not self._writing:
             if self.closed:
                 self._refuse_queue(ErrorCode.unknown_topic_or_partition, "The topic was deleted.")
                 return
@@ -144,7 +161,7 @@ class PartitionLog:
         update = ProducerUpdate(self._producers, now_ms())
         plan = WritePlan(active.log_path, active.size, update, self.end_offset, self._clear_tail)
         room = self.segment_bytes - active.size
-        while self._queue and len(plan.placed) < MOST_BATCHES:
+        while self._queue and self._queue[0].checked and len(plan.placed) < MOST_BATCHES:
             if plan.placed and plan.size + self._queue[0].header.size > room:
                 break
             plan.add(self._queue.popleft())
@@ -383,8 +400,3 @@ class PartitionLog:
 
 def _base_offset(segment: Segment) -> int:
     return segment.base_offset
-
-
-def now_ms() -> int:
-    """The wall clock in milliseconds."""
-    return time.time_ns() // 1_000_000

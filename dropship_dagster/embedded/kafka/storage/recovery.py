@@ -8,13 +8,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from dropship_dagster.embedded.kafka.storage.append import now_ms
 from dropship_dagster.embedded.kafka.storage.index import (
     Entry,
     SegmentIndex,
     load_index,
     read_last_entry,
 )
-from dropship_dagster.embedded.kafka.storage.log import RecoveredLog, now_ms
+from dropship_dagster.embedded.kafka.storage.log import RecoveredLog
 from dropship_dagster.embedded.kafka.storage.producers import (
     SNAPSHOT_FILE,
     ProducerTable,

@@ -20,7 +20,7 @@ class DiskWorkers:
     Cheaper than an executor's futures: completions that come together wake the loop once.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, threads: int = 4) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, name: str = "disk", *, threads: int = 4) -> None:
         self._loop = loop
         self._jobs: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._finished: list[tuple[Done, Any, Exception | None]] = []
@@ -28,7 +28,7 @@ class DiskWorkers:
         self._woken = False
         self._lock = threading.Lock()
         self._threads = [
-            threading.Thread(target=self._work, name=f"disk-{number}", daemon=True) for number in range(threads)
+            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True) for number in range(threads)
         ]
         for thread in self._threads:
             thread.start()
