@@ -29,6 +29,7 @@ EXIT_PORT_TAKEN = 4
 EXIT_NOT_WRITABLE = 5
 
 _LOCK_ATTEMPTS = 10
+_PID_SIZE = 20
 
 STATE_FILE = "service.json"
 LOCK_FILE = "lock"
@@ -63,11 +64,7 @@ class DataDir:
                 privacy.close(path)
             fd = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise ServiceError(
-                f"The {service} cannot write its data folder {path} ({error.strerror}): "
-                "give it a folder of yours, or set DROPSHIP_HOME.",
-                EXIT_NOT_WRITABLE,
-            ) from error
+            raise _not_writable(service, path, error) from error
         for attempt in range(_LOCK_ATTEMPTS):
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -75,8 +72,11 @@ class DataDir:
                 if attempt < _LOCK_ATTEMPTS - 1:
                     time.sleep(0.02)  # somebody may only be asking whether the folder is locked
             else:
-                os.ftruncate(fd, 0)
-                os.pwrite(fd, str(os.getpid()).encode(), 0)
+                # Written over what is there, which takes no room on a full disk.
+                try:
+                    os.pwrite(fd, str(os.getpid()).encode().ljust(_PID_SIZE), 0)
+                except OSError as error:
+                    raise _not_writable(service, path, error) from error
                 return cls(path, fd)
         os.close(fd)
         raise ServiceError(
@@ -90,6 +90,14 @@ class DataDir:
         write_atomically(self.path / STATE_FILE, json.dumps(dict(state), indent=2).encode() + b"\n")
 
 
+def _not_writable(service: str, path: Path, error: OSError) -> ServiceError:
+    return ServiceError(
+        f"The {service} cannot write its data folder {path} ({error.strerror}): "
+        "give it a folder of yours with room, or set DROPSHIP_HOME.",
+        EXIT_NOT_WRITABLE,
+    )
+
+
 def owner(path: Path) -> int | None:
     """The pid of the live process that holds the data folder, or None when there is none."""
     try:
@@ -99,7 +107,7 @@ def owner(path: Path) -> int | None:
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return int(os.pread(fd, 20, 0) or 0)
+        return int(os.pread(fd, _PID_SIZE, 0) or 0)
     else:
         return None
     finally:

@@ -16,7 +16,9 @@ from datetime import UTC, datetime
 from dropship_dagster.embedded.kafka.broker import Broker
 from dropship_dagster.embedded.kafka.options import BrokerOptions
 from dropship_dagster.embedded.kafka.storage.append import Durability
+from dropship_dagster.embedded.kafka.storage.files import raise_file_limit
 from dropship_dagster.embedded.kafka.storage.metadata import UnsupportedFormatError
+from dropship_dagster.embedded.kafka.storage.reserve import Reserve
 from dropship_dagster.embedded.kafka.strays import LostMetadataError
 from dropship_dagster.embedded.service import (
     EXIT_NOT_WRITABLE,
@@ -50,7 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         initial_rebalance_delay_ms=parsed.group_initial_rebalance_delay_ms,
         min_session_timeout_ms=parsed.group_min_session_timeout_ms,
         max_request_bytes=parsed.max_request_bytes,
+        connections_max_idle_ms=parsed.connections_max_idle_ms,
     )
+    raise_file_limit()
     try:
         data_dir = DataDir.acquire(options.data_dir, SERVICE)
         return _run(options, data_dir)
@@ -75,6 +79,11 @@ def _parser() -> argparse.ArgumentParser:
         ("--group-initial-rebalance-delay-ms", "initial_rebalance_delay_ms", "how long a new group waits for members"),
         ("--group-min-session-timeout-ms", "min_session_timeout_ms", "the shortest session of a group's member"),
         ("--max-request-bytes", "max_request_bytes", "the largest request"),
+        (
+            "--connections-max-idle-ms",
+            "connections_max_idle_ms",
+            "when a silent connection is closed, below 0 for never",
+        ),
     ):
         parser.add_argument(flag, type=int, default=defaults[field].default, help=f"{meaning} (%(default)s)")
     return parser
@@ -89,7 +98,8 @@ def _run(options: BrokerOptions, data_dir: DataDir) -> int:
 
 
 async def _serve(options: BrokerOptions, data_dir: DataDir) -> int:
-    broker = _open(options)
+    reserve = Reserve(options.data_dir)
+    broker = _open(options, reserve)
     try:
         port = await broker.listen()
     except OSError as error:
@@ -107,7 +117,7 @@ async def _serve(options: BrokerOptions, data_dir: DataDir) -> int:
         "started_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
     try:
-        data_dir.publish(state)
+        reserve.spend_at_start(lambda: data_dir.publish(state))
     except OSError as error:
         await broker.close()
         raise _unusable_folder(options, error) from error
@@ -120,19 +130,22 @@ async def _serve(options: BrokerOptions, data_dir: DataDir) -> int:
     return 0
 
 
-def _open(options: BrokerOptions) -> Broker:
-    try:
-        broker = Broker(options)
+def _open(options: BrokerOptions, reserve: Reserve) -> Broker:
+    def step() -> Broker:
+        broker = Broker(options, reserve)
         try:
             broker.open()
         except BaseException:
             broker.abandon()
             raise
+        return broker
+
+    try:
+        return reserve.spend_at_start(step)
     except (UnsupportedFormatError, LostMetadataError) as error:
         raise ServiceError(str(error), EXIT_NOT_WRITABLE) from error
     except (OSError, sqlite3.Error) as error:
         raise _unusable_folder(options, error) from error
-    return broker
 
 
 def _unusable_folder(options: BrokerOptions, error: Exception) -> ServiceError:

@@ -19,21 +19,28 @@ from dropship_dagster.embedded.kafka.storage.files import DescriptorBudget, File
 from dropship_dagster.embedded.kafka.storage.index import IndexCache
 from dropship_dagster.embedded.kafka.storage.log import Disk, PartitionLog
 from dropship_dagster.embedded.kafka.storage.metadata import MetadataStore
+from dropship_dagster.embedded.kafka.storage.reserve import Reserve
 from dropship_dagster.embedded.kafka.storage.workers import DiskWorkers
 from dropship_dagster.embedded.kafka.strays import METADATA_FILE, TOPICS_FOLDER, check_metadata_file
 from dropship_dagster.embedded.kafka.topics import TopicRegistry
 
 log = logging.getLogger("kafka.broker")
 
-# How long a stop waits for answers that are owed; the whole stop takes less than ten seconds.
+# How long a stop waits for answers that are owed, and begins to save; the whole stop takes less than ten seconds.
 _DRAIN_SECONDS = 5.0
+_SAVE_SECONDS = 3.0
 _DRAIN_STEP = 0.02
+# As many as there are disk workers.
+_SAVERS = 4
+_RESERVE_CHECK_SECONDS = 1.0
+# A connection is closed at most this part of its time too late.
+_IDLE_CHECKS = 10
 
 
 class Broker:
     """A broker on one data folder. Made inside a running event loop; the caller holds the folder's lock."""
 
-    def __init__(self, options: BrokerOptions) -> None:
+    def __init__(self, options: BrokerOptions, reserve: Reserve) -> None:
         self._options = options
         loop = asyncio.get_running_loop()
         budget = DescriptorBudget.of_this_process()
@@ -46,6 +53,7 @@ class Broker:
             files=FileCache(budget.files),
             indexes=IndexCache(),
             durability=options.durability,
+            reserve=reserve,
         )
         self.state = BrokerState(
             options=options,
@@ -69,6 +77,7 @@ class Broker:
         began = time.monotonic()
         self.state.topics.open()
         self.state.groups.open()
+        self.state.disk.reserve.take()
         logs = self.state.topics.logs()
         log.info(
             "opened %d topics with %d partitions in %.2f s",
@@ -92,6 +101,9 @@ class Broker:
         self.state.port = self._server.sockets[0].getsockname()[1]
         self._run(self.state.groups.watch_sessions())
         self._run(self._every(options.retention_check_ms, self._retain))
+        self._run(self._watch_reserve())
+        if options.connections_max_idle_ms >= 0:
+            self._run(self._close_idle(options.connections_max_idle_ms / 1000))
         if options.durability is Durability.INTERVAL:
             self._run(self._every(options.sync_interval_ms, self._sync))
         return int(self.state.port)
@@ -122,12 +134,37 @@ class Broker:
         self._store.close()
 
     async def _save(self) -> None:
-        for each in self.state.topics.logs():
-            try:
-                await each.sync(checkpoint=True)
-            except OSError as error:
-                # What was acknowledged is in the file already; the next start only takes longer.
-                log.error("%s: cannot save the index: %s", each.name, error)  # noqa: TRY400 - one line an event
+        """Force the records to the disk, then save the indexes, which only make the next start faster.
+
+        What is not begun in time is left: it was written, so that only a power cut within seconds could take it.
+        """
+        deadline = time.monotonic() + _SAVE_SECONDS
+        logs = self.state.topics.logs()
+        unsynced = await self._sync_logs([each for each in logs if each.needs_sync], deadline, checkpoint=False)
+        unsaved = await self._sync_logs(logs, deadline, checkpoint=True)
+        if unsynced or unsaved:
+            log.warning(
+                "stopped without forcing the records of %d logs to the disk and without saving the indexes of %d: "
+                "the next start reads them again",
+                unsynced,
+                unsaved,
+            )
+
+    async def _sync_logs(self, logs: list[PartitionLog], deadline: float, *, checkpoint: bool) -> int:
+        """Sync logs, some at a time; how many were not begun before the deadline."""
+        left = [each for each in reversed(logs) if each.needs_sync or (checkpoint and each.needs_checkpoint)]
+
+        async def work() -> None:
+            while left and time.monotonic() < deadline:
+                each = left.pop()
+                try:
+                    await each.sync(checkpoint=checkpoint)
+                except OSError as error:
+                    # What was acknowledged is in the file already; the next start only takes longer.
+                    log.error("%s: cannot save: %s", each.name, error)  # noqa: TRY400 - one line an event
+
+        await asyncio.gather(*(work() for _ in range(_SAVERS)))
+        return len(left)
 
     # Housekeeping
 
@@ -154,12 +191,26 @@ class Broker:
         if topic:
             await partition.retain(now_ms(), int(topic.config("retention.ms")), int(topic.config("retention.bytes")))
 
+    async def _watch_reserve(self) -> None:
+        while True:
+            await asyncio.sleep(_RESERVE_CHECK_SECONDS)
+            await self.state.disk.reserve.restore()
+
+    async def _close_idle(self, seconds: float) -> None:
+        """Close connections on which nothing moves (Kafka's connections.max.idle.ms)."""
+        while True:
+            await asyncio.sleep(seconds / _IDLE_CHECKS)
+            oldest = asyncio.get_running_loop().time() - seconds
+            for connection in [each for each in self._connections if each.moved_at < oldest and not each.waits]:
+                connection.end_idle()
+
     # Connections
 
     def _opened(self, connection: Connection) -> bool:
         if len(self._connections) >= self._most_connections:
             log.error(
-                "refused a connection: %d are open; raise the limit of open files (ulimit -n)", len(self._connections)
+                "refused a connection: %d are open; raise the hard limit of open files (ulimit -Hn)",
+                len(self._connections),
             )
             return False
         self._connections.add(connection)

@@ -63,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._task_api: Api | None = None
         self._transport: asyncio.Transport | None = None
         self._peer = self._client_host = ""
+        self.moved_at = asyncio.get_running_loop().time()
         self._reading = True
         self._writable = True
         self._draining = False
@@ -81,6 +82,7 @@ class Connection(asyncio.Protocol):
         stream.set_write_buffer_limits(high=_WRITE_HIGH_WATER)
 
     def data_received(self, data: bytes) -> None:
+        self.moved_at = asyncio.get_running_loop().time()
         try:
             self._frames.extend(self._splitter.feed(data))
         except NotKafkaError as error:
@@ -93,6 +95,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writable = True
+        self.moved_at = asyncio.get_running_loop().time()
         self._dispatch()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -108,6 +111,17 @@ class Connection(asyncio.Protocol):
     def idle(self) -> bool:
         """Whether no answer is owed, or the only one owed is that of a client waiting for data."""
         return not self._slots or bool(self._task and self._task_api and self._task_api.abandoned)
+
+    @property
+    def waits(self) -> bool:
+        """Whether the broker owes an answer."""
+        return bool(self._slots)
+
+    def end_idle(self) -> None:
+        """End the connection at once; nothing has moved on it for long."""
+        log.info("%s closed: nothing came for longer than connections.max.idle.ms", self._peer)
+        if self._transport:
+            self._transport.abort()
 
     def drain(self) -> None:
         """Take no more requests."""
@@ -231,6 +245,7 @@ class Connection(asyncio.Protocol):
         """Send all answers of this step of the event loop in one go."""
         outgoing, self._outgoing = self._outgoing, []
         if outgoing and self._transport and not self._transport.is_closing():
+            self.moved_at = asyncio.get_running_loop().time()
             self._transport.writelines(outgoing)
 
     def _close(self, reason: str) -> None:

@@ -24,3 +24,5 @@ class BrokerOptions:
     min_session_timeout_ms: int = 6_000
     max_session_timeout_ms: int = 1_800_000
     max_request_bytes: int = 104_857_600
+    # Kafka's connections.max.idle.ms; below 0 for never.
+    connections_max_idle_ms: int = 600_000

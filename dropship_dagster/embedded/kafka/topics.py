@@ -157,7 +157,7 @@ class TopicRegistry:
         async with self._changing:
             if topic.id not in self.by_id:
                 raise ApiError(ErrorCode.unknown_topic_or_partition, f"There is no topic {topic.name}.")
-            await self._store.write(
+            await self._write_with_reserve(
                 Statement("DELETE FROM topics WHERE id = ?", [(topic.id.hex,)]),
                 Statement("INSERT INTO deleted_topics VALUES (?)", [(topic.id.hex,)]),
                 Statement("DELETE FROM log_starts WHERE topic_id = ?", [(topic.id.hex,)]),
@@ -167,6 +167,7 @@ class TopicRegistry:
             for partition in topic.partitions:
                 partition.close()
             await self._disk.workers.run(partial(self._remove_folders, topic))
+            await self._disk.reserve.restore()
             log.info("deleted topic %s (%s)", topic.name, topic.id)
 
     async def add_partitions(self, topic: Topic, count: int) -> None:
@@ -183,21 +184,26 @@ class TopicRegistry:
     async def set_configs(self, topic: Topic, configs: Mapping[str, str]) -> None:
         """Replace the settings of a topic by checked ones."""
         async with self._changing:
-            await self._store.write(
+            await self._write_with_reserve(
                 Statement("UPDATE topics SET configs = ? WHERE id = ?", [(json.dumps(dict(configs)), topic.id.hex)])
             )
             topic.use_configs(configs)
 
     async def delete_records(self, topic: Topic, partition: int, offset: int) -> None:
         """Delete the records of a partition before an offset, for ever."""
-        await self._store.write(
+        await self._write_with_reserve(
             Statement("INSERT OR REPLACE INTO log_starts VALUES (?, ?, ?)", [(topic.id.hex, partition, offset)])
         )
         await topic.partitions[partition].delete_before(offset)
+        await self._disk.reserve.restore()
 
     def logs(self) -> list[PartitionLog]:
         """The logs of all partitions."""
         return [partition for topic in self.by_name.values() for partition in topic.partitions]
+
+    async def _write_with_reserve(self, *statements: Statement) -> None:
+        """Write a change that makes room, or lets retention make it."""
+        await self._disk.reserve.spend(lambda: self._store.write(*statements))
 
     def _add(self, topic: Topic) -> None:
         self.by_name[topic.name] = self.by_id[topic.id] = topic

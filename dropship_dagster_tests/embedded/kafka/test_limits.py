@@ -11,11 +11,12 @@ from pathlib import Path
 
 import confluent_kafka
 import pytest
-from confluent_kafka.admin import NewTopic
+from confluent_kafka.admin import RESOURCE_BROKER, ConfigResource, NewTopic
 from kio.schema.errors import ErrorCode
 
 from dropship_dagster_tests.embedded.kafka.clients import (
     TIMEOUT,
+    Recorder,
     admin,
     consumer,
     create_topic,
@@ -62,6 +63,46 @@ def test_many_partitions_live_under_a_small_limit_of_open_files(tmp_path: Path, 
         for name in (names[0], names[topics // 2], names[-1]):
             assert [m.value() for m in read_all(process.bootstrap, name, PARTITIONS)] == [name.encode()] * PARTITIONS
         assert len(admin(process.bootstrap).list_topics(timeout=TIMEOUT).topics) == topics
+
+
+def test_as_many_clients_as_the_hard_limit_of_open_files_allows_are_served(tmp_path: Path) -> None:
+    with running_broker(tmp_path / "kafka", prefix=("prlimit", "--nofile=64:1024", "--")) as process:
+        clients = [RawClient(process.bootstrap) for _ in range(200)]
+        assert [client.call(18, 0).error_code for client in clients] == [0] * 200
+        for client in clients:
+            client.socket.close()
+
+
+def test_a_connection_on_which_nothing_moves_is_closed_and_one_that_waits_for_an_answer_is_not(tmp_path: Path) -> None:
+    with running_broker(tmp_path / "kafka", "--connections-max-idle-ms", "300") as process:
+        create_topic(process.bootstrap, "t")
+        with RawClient(process.bootstrap) as silent, RawClient(process.bootstrap) as half:
+            assert silent.call(18, 0).error_code == 0
+            half.socket.sendall(b"\0\0\x10\0half a request")
+            with RawClient(process.bootstrap) as waiting:
+                partition = {"partition": 0, "fetch_offset": 0, "partition_max_bytes": 1 << 20}
+                topics = [{"topic": "t", "partitions": [partition]}]
+                waiting.send(1, 11, max_wait=1_500, min_bytes=1, topics=topics)
+                assert waiting.receive(1, 11).responses[0].partitions[0].error_code == 0
+            assert silent.is_closed_by_peer()
+            assert half.is_closed_by_peer()
+        assert "connections.max.idle.ms" in process.log()
+        client, resource = admin(process.bootstrap), ConfigResource(RESOURCE_BROKER, "1")
+        described = client.describe_configs([resource])[resource].result(TIMEOUT)
+        assert described["connections.max.idle.ms"].value == "300"
+
+
+def test_a_client_that_was_closed_for_its_silence_goes_on(tmp_path: Path) -> None:
+    with running_broker(tmp_path / "kafka", "--connections-max-idle-ms", "200") as process:
+        create_topic(process.bootstrap, "t")
+        recorder = Recorder(process.bootstrap)
+        for number in range(2):
+            recorder.send("t", b"%d" % number)
+            recorder.flush()
+            closed = process.log().count("connections.max.idle.ms")
+            wait_until(lambda closed=closed: process.log().count("connections.max.idle.ms") > closed)
+        assert not recorder.failed
+        assert [m.value() for m in read_all(process.bootstrap, "t")] == [b"0", b"1"]
 
 
 def set_file_size_limit(pid: int, limit: int) -> None:
@@ -139,6 +180,31 @@ def test_a_slow_disk_holds_up_nobody_but_those_who_write(tmp_path: Path) -> None
         # A loop that waited for the disk could answer once or twice.
         assert beats > 50
         assert process.stop() == 0
+
+
+def test_a_stop_forces_records_to_the_disk_first_and_leaves_what_takes_too_long(tmp_path: Path) -> None:
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("strace is not installed (apt-get install strace)")
+    trace, partitions = tmp_path / "trace", 48
+    # A disk that takes 100 ms for each file, four at a time: a stop has time for all records and not for all indexes.
+    slow = ("--trace=fdatasync", "--inject=fdatasync:delay_enter=100000")
+    prefix = (strace, "-D", "-f", "-qq", "-y", "-o", str(trace), *slow)
+    with running_broker(tmp_path / "kafka", "--fsync", "never", prefix=prefix) as process:
+        create_topic(process.bootstrap, "t", partitions)
+        with RawClient(process.bootstrap) as client:
+            for partition in range(partitions):
+                assert produce_raw(client, "t", batch([b"a"]), partition=partition).error_code == 0
+        assert process.stop() == 0
+        synced = [
+            line.split("/topics/")[1].split(">")[0] for line in trace.read_text().splitlines() if "/topics/" in line
+        ]
+        first_index = next(number for number, name in enumerate(synced) if name.endswith(".index"))
+        assert len({name for name in synced[:first_index] if name.endswith(".log")}) == partitions
+        assert "without saving the indexes of" in process.log()
+        process.prefix = ()
+        process.start()
+        assert len(read_all(process.bootstrap, "t", partitions)) == partitions
 
 
 def _produce_one(bootstrap: str) -> None:

@@ -8,7 +8,7 @@ from kio.schema.errors import ErrorCode
 
 from dropship_dagster.embedded.kafka.apis.call import NODE_ID, Body, Call
 from dropship_dagster.embedded.kafka.apis.topics import SOURCE_DEFAULT, SOURCE_TOPIC, stored
-from dropship_dagster.embedded.kafka.configs import SPECS, TYPE_BOOLEAN, TYPE_INT, check_configs
+from dropship_dagster.embedded.kafka.configs import SPECS, TYPE_BOOLEAN, TYPE_INT, TYPE_LONG, check_configs
 from dropship_dagster.embedded.kafka.errors import ApiError
 from dropship_dagster.embedded.kafka.topics import Topic
 from dropship_dagster.embedded.kafka.wire.reader import Struct
@@ -78,6 +78,7 @@ def _broker_configs(call: Call) -> list[Body]:
         ("default.replication.factor", "1", TYPE_INT),
         ("message.max.bytes", SPECS["max.message.bytes"].default, TYPE_INT),
         ("socket.request.max.bytes", str(options.max_request_bytes), TYPE_INT),
+        ("connections.max.idle.ms", str(options.connections_max_idle_ms), TYPE_LONG),
         ("group.min.session.timeout.ms", str(options.min_session_timeout_ms), TYPE_INT),
         ("group.max.session.timeout.ms", str(options.max_session_timeout_ms), TYPE_INT),
         ("group.initial.rebalance.delay.ms", str(options.initial_rebalance_delay_ms), TYPE_INT),

@@ -15,6 +15,8 @@ from pathlib import Path
 _RESERVED = 48
 _MOST_FILES = 512
 _FEWEST_FILES = 16
+# What stands for no limit: as many as macOS lets a process open (its OPEN_MAX).
+_UNLIMITED = 10_240
 
 
 @dataclass(slots=True)
@@ -35,9 +37,17 @@ class DescriptorBudget:
     def of_this_process(cls) -> DescriptorBudget:
         """A third for log files, the rest for connections."""
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        available = (1 << 16 if limit == resource.RLIM_INFINITY else limit) - _RESERVED
+        available = (_UNLIMITED if limit == resource.RLIM_INFINITY else limit) - _RESERVED
         files = max(_FEWEST_FILES, min(_MOST_FILES, available // 3))
         return cls(files=files, connections=max(_FEWEST_FILES, available - files))
+
+
+def raise_file_limit() -> None:
+    """Let this process open as many files as its hard limit allows; many shells set the soft one far below it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _UNLIMITED if hard == resource.RLIM_INFINITY else hard
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class FileCache:

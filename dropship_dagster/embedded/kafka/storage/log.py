@@ -34,6 +34,7 @@ from dropship_dagster.embedded.kafka.storage.batch import BatchHeader, RefusedEr
 from dropship_dagster.embedded.kafka.storage.files import FileCache
 from dropship_dagster.embedded.kafka.storage.index import Entry, IndexCache, SegmentIndex
 from dropship_dagster.embedded.kafka.storage.producers import SNAPSHOT_FILE, ProducerTable, ProducerUpdate
+from dropship_dagster.embedded.kafka.storage.reserve import Reserve
 from dropship_dagster.embedded.kafka.storage.segment import (
     Segment,
     SegmentView,
@@ -68,6 +69,7 @@ class Disk:
     files: FileCache
     indexes: IndexCache
     durability: Durability
+    reserve: Reserve
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +139,19 @@ class PartitionLog:
         """Whether something was written since the last sync."""
         return self._unsynced
 
+    @property
+    def needs_checkpoint(self) -> bool:
+        """Whether something was written that the index file does not know."""
+        return self._bytes_since_checkpoint > 0
+
     def _write_next(self) -> None:
         """Start one write with all that waits and fits, unless one is under way."""
         while self._queue and self._queue[0].checked and not self._writing:
             if self.closed:
                 self._refuse_queue(ErrorCode.unknown_topic_or_partition, "The topic was deleted.")
+                return
+            if not self._disk.reserve.held:
+                self._refuse_queue(ErrorCode.kafka_storage_error, "The broker's disk is full.")
                 return
             active = self._segments[-1]
             if active.size and active.size + self._queue[0].header.size > self.segment_bytes:
@@ -189,9 +199,10 @@ class PartitionLog:
         self._writing = False
         self._write_next()
 
-    def _roll(self) -> None:
-        """Close the active segment and go on with a new file."""
+    def _roll(self) -> asyncio.Future[Exception | None]:
+        """Close the active segment and go on with a new file; gives what went wrong."""
         self._writing = self._rolling = True
+        rolled: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
         full, fresh = self._segments[-1], Segment(self.folder, self.end_offset, index=SegmentIndex())
         checkpoint = self._checkpoint_job(full)
 
@@ -200,10 +211,20 @@ class PartitionLog:
             with self._disk.files.use(fresh.log_path, create=True):
                 sync_folder(self.folder)
 
-        self._disk.workers.submit(job, partial(self._rolled, full, fresh))
+        self._disk.workers.submit(job, partial(self._rolled, full, fresh, rolled))
+        return rolled
 
-    def _rolled(self, full: Segment, fresh: Segment, _: Any, error: Exception | None) -> None:
+    def _rolled(
+        self,
+        full: Segment,
+        fresh: Segment,
+        rolled: asyncio.Future[Exception | None],
+        _: Any,
+        error: Exception | None,
+    ) -> None:
         self._rolling = False
+        if not rolled.cancelled():
+            rolled.set_result(error)
         if error is None:
             full.index = None
             self._segments = (*self._segments, fresh)
@@ -340,18 +361,17 @@ class PartitionLog:
     async def delete_before(self, offset: int) -> None:
         """Move the start of the log and remove the segments that lie wholly before it."""
         self.start_offset = max(self.start_offset, offset)
+        if self.start_offset == self.end_offset:
+            await self._disk.reserve.spend(self._begin_segment)
         kept = self._segments
         while len(kept) > 1 and kept[1].base_offset <= self.start_offset:
             kept = kept[1:]
         await self._drop(len(self._segments) - len(kept))
 
     async def retain(self, now: int, retention_ms: int, retention_bytes: int) -> None:
-        """Remove old segments by age and by the size of the log; -1 stands for no limit.
-
-        An active segment that is due only gets a successor here: the next call removes it.
-        """
+        """Remove old segments by age and by the size of the log; -1 stands for no limit."""
         if self._active_is_due(now, retention_ms):
-            self._roll()
+            await self._disk.reserve.spend(self._begin_segment)
         total = sum(segment.size for segment in self._segments)
         dropped = 0
         for segment, successor in pairwise(self._segments):
@@ -368,11 +388,20 @@ class PartitionLog:
             await self._drop(dropped)
 
     def _active_is_due(self, now: int, retention_ms: int) -> bool:
-        active = self._segments[-1]
-        if self._writing or self.closed or self._saving or not active.size:
-            return False
-        expired = retention_ms >= 0 and active.age_timestamp < now - retention_ms
+        expired = retention_ms >= 0 and self._segments[-1].age_timestamp < now - retention_ms
         return expired or self.start_offset == self.end_offset
+
+    async def _begin_segment(self) -> None:
+        """Give the active segment a successor, so that it can be removed; one that is in use is left for later.
+
+        Raises:
+            OSError: the disk refuses it.
+        """
+        if self._writing or self.closed or self._saving or not self._segments[-1].size:
+            return
+        error = await self._roll()
+        if error is not None:
+            raise error
 
     async def _drop(self, count: int) -> None:
         dropped, self._segments = self._segments[:count], self._segments[count:]
