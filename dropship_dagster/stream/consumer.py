@@ -5,8 +5,6 @@ No consumer group: the offsets are the warehouse's, so `assign` is used and noth
 
 from __future__ import annotations
 
-import base64
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, Kafka
 
 from dropship_dagster.stream.client import ADMIN_TIMEOUT_SECONDS, ClientConfig, consumer_config
 from dropship_dagster.stream.errors import OffsetOutOfRangeError, StreamError
+from dropship_dagster.stream.headers import TIMESTAMP_HEADER, Header, HeaderText, read_headers
 
 FETCHED = pa.schema(
     [
@@ -32,12 +31,17 @@ FETCHED = pa.schema(
         pa.field("headers", pa.string()),
     ]
 )
-"""A message a row. timestamp: UTC, NULL when the message has none. headers: JSON, an array of [name, value] pairs with
-values as text, base64 where they are not UTF-8; NULL for none."""
+"""A message a row. timestamp: UTC, NULL when the message has none or one outside the years 1 to 9999, which is then in
+the headers (TIMESTAMP_HEADER). headers: JSON, an array of [name, value] pairs with values as text, base64 where they
+are not UTF-8, the name null where it is not; NULL for none."""
 
 Place = tuple[str, int]
-Header = tuple[str, bytes | None]
 
+NO_TIMESTAMP = -1
+"""What a record without a timestamp has in its place (RecordBatch.NO_TIMESTAMP in Kafka's sources)."""
+
+# The years 1 to 9999, in milliseconds of Unix time: what Python, and so Snowflake's client, can read.
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
 _CHUNK = 100  # more at once keeps so many objects alive that Python's collector runs again and again
 _CHUNK_BYTES = 1 << 20  # a message may have a megabyte, and these are held beside what was asked for
 _LISTED = 16_384  # messages held as Python's objects, which take three times the room of Arrow's columns
@@ -83,7 +87,7 @@ class PartitionReader:
         self._ended: set[Place] = set()
         self._paused: set[Place] = set()
         self._last_heard = time.monotonic()
-        self._headers: dict[tuple[Header, ...], str] = {}
+        self._header_text = HeaderText()
         self._chunk = 1  # until the first message has told the size
         try:
             self._consumer = Consumer(consumer_config(client_config, group))
@@ -109,29 +113,29 @@ class PartitionReader:
         Args:
             max_messages: at most this many (the last call of the client may bring a few more, never lost).
             max_seconds: at most about this long.
-            max_bytes: about this many bytes of keys and values.
+            max_bytes: about this many bytes of keys and values, and about as many of headers.
             until: by (topic, partition) the offset to stop before; without it, partitions are read to their end.
 
         Raises:
             OffsetOutOfRangeError: the broker does not hold an assigned offset.
             StreamError: a topic is gone, or the client cannot go on.
         """
-        collected = _Columns(self._headers)
+        collected = _Columns(self._header_text)
         until = until or {}
         deadline = time.monotonic() + max_seconds
         self._resume(until)
-        while len(collected) < max_messages and collected.bytes < max_bytes:
+        while len(collected) < max_messages and max(collected.bytes, collected.header_bytes) < max_bytes:
             left = deadline - time.monotonic()
             if left <= 0 or self._finished(until):
                 break
             wanted = min(self._chunk, max_messages - len(collected))
             messages = self._consumer.consume(wanted, min(left, _POLL_SECONDS))
             if messages:
-                before = len(collected), collected.bytes
+                before = len(collected), collected.bytes + collected.header_bytes
                 self._take(messages, collected, until)
                 taken = len(collected) - before[0]
                 if taken:
-                    self._chunk = _chunk((collected.bytes - before[1]) / taken)
+                    self._chunk = _chunk((collected.bytes + collected.header_bytes - before[1]) / taken)
         return FetchedBatch(collected.table(), dict(self._position), collected.bytes, self._finished(until))
 
     def watch(self) -> None:
@@ -218,18 +222,18 @@ class PartitionReader:
 class _Columns:
     """Messages as lists, the fastest way from the client into Arrow; the lists are kept short."""
 
-    def __init__(self, headers: dict[tuple[Header, ...], str]) -> None:
-        self._known_headers = headers
+    def __init__(self, header_text: HeaderText) -> None:
+        self._header_text = header_text
         self._done: list[pa.RecordBatch] = []
         self._rows = 0
-        self.bytes = 0
+        self.bytes = self.header_bytes = 0
         self._begin()
 
     def _begin(self) -> None:
         self._places: list[Place] = []
         self._counts: list[int] = []
         self._offsets: list[int] = []
-        self._times: list[int | None] = []
+        self._times: list[int] = []
         self._keys: list[bytes | None] = []
         self._values: list[bytes | None] = []
         self._headers: list[str | None] = []
@@ -244,14 +248,21 @@ class _Columns:
         self._places.append(place)
         self._counts.append(len(messages))
         self._offsets += offsets
-        self._times += [
-            None if kind == TIMESTAMP_NOT_AVAILABLE else moment for kind, moment in map(Message.timestamp, messages)
+        times = [
+            NO_TIMESTAMP if kind == TIMESTAMP_NOT_AVAILABLE else time_ms
+            for kind, time_ms in map(Message.timestamp, messages)
         ]
+        headers = read_headers(messages)
+        if min(times) < _FIRST_MS or max(times) > _LAST_MS:
+            headers = [_with_timestamp(*both) for both in zip(headers, times, strict=True)]
+        self._times += times
         self._keys += keys
         self._values += values
-        for headers, same in groupby(map(Message.headers, messages)):  # nearly always those of the message before
-            self._headers.append(self._header_text(headers))
-            self._same_headers.append(len(list(same)))
+        for same, group in groupby(headers):  # nearly always those of the message before
+            text, count = self._header_text.of(same), len(list(group))
+            self._headers.append(text)
+            self._same_headers.append(count)
+            self.header_bytes += len(text) * count if text else 0
         self.bytes += sum(map(len, filter(None, keys))) + sum(map(len, filter(None, values)))
         if len(self._offsets) >= _LISTED:
             self._convert()
@@ -261,7 +272,7 @@ class _Columns:
             _repeated([topic for topic, _ in self._places], self._counts),
             np.repeat(np.array([partition for _, partition in self._places], np.int32), self._counts),
             self._offsets,
-            self._times,
+            _timestamps(self._times),
             self._keys,
             self._values,
             _repeated(self._headers, self._same_headers),
@@ -275,17 +286,6 @@ class _Columns:
         if self._offsets:
             self._convert()
         return pa.Table.from_batches(self._done, FETCHED)
-
-    def _header_text(self, headers: list[Header] | None) -> str | None:
-        if not headers:
-            return None
-        key = tuple(headers)
-        text = self._known_headers.get(key)
-        if text is None:
-            text = json.dumps([[name, _readable(value)] for name, value in headers], ensure_ascii=False)
-            if len(self._known_headers) < 1_000:
-                self._known_headers[key] = text
-        return text
 
 
 def _runs(messages: list[Message]) -> list[tuple[Place, list[Message], bool]]:
@@ -308,10 +308,13 @@ def _repeated(texts: Sequence[str | None], counts: Sequence[int]) -> pa.Array:
     return pa.array(texts, pa.string()).take(pa.array(positions))
 
 
-def _readable(value: bytes | None) -> str | None:
-    if value is None:
-        return None
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return base64.b64encode(value).decode()
+def _with_timestamp(headers: list[Header] | None, time_ms: int) -> list[Header] | None:
+    if _FIRST_MS <= time_ms <= _LAST_MS:
+        return headers
+    return [*(headers or ()), (TIMESTAMP_HEADER, str(time_ms).encode())]
+
+
+def _timestamps(times: Sequence[int]) -> pa.Array:
+    numbers = np.array(times, np.int64)
+    unknown = (numbers == NO_TIMESTAMP) | (numbers < _FIRST_MS) | (numbers > _LAST_MS)
+    return pa.array(numbers, pa.int64(), mask=unknown).view(pa.timestamp("ms"))

@@ -16,6 +16,7 @@ from dropship_dagster.stream import (
     PartitionReader,
     partitions,
 )
+from dropship_dagster.stream.headers import read_headers
 from dropship_dagster_tests.stream.conftest import Topics
 
 
@@ -136,3 +137,44 @@ def test_watermarks_and_ids_are_those_of_the_broker(new_topics: Callable[[], Top
     topic = filled(topics, 7, partition=2)
     state = partitions(topics.client, [topic])[topic]
     assert [(part.partition, part.low, part.high) for part in state.partitions] == [(0, 0, 0), (1, 0, 0), (2, 0, 7)]
+
+
+def test_a_timestamp_that_no_client_can_read_is_null_and_in_the_headers(topics: Topics) -> None:
+    """The year 57000 of a producer that sent microseconds breaks no reader of the table."""
+    topic = topics.names[ORDERS_EVENTS]
+    producer = Producer(topics.client)
+    last = 253_402_300_799_999
+    for time_ms in (1_735_689_600_000, 1_735_689_600_000_000, last, last + 1, 2**63 - 1):
+        producer.produce(topic, b"v", partition=0, timestamp=time_ms, headers=[("a", b"1")])
+    assert producer.flush(30) == 0
+    with PartitionReader(topics.client, [Assignment(topic, 0, 0)]) as reader:
+        rows = reader.fetch(max_messages=100, max_seconds=20).rows
+    times = ["2025-01-01T00:00:00", None, "9999-12-31T23:59:59.999000", None, None]
+    assert [time and time.isoformat() for time in rows["timestamp"].to_pylist()] == times
+    assert rows.to_pandas()["timestamp"].isna().tolist() == [False, True, False, True, True]
+    assert [json.loads(headers)[1:] for headers in rows["headers"].to_pylist()] == [
+        [],
+        [["dropship.kafka-timestamp", "1735689600000000"]],
+        [],
+        [["dropship.kafka-timestamp", "253402300800000"]],
+        [["dropship.kafka-timestamp", "9223372036854775807"]],
+    ]
+
+
+def test_large_headers_end_a_batch_as_large_values_do(topics: Topics) -> None:
+    topic = topics.names[ORDERS_EVENTS]
+    producer = Producer(topics.client)
+    for _ in range(100):
+        producer.produce(topic, b"v", partition=0, headers=[("a", b"x" * 100_000)])
+    assert producer.flush(30) == 0
+    with PartitionReader(topics.client, [Assignment(topic, 0, 0)]) as reader:
+        batch = reader.fetch(max_messages=10_000, max_seconds=20, max_bytes=1_000_000)
+    assert 10 <= batch.rows.num_rows < 50
+
+
+def test_headers_that_the_client_never_gives_stand_as_one_pair_of_nulls() -> None:
+    class Silent:
+        def headers(self) -> None:
+            raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+    assert read_headers([Silent()]) == [[(None, None)]]
