@@ -16,6 +16,7 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from dropship_dagster import environment, logs, privacy
 from dropship_dagster.errors import DropshipError
@@ -25,6 +26,8 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 EXIT_FAILED = 1
+EXIT_BEHIND = 3
+"""Right so far, but messages wait. 2 is what a command line that is not understood ends with."""
 
 logger = logging.getLogger("dropship.command")
 
@@ -88,6 +91,15 @@ def sentences(home: Path | None = None, *, facts: Callable[[], Mapping[str, Any]
         else:
             err.print(f"[bold red]Error:[/] {_plain(sentence)}")
         raise typer.Exit(EXIT_FAILED) from None
+
+
+def plain(text: object) -> Text:
+    """Text from outside for a terminal: no markup of ours, and its control characters shown instead of sent."""
+    return Text("".join(letter if letter.isprintable() else _shown(letter) for letter in str(text)))
+
+
+def _shown(letter: str) -> str:
+    return letter if letter == "\n" else letter.encode("unicode_escape").decode("ascii")
 
 
 @contextmanager

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import uuid
 from contextlib import ExitStack
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from dropship_dagster.cli.console import (
+    EXIT_BEHIND,
     EXIT_FAILED,
     err,
     log_in_json,
     out,
+    plain,
     print_json,
     progress_bar,
     sentences,
@@ -22,6 +24,15 @@ from dropship_dagster.cli.console import (
 from dropship_dagster.cli.produce import prepare_topics
 from dropship_dagster.cli.signals import stop_on_signals
 from dropship_dagster.endpoints import kafka_endpoint, warehouse_endpoint
+
+if TYPE_CHECKING:
+    from dropship_dagster.warehouse import VerifyReport
+
+_VERDICTS = {
+    "right": "[green]Every event is there once, and PROD is right.[/]",
+    "behind": "[yellow]Right so far, but not everything has arrived.[/]",
+    "wrong": "[red]Not right.[/]",
+}
 
 
 def deploy(
@@ -120,7 +131,7 @@ def consume(
             run_id=run_id,
             stop=stop,
             progress=lambda now: progress("events", now.events, now.expected),
-            on_state=None if in_json else lambda state: err.print(f"  {state}"),
+            on_state=None if in_json else lambda state: err.print(plain(f"  {state}")),
             observer=observer,
         )
     if as_json:
@@ -160,7 +171,10 @@ def refresh(
 def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Decide whether every acknowledged event is in RAW once, typed or rejected once, and PROD right. Exit 1 if not.
+    """Decide whether every acknowledged event is in RAW once, typed or rejected once, and PROD right.
+
+    Exit code 0: it is. 1: something is missing, doubled or different, or the question could not be answered. 3: right
+    so far, but messages wait in Kafka (dropship consume) or in RAW (dropship refresh).
 
     Example: dropship verify --json
     """
@@ -173,23 +187,40 @@ def verify(
     if as_json:
         print_json(report.to_dict())
     else:
-        for topic, verdict in report.topics.items():
-            out.print(
-                f"{topic:<15} {verdict.raw_rows:,} rows in RAW, {verdict.duplicates} twice, {verdict.gaps} missing, "
-                f"{verdict.lag} still in Kafka"
-            )
-        staging = report.staging
-        out.print(
-            f"{'STAGING':<15} {staging.accepted:,} accepted, {staging.rejected:,} rejected, "
-            f"{staging.missing} missing, {staging.doubled} twice"
-        )
-        for name, table in report.prod.items():
-            out.print(f"{'PROD':<15} {name:<22} {table.rows:,} rows, {table.differences} differences")
-        for problem in report.problems:
-            out.print(f"[red]{problem}[/]")
-        out.print("[green]Every event is there once, and PROD is right.[/]" if report.ok else "[red]Not right.[/]")
+        _show_verdict(report)
     if not report.ok:
-        raise typer.Exit(EXIT_FAILED)
+        raise typer.Exit(EXIT_FAILED if report.problems else EXIT_BEHIND)
+
+
+def _show_verdict(report: VerifyReport) -> None:
+    for topic, verdict in report.topics.items():
+        in_kafka = "not in Kafka any more" if verdict.lag is None else f"{verdict.lag:,} still in Kafka"
+        out.print(
+            f"{topic:<15} {verdict.raw_rows:,} rows in RAW, {verdict.duplicates} twice, {verdict.gaps} missing, "
+            f"{in_kafka}"
+        )
+    staging = report.staging
+    out.print(
+        f"{'STAGING':<15} {staging.accepted:,} accepted, {staging.rejected:,} rejected, "
+        f"{staging.missing} missing, {staging.doubled} twice"
+    )
+    for name, table in report.prod.items():
+        out.print(f"{'PROD':<15} {name:<22} {table.rows:,} rows, {table.differences} differences")
+    for problem in report.problems:
+        out.print(plain(problem), style="red")
+    for failure in report.stopped:
+        out.print(
+            plain(
+                f"The loader ended at topic {failure.topic}, partition {failure.partition}, offset {failure.offset} "
+                f"({failure.failed_at} UTC): {failure.error}"
+            ),
+            style="red",
+        )
+    if report.behind:
+        out.print(f"[yellow]{report.behind:,} messages wait in Kafka: run `dropship consume`.[/]")
+    if report.waiting:
+        out.print(f"[yellow]{report.waiting:,} messages of RAW wait for the task graph: run `dropship refresh`.[/]")
+    out.print(_VERDICTS[report.status])
 
 
 def sql(
@@ -215,5 +246,5 @@ def sql(
         return
     table = Table(*names)
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row))
+        table.add_row(*("" if value is None else plain(value) for value in row))
     out.print(table)

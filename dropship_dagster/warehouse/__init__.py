@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dropship_dagster import lazy
 
 if TYPE_CHECKING:
+    from dropship_dagster.warehouse.backlog import TopicVerdict as TopicVerdict
     from dropship_dagster.warehouse.connection import connect as connect
     from dropship_dagster.warehouse.deployment import DeployReport as DeployReport
     from dropship_dagster.warehouse.deployment import deploy as deploy
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from dropship_dagster.warehouse.errors import RefreshError as RefreshError
     from dropship_dagster.warehouse.errors import WarehouseError as WarehouseError
     from dropship_dagster.warehouse.errors import WarehouseUnavailableError as WarehouseUnavailableError
+    from dropship_dagster.warehouse.failures import LoaderFailure as LoaderFailure
     from dropship_dagster.warehouse.graph import TABLE_OF_TASK as TABLE_OF_TASK
     from dropship_dagster.warehouse.graph import GraphState as GraphState
     from dropship_dagster.warehouse.graph import RefreshReport as RefreshReport
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
     from dropship_dagster.warehouse.observer import LoadObserver as LoadObserver
     from dropship_dagster.warehouse.oracle import StagingVerdict as StagingVerdict
     from dropship_dagster.warehouse.oracle import TableVerdict as TableVerdict
-    from dropship_dagster.warehouse.oracle import TopicVerdict as TopicVerdict
     from dropship_dagster.warehouse.oracle import VerifyReport as VerifyReport
     from dropship_dagster.warehouse.oracle import counts as counts
     from dropship_dagster.warehouse.oracle import verify as verify
@@ -56,6 +57,7 @@ else:
     __getattr__ = lazy.loader(
         __name__,
         {
+            "backlog": ("TopicVerdict",),
             "connection": ("connect",),
             "deployment": ("DeployReport", "deploy", "is_deployed"),
             "errors": (
@@ -70,12 +72,13 @@ else:
                 "WarehouseError",
                 "WarehouseUnavailableError",
             ),
+            "failures": ("LoaderFailure",),
             "graph": ("GraphState", "RefreshReport", "TABLE_OF_TASK", "TaskRun", "graph_state", "refresh"),
             "load_options": ("LoadOptions",),
             "load_report": ("LoadProgress", "LoadReport", "TopicLoad"),
             "loader": ("load",),
             "observer": ("LoadObserver",),
-            "oracle": ("StagingVerdict", "TableVerdict", "TopicVerdict", "VerifyReport", "counts", "verify"),
+            "oracle": ("StagingVerdict", "TableVerdict", "VerifyReport", "counts", "verify"),
             "rejected": (
                 "RejectedMessage",
                 "RetryReport",

@@ -28,7 +28,15 @@ from dropship_dagster.stream.client import ClientConfig
 from dropship_dagster.warehouse.batch import EncodedBatch, LoadedTopic, gather
 from dropship_dagster.warehouse.commit import Committed, commit_batch
 from dropship_dagster.warehouse.connection import close_quietly, open_connection, with_retries
-from dropship_dagster.warehouse.errors import DataLostError, KafkaUnreachableError, OffsetsMovedError
+from dropship_dagster.warehouse.errors import (
+    CredentialsRefusedError,
+    DataLostError,
+    KafkaUnreachableError,
+    NotDeployedError,
+    OffsetsMovedError,
+    WarehouseUnavailableError,
+)
+from dropship_dagster.warehouse.failures import StandingAt, record_failure
 from dropship_dagster.warehouse.load_options import LoadOptions
 from dropship_dagster.warehouse.load_report import LoadProgress, LoadReport, Totals
 from dropship_dagster.warehouse.observer import LoadLog, LoadObserver, Observers
@@ -135,6 +143,8 @@ class _Loader:
         self._refresher: Refresher | None = None
         self._membership: GroupMembership | None = None
         self._looked_at = -math.inf
+        self._plan_now: _Plan | None = None
+        self._failed_at: list[StandingAt] = []
 
     def run(
         self,
@@ -152,6 +162,11 @@ class _Loader:
             if self._options.group:
                 self._membership = GroupMembership(self._client_config, self._tables, MEMBERS_GROUP)
             ended = self._run()
+        except OffsetsMovedError:
+            raise  # the other consumer goes on
+        except Exception as error:
+            self._record(error)
+            raise
         finally:
             if self._membership:
                 self._membership.close()
@@ -164,7 +179,7 @@ class _Loader:
     def _run(self) -> str:
         self._retrying(lambda: remove_abandoned(self._session()))
         while True:
-            plan = self._retrying(self._plan)
+            plan = self._plan_now = self._retrying(self._plan)
             self._observer.planned(dict(plan.positions))
             self._enter("loading")
             if self._expected is None and not self._options.follow:
@@ -185,7 +200,7 @@ class _Loader:
 
     def _plan(self) -> _Plan:
         """Where to read from: the warehouse's offsets, with rows made for partitions that have none."""
-        connection = self._session()
+        connection, self._failed_at = self._session(), []
         generation, assigned = self._membership.assigned() if self._membership else (0, frozenset())
         plan = _Plan([], {}, {}, generation)
         for name, offsets in partitions(self._client_config, self._tables).items():
@@ -208,6 +223,7 @@ class _Loader:
 
     def _check_held(self, topic: LoadedTopic, partition: int, after: int, low: int, high: int) -> int:
         """The offset to go on from, once the broker is known to hold it."""
+        self._failed_at = [StandingAt(topic.name, topic.topic_id, partition, after)]
         if after > high:
             raise DataLostError(
                 f"Partition {partition} of topic {topic.name} is loaded to offset {after}, but the broker ends at "
@@ -215,6 +231,7 @@ class _Loader:
                 "is missing into a new topic (delete this one and let it be made again)."
             )
         if after >= low:
+            self._failed_at = []
             return after
         if not self._options.accept_gaps:
             raise DataLostError(
@@ -223,6 +240,7 @@ class _Loader:
                 f"from offset {low}: dropship consume --accept-gaps"
             )
         accept_gap(self._session(), topic.name, topic.topic_id, partition, after, low, self._run_id)
+        self._failed_at = []
         self._totals.gaps += low - after
         return low
 
@@ -331,7 +349,15 @@ class _Loader:
         self, plan: _Plan, batches: Sequence[EncodedBatch], files: Sequence[Future[Staged | None] | None]
     ) -> None:
         for batch, file in zip(batches, files, strict=True):
-            self._note(self._retrying(partial(self._commit, plan, batch, [file.result() if file else None])))
+            try:
+                committed = self._retrying(partial(self._commit, plan, batch, [file.result() if file else None]))
+            except Exception:
+                topic = batch.topic
+                self._failed_at = [
+                    StandingAt(topic.name, topic.topic_id, part.partition, part.start) for part in batch.ranges
+                ]
+                raise
+            self._note(committed)
 
     def _commit(self, plan: _Plan, batch: EncodedBatch, unused: list[Staged | None]) -> Committed:
         """`unused`: the uploaded file until the first attempt takes it; each further attempt has one of its own."""
@@ -361,6 +387,16 @@ class _Loader:
         self._observer.committed(committed)
         if self._progress:
             self._progress(LoadProgress(self._totals.events, self._expected, time.monotonic() - self._began))
+
+    def _record(self, error: Exception) -> None:
+        """Record where this run ended: at a batch or a partition, or else wherever it stood."""
+        if isinstance(error, CredentialsRefusedError | WarehouseUnavailableError | NotDeployedError):
+            return  # there is no warehouse to record it in
+        places = self._failed_at
+        if not places and self._plan_now:
+            ids = {topic.name: topic.topic_id for topic in self._plan_now.topics}
+            places = [StandingAt(name, ids[name], at, to) for (name, at), to in self._plan_now.positions.items()]
+        record_failure(self._endpoint, places, error, self._run_id)
 
     # -- the warehouse ----------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from snowflake.connector import SnowflakeConnection
@@ -18,8 +18,10 @@ from snowflake.connector.cursor import SnowflakeCursor
 from dropship_dagster.endpoints import WarehouseEndpoint
 from dropship_dagster.stream import partitions
 from dropship_dagster.stream.client import ClientConfig
+from dropship_dagster.warehouse.backlog import LOADED_PARTITIONS, Kafka, LoadedPartition, TopicVerdict, compare_topics
 from dropship_dagster.warehouse.connection import connect, does_not_exist
 from dropship_dagster.warehouse.errors import NotDeployedError
+from dropship_dagster.warehouse.failures import LoaderFailure, standing_failures
 from dropship_dagster.warehouse.reports import Report
 
 PROD_TABLES = (
@@ -44,29 +46,51 @@ STATIONS = (
 
 _NAMED_DIFFERENCES = 5
 
-
-@dataclass(frozen=True)
-class TopicVerdict:
-    """A topic in RAW: `gaps` are offsets missing from RAW, `known_gaps` those recorded in OPS.KAFKA_GAPS.
-
-    `broker_end` is the sum of the partitions' ends, None when no broker was asked; `lag` what is not loaded yet.
-    """
-
-    topic_id: str
-    partitions: int
-    first_offset: int
-    next_offset: int
-    broker_end: int | None
-    lag: int | None
-    raw_rows: int
-    duplicates: int
-    gaps: int
-    known_gaps: int
+# Reading a stream moves nothing. Counted in one statement, so that no run of the graph comes in between.
+_WAITING = """
+WITH messages AS (
+  SELECT 'CUSTOMERS' AS SOURCE, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM RAW.CUSTOMERS
+  UNION ALL
+  SELECT 'PRODUCTS', TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM RAW.PRODUCTS
+  UNION ALL
+  SELECT 'ORDERS_EVENTS', TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM RAW.ORDERS_EVENTS
+),
+to_stage AS (
+  SELECT 'CUSTOMERS' AS SOURCE, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM RAW.CUSTOMERS_STREAM
+  UNION
+  SELECT 'PRODUCTS', TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM RAW.PRODUCTS_STREAM
+  UNION
+  SELECT 'ORDERS_EVENTS', TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM RAW.ORDERS_EVENTS_STREAM
+  UNION
+  SELECT SOURCE, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM STAGING.RETRIED_CUSTOMERS_STREAM
+  WHERE SOURCE = 'CUSTOMERS'
+  UNION
+  SELECT SOURCE, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM STAGING.RETRIED_PRODUCTS_STREAM
+  WHERE SOURCE = 'PRODUCTS'
+  UNION
+  SELECT SOURCE, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM STAGING.RETRIED_ORDERS_EVENTS_STREAM
+  WHERE SOURCE = 'ORDERS_EVENTS'
+)
+SELECT COUNT(*), COUNT(s.SOURCE)
+FROM messages m
+LEFT JOIN OPS.STAGED_PLACES p
+  ON p.SOURCE = m.SOURCE
+  AND p.TOPIC_ID = m.TOPIC_ID
+  AND p.KAFKA_PARTITION = m.KAFKA_PARTITION
+  AND p.KAFKA_OFFSET = m.KAFKA_OFFSET
+LEFT JOIN to_stage s
+  ON s.SOURCE = m.SOURCE
+  AND s.TOPIC_ID = m.TOPIC_ID
+  AND s.KAFKA_PARTITION = m.KAFKA_PARTITION
+  AND s.KAFKA_OFFSET = m.KAFKA_OFFSET
+WHERE p.PLACES IS NULL
+"""
 
 
 @dataclass(frozen=True)
 class StagingVerdict:
-    """All of STAGING: `missing` messages are nowhere, `doubled` ones more than once."""
+    """All of STAGING: `missing` messages of RAW are not there (those that wait for the tasks included), `doubled` ones
+    more than once."""
 
     accepted: int
     rejected: int
@@ -86,13 +110,27 @@ class TableVerdict:
 
 @dataclass(frozen=True)
 class VerifyReport(Report):
-    """`ok`: nothing is missing, doubled or different. `problems`: each thing that is, in a sentence."""
+    """The verdict.
+
+    Attributes:
+        ok: everything that Kafka acknowledged is in RAW once, staged once, and PROD is right.
+        status: "right", "behind" (right so far, but messages wait) or "wrong".
+        topics, staging, prod: what was counted.
+        problems: what is missing, doubled or different, each in a sentence.
+        behind: messages that Kafka holds and RAW does not have yet.
+        waiting: messages of RAW that the next run of the task graph stages.
+        stopped: where partitions stand because the last run of the loader ended with an error there.
+    """
 
     ok: bool
     topics: Mapping[str, TopicVerdict]
     staging: StagingVerdict
     prod: Mapping[str, TableVerdict]
     problems: tuple[str, ...]
+    status: str
+    behind: int
+    waiting: int
+    stopped: tuple[LoaderFailure, ...]
 
 
 def verify(
@@ -102,28 +140,39 @@ def verify(
     topics: Iterable[str] = (),
     require_caught_up: bool = False,
 ) -> VerifyReport:
-    """Count every station anew and compare. Changes nothing. Refresh first: what waits in a stream counts as missing.
+    """Count every station anew and compare. Changes nothing.
 
     Args:
         endpoint: the deployed warehouse.
-        client_config: librdkafka settings, to compare with the broker's ends.
+        client_config: librdkafka settings, to compare with what the broker holds.
         topics: the topics to ask the broker about.
-        require_caught_up: messages that are not loaded yet are a problem too.
+        require_caught_up: messages that wait in Kafka are a problem too.
 
     Raises:
         NotDeployedError: there is nothing to verify.
         StreamError: the broker does not answer, or a topic does not exist.
     """
-    ends = _broker_ends(client_config, topics) if client_config is not None else {}
+    names = list(topics)
+
+    def ask() -> Kafka:
+        return partitions(client_config, names) if client_config is not None else {}
+
+    kafka = ask()
     with connect(endpoint, query_tag="dropship verify") as connection:
-        found = _topics(connection, ends)
-        staging = _staging(connection)
+        rows = _query(connection, LOADED_PARTITIONS).fetchall()
+        found = compare_topics(map(_loaded_partition, rows), kafka, ask)
+        staging, waiting = _staging(connection)
         prod = {name: _table(connection, name) for name in PROD_TABLES}
         strays = _strays(connection)
-    problems = [*strays, *_problems(found, staging, prod)]
+        failures = standing_failures(connection)
+    behind = sum(topic.lag or 0 for topic in found.values())
+    problems = [*strays, *_problems(found, staging, waiting, prod)]
     if require_caught_up:
         problems += [f"{name}: {topic.lag} messages are not loaded yet" for name, topic in found.items() if topic.lag]
-    return VerifyReport(not problems, found, staging, prod, tuple(problems))
+    late = {topic.topic_id for topic in found.values() if topic.lag or topic.lost or topic.beyond}
+    stopped = tuple(failure for failure in failures if failure.topic_id in late)
+    status = "wrong" if problems else "behind" if behind or waiting else "right"
+    return VerifyReport(status == "right", found, staging, prod, tuple(problems), status, behind, waiting, stopped)
 
 
 def counts(endpoint: WarehouseEndpoint) -> dict[str, int]:
@@ -147,47 +196,26 @@ def _query(connection: SnowflakeConnection, sql: str) -> SnowflakeCursor:
         raise
 
 
-def _broker_ends(client_config: ClientConfig, topics: Iterable[str]) -> dict[str, int]:
-    """By topic id, the sum of its partitions' ends."""
-    return {
-        str(topic.topic_id): sum(partition.high for partition in topic.partitions)
-        for topic in partitions(client_config, topics).values()
-    }
+def _loaded_partition(row: tuple[Any, ...]) -> LoadedPartition:
+    topic, topic_id, *numbers = row
+    return LoadedPartition(str(topic), str(topic_id), *map(int, numbers))
 
 
-def _topics(connection: SnowflakeConnection, ends: Mapping[str, int]) -> dict[str, TopicVerdict]:
-    """By name; a topic that was made again under the same name is told apart by its id behind the name."""
-    rows = _query(
-        connection,
-        "SELECT TOPIC, TOPIC_ID, COUNT(*), SUM(FIRST_OFFSET), SUM(NEXT_OFFSET), SUM(RAW_ROWS), SUM(DUPLICATES), "
-        "SUM(GAPS), SUM(KNOWN_GAPS), MAX(LATEST) FROM (SELECT p.*, k.UPDATED_AT AS LATEST FROM OPS.LOADED_PARTITIONS p "
-        "JOIN OPS.KAFKA_OFFSETS k ON k.TOPIC_ID = p.TOPIC_ID AND k.KAFKA_PARTITION = p.KAFKA_PARTITION) "
-        "GROUP BY TOPIC, TOPIC_ID ORDER BY TOPIC, MAX(LATEST) DESC",
-    ).fetchall()
-    found: dict[str, TopicVerdict] = {}
-    for topic, topic_id, count, first, after, raw_rows, duplicates, gaps, known_gaps, _ in rows:
-        name = str(topic) if topic not in found else f"{topic} ({topic_id})"
-        end = ends.get(str(topic_id))
-        found[name] = TopicVerdict(
-            topic_id=str(topic_id),
-            partitions=int(count),
-            first_offset=int(first),
-            next_offset=int(after),
-            broker_end=end,
-            lag=None if end is None else end - int(after),
-            raw_rows=int(raw_rows),
-            duplicates=int(duplicates),
-            gaps=int(gaps),
-            known_gaps=int(known_gaps),
-        )
-    return found
-
-
-def _staging(connection: SnowflakeConnection) -> StagingVerdict:
+def _staging(connection: SnowflakeConnection) -> tuple[StagingVerdict, int]:
+    """The verdict, and how many of the missing messages wait for the task graph."""
     row = _query(
         connection, "SELECT SUM(ACCEPTED), SUM(REJECTED), SUM(MISSING), SUM(DOUBLED) FROM OPS.STAGED_MESSAGES"
     ).fetchone()
-    return StagingVerdict(*(int(value or 0) for value in row))
+    verdict = StagingVerdict(*(int(value or 0) for value in row))
+    if not verdict.missing:
+        return verdict, 0
+    try:
+        missing, waiting = connection.cursor().execute(_WAITING).fetchone()
+    except snowflake_errors.ProgrammingError as error:
+        if not does_not_exist(error):
+            raise
+        return verdict, 0  # a role that may not read the streams cannot tell the two apart
+    return replace(verdict, missing=int(missing)), int(waiting)
 
 
 def _table(connection: SnowflakeConnection, name: str) -> TableVerdict:
@@ -215,17 +243,19 @@ def _strays(connection: SnowflakeConnection) -> list[str]:
 
 
 def _problems(
-    topics: Mapping[str, TopicVerdict], staging: StagingVerdict, prod: Mapping[str, TableVerdict]
+    topics: Mapping[str, TopicVerdict], staging: StagingVerdict, waiting: int, prod: Mapping[str, TableVerdict]
 ) -> Iterable[str]:
     for name, topic in topics.items():
         if topic.duplicates:
             yield f"{name}: {topic.duplicates} messages are in RAW twice"
         if topic.gaps:
             yield f"{name}: {topic.gaps} offsets are missing from RAW"
-        if topic.lag is not None and topic.lag < 0:
-            yield f"{name}: the broker ends {-topic.lag} messages before what is loaded"
-    if staging.missing:
-        yield f"{staging.missing} messages of RAW are not in STAGING (refresh?)"
+        if topic.lost:
+            yield f"{name}: {topic.lost} messages were not loaded and the broker no longer has them"
+        if topic.beyond:
+            yield f"{name}: the broker ends {topic.beyond} messages before what is loaded"
+    if staging.missing > waiting:
+        yield f"{staging.missing - waiting} messages of RAW are not in STAGING, and no task will bring them"
     if staging.doubled:
         yield f"{staging.doubled} messages are in STAGING twice"
     for name, table in prod.items():

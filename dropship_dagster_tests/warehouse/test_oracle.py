@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+from snowflake.connector import errors as snowflake_errors
 
+from dropship_dagster import warehouse
 from dropship_dagster.warehouse import delete_old_messages
 from dropship_dagster_tests.warehouse.events import Order, customer, product
-from dropship_dagster_tests.warehouse.pipeline import Pipeline
+from dropship_dagster_tests.warehouse.pipeline import Pipeline, wait_until
 
 DAMAGES = {
     "a row gone from RAW": ("DELETE FROM RAW.CUSTOMERS WHERE KAFKA_OFFSET = 0", "1 offsets are missing from RAW"),
@@ -106,11 +110,110 @@ def test_the_report_is_json_with_the_first_differences(sound: Pipeline) -> None:
     }
 
 
-def test_messages_that_are_not_loaded_show_as_lag(sound: Pipeline) -> None:
+def test_messages_that_wait_in_kafka_are_neither_right_nor_wrong(sound: Pipeline) -> None:
     sound.send(sound.orders, [Order("O2").placed()])
     report = sound.verify()
-    assert report.ok
+    assert (report.ok, report.status, report.behind, report.problems) == (False, "behind", 1, ())
     assert report.topics[sound.orders].lag == 1
+    strict = warehouse.verify(
+        sound.endpoint, client_config=sound.client_config, topics=sound.tables, require_caught_up=True
+    )
+    assert (strict.status, strict.problems) == ("wrong", (f"{sound.orders}: 1 messages are not loaded yet",))
+
+
+def test_a_topic_of_which_nothing_was_loaded_is_counted_whole(sound: Pipeline) -> None:
+    other = Pipeline(sound.client_config, sound.endpoint)
+    assert other.verify().status == "right", "empty topics hold nothing back"
+    other.send(other.orders, [Order("O2").placed(), Order("O2").paid()])
+    report = other.verify()
+    assert (report.status, report.behind) == ("behind", 2)
+    verdict = report.topics[other.orders]
+    assert (verdict.lag, verdict.raw_rows, verdict.broker_end, verdict.partitions) == (2, 0, 2, 3)
+
+
+def test_a_partition_that_is_behind_is_not_made_up_for_by_another(sound: Pipeline) -> None:
+    """The broker's end and the loaded offset are compared partition by partition, not as sums."""
+    sound.send(sound.orders, [Order("O2").placed()], partition=1)
+    sound.rows(
+        "UPDATE OPS.KAFKA_OFFSETS SET NEXT_OFFSET = NEXT_OFFSET + 1 WHERE TOPIC = ? AND KAFKA_PARTITION = 0",
+        sound.orders,
+    )
+    report = sound.verify()
+    verdict = report.topics[sound.orders]
+    assert (verdict.lag, verdict.beyond) == (1, 1)
+    assert f"{sound.orders}: the broker ends 1 messages before what is loaded" in report.problems
+
+
+def test_a_topic_made_again_has_its_name_before_anything_of_it_is_loaded(sound: Pipeline) -> None:
+    before = sound.verify().topics[sound.orders].topic_id
+    sound.delete_topic(sound.orders)
+    wait_until(lambda: made_again(sound), "the topic made again")
+    sound.send(sound.orders, [Order("O2").placed()])
+    topics = sound.verify().topics
+    assert (topics[sound.orders].raw_rows, topics[sound.orders].lag) == (0, 1)
+    assert (topics[f"{sound.orders} ({before})"].raw_rows, topics[f"{sound.orders} ({before})"].lag) == (3, None)
+
+
+def made_again(pipeline: Pipeline) -> bool:
+    pipeline.make_topics()
+    return pipeline.orders in AdminClient(dict(pipeline.client_config)).list_topics(timeout=5).topics
+
+
+def delete_records(pipeline: Pipeline, before: int) -> None:
+    """Kafka loses the messages of the orders' first partition up to this offset."""
+    admin, place = AdminClient(dict(pipeline.client_config)), TopicPartition(pipeline.orders, 0, before)
+    assert admin.delete_records([place])[place].result(10).low_watermark == before
+
+
+def test_messages_that_kafka_lost_before_they_were_loaded_are_a_problem(sound: Pipeline) -> None:
+    sound.send(sound.orders, [Order(f"O{number}").placed() for number in range(2, 7)], partition=0)
+    delete_records(sound, 5)
+    report = sound.verify()
+    assert report.topics[sound.orders].lost == 2
+    assert report.behind == 3
+    assert report.problems == (f"{sound.orders}: 2 messages were not loaded and the broker no longer has them",)
+
+
+def test_messages_that_wait_for_the_task_graph_are_told_from_lost_ones(sound: Pipeline) -> None:
+    sound.send(sound.orders, [Order("O2").placed(), b"?"], partition=0)
+    sound.load()
+    report = sound.verify()
+    assert (report.status, report.waiting, report.staging.missing, report.problems) == ("behind", 2, 2, ())
+    warehouse.retry_rejected(sound.endpoint)
+    assert sound.verify().waiting == 3, "a message that is on its way through the rules once more waits too"
+    sound.rows("DELETE FROM STAGING.ORDER_EVENTS WHERE KAFKA_OFFSET = 0")
+    report = sound.verify()
+    assert (report.status, report.waiting, report.staging.missing) == ("wrong", 3, 4)
+    assert report.problems[0].startswith("1 messages of RAW are not in STAGING")
+
+
+def test_what_stopped_the_loader_is_named_until_it_goes_on(sound: Pipeline) -> None:
+    sound.send(sound.orders, [Order("O2").placed()], partition=0)
+    sound.rows("ALTER TABLE RAW.ORDERS_EVENTS RENAME TO RAW.ORDERS_EVENTS_AWAY")
+    with pytest.raises(snowflake_errors.ProgrammingError):
+        sound.load()
+    sound.rows("ALTER TABLE RAW.ORDERS_EVENTS_AWAY RENAME TO RAW.ORDERS_EVENTS")
+    report = sound.verify()
+    [stopped] = report.stopped
+    assert (stopped.topic, stopped.partition, stopped.offset) == (sound.orders, 0, 3)
+    assert "ORDERS_EVENTS" in stopped.error
+    assert (report.status, report.behind) == ("behind", 1)
+    sound.load()
+    assert sound.verify().stopped == ()
+
+
+def test_lost_messages_that_stop_the_loader_are_named_with_their_partition(sound: Pipeline) -> None:
+    sound.send(sound.orders, [Order(f"O{number}").placed() for number in range(2, 7)], partition=0)
+    delete_records(sound, 5)
+    for _ in range(2):
+        with pytest.raises(warehouse.DataLostError):
+            sound.load()
+    [stopped] = sound.verify().stopped
+    assert (stopped.topic, stopped.partition, stopped.offset) == (sound.orders, 0, 3)
+    assert "dropship consume --accept-gaps" in stopped.error
+    assert sound.value("SELECT COUNT(*) FROM OPS.LOADER_ERRORS") == 1
+    sound.load(accept_gaps=True)
+    assert sound.verify().stopped == ()
 
 
 def test_old_messages_leave_raw_and_the_rest_stays_sound(sound: Pipeline) -> None:
