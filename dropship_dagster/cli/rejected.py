@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
-from dropship_dagster.cli.console import out, print_json, sentences, settings
+from dropship_dagster.cli.console import out, plain, print_json, sentences, settings
 from dropship_dagster.endpoints import warehouse_endpoint
 from dropship_dagster.errors import DropshipError
+
+if TYPE_CHECKING:
+    from dropship_dagster.warehouse import RejectedMessage
 
 app = typer.Typer(no_args_is_help=True, help="Rejected messages: list, show, correct, retry.")
 
 Topic = Annotated[str | None, typer.Option(help="Only this topic.")]
+TopicId = Annotated[
+    str | None, typer.Option(help="Only the topic with this id, of those that have had the name.", metavar="UUID")
+]
 Reason = Annotated[str | None, typer.Option(help="Only reasons that contain this text.")]
 
 
@@ -22,6 +29,7 @@ Reason = Annotated[str | None, typer.Option(help="Only reasons that contain this
 def list_messages(
     topic: Topic = None,
     reason: Reason = None,
+    topic_id: TopicId = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, values included.")] = False,
 ) -> None:
@@ -34,21 +42,35 @@ def list_messages(
     config = settings()
     with sentences(config.home):
         found = warehouse.list_rejected(
-            warehouse_endpoint(config), warehouse.Selection(topic=topic, reason=reason), limit=limit
+            warehouse_endpoint(config),
+            warehouse.Selection(topic=topic, reason=reason, topic_id=topic_id),
+            limit=limit,
         )
     if as_json:
         print_json([message.to_dict() for message in found])
         return
-    table = Table("topic", "partition", "offset", "attempt", "reason")
+    out.print(table_of(found) if found else "No message is rejected.")
+
+
+def table_of(found: Sequence[RejectedMessage]) -> Table:
+    """Where each message is and why it was rejected; the topic's id too where topics of one name are among them."""
+    topics = {(message.topic, message.topic_id) for message in found}
+    several = len(topics) > len({topic for topic, _ in topics})
+    table = Table()
+    # What names a message stays whole however narrow the terminal is: `show` and `correct` are told it.
+    for name in ("topic", *(["topic id"] if several else []), "partition", "offset", "attempt"):
+        table.add_column(name, no_wrap=True, overflow="ignore")
+    table.add_column("reason", overflow="fold", min_width=16)
     for message in found:
-        place = (message.topic, str(message.partition), str(message.offset), str(message.attempt))
-        table.add_row(*place, message.reason)
-    out.print(table if found else "No message is rejected.")
+        ids = [message.topic_id] if several else []
+        place = (message.topic, *ids, str(message.partition), str(message.offset), str(message.attempt))
+        table.add_row(*map(plain, (*place, message.reason)))
+    return table
 
 
 @app.command()
-def show(topic: str, partition: int, offset: int) -> None:
-    """Print one rejected message as JSON.
+def show(topic: str, partition: int, offset: int, topic_id: TopicId = None) -> None:
+    """Print one rejected message as JSON; a payload that no reader of JSON takes as text.
 
     Example: dropship rejected show orders_events 3 1042
     """
@@ -56,12 +78,17 @@ def show(topic: str, partition: int, offset: int) -> None:
 
     config = settings()
     with sentences(config.home):
-        print_json(warehouse.show_rejected(warehouse_endpoint(config), topic, partition, offset).to_dict())
+        message = warehouse.show_rejected(warehouse_endpoint(config), topic, partition, offset, topic_id=topic_id)
+        print_json(message.to_dict())
 
 
 @app.command()
 def correct(
-    topic: str, partition: int, offset: int, payload: Annotated[str, typer.Argument(help="The JSON it should be.")]
+    topic: str,
+    partition: int,
+    offset: int,
+    payload: Annotated[str, typer.Argument(help="The JSON it should be.")],
+    topic_id: TopicId = None,
 ) -> None:
     """Give a rejected message another payload for its next retry; RAW keeps it as it came.
 
@@ -71,18 +98,13 @@ def correct(
 
     config = settings()
     with sentences(config.home):
-        try:
-            value = json.loads(payload)
-        except ValueError as error:
-            raise DropshipError(
-                f"The payload is not JSON ({error}): give one JSON object, quoted for the shell."
-            ) from None
-        warehouse.correct(warehouse_endpoint(config), topic, partition, offset, value)
+        value = _json_object(payload)
+        warehouse.correct(warehouse_endpoint(config), topic, partition, offset, value, topic_id=topic_id)
         out.print("Corrected. `dropship rejected retry` and `dropship refresh` send it through the rules again.")
 
 
 @app.command()
-def retry(topic: Topic = None, reason: Reason = None) -> None:
+def retry(topic: Topic = None, reason: Reason = None, topic_id: TopicId = None) -> None:
     """Send rejected messages through the rules again, with the next refresh. Each lands once.
 
     Example: dropship rejected retry --topic orders_events
@@ -91,5 +113,23 @@ def retry(topic: Topic = None, reason: Reason = None) -> None:
 
     config = settings()
     with sentences(config.home):
-        report = warehouse.retry_rejected(warehouse_endpoint(config), warehouse.Selection(topic=topic, reason=reason))
+        selection = warehouse.Selection(topic=topic, reason=reason, topic_id=topic_id)
+        report = warehouse.retry_rejected(warehouse_endpoint(config), selection)
         out.print(f"{report.retried:,} messages go through the rules again with the next refresh (dropship refresh).")
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    """What `correct` is given.
+
+    Raises:
+        DropshipError: it is no JSON object, or one of which JSON has no text.
+    """
+    fix = "give one JSON object, quoted for the shell."
+    try:
+        value = json.loads(text)
+        json.dumps(value, allow_nan=False)
+    except (ValueError, RecursionError) as error:
+        raise DropshipError(f"The payload is not JSON ({error}): {fix}") from None
+    if not isinstance(value, dict):
+        raise DropshipError(f"The payload is JSON, but no object: {fix}")
+    return value

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,12 +19,16 @@ from dropship_dagster.warehouse.reports import Report
 
 _COLUMNS = (
     "SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, REJECT_REASON, ATTEMPT, REJECTED_AT, KEY, VALUE, "
-    "PAYLOAD::VARCHAR"
+    "TO_JSON(PAYLOAD)"
 )
 _MOVED = (
     "SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP, BATCH_ID, "
     "INGESTED_AT"
 )
+
+# Python's readers and writers of JSON call themselves once or twice for each level, and may do so a thousand times.
+_LEVELS = 100
+_STRINGS_OR_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,7 @@ class Selection:
     Attributes:
         source: RAW table: CUSTOMERS, PRODUCTS or ORDERS_EVENTS.
         topic: name of the topic.
+        topic_id: Kafka's id of the topic, for a name that several topics have had.
         partition, offset: the message.
         reason: text the reason contains, in any case.
     """
@@ -41,12 +48,14 @@ class Selection:
     partition: int | None = None
     offset: int | None = None
     reason: str | None = None
+    topic_id: str | None = None
 
     def where(self) -> tuple[str, tuple[Any, ...]]:
         """A WHERE clause and what is bound to it."""
         conditions = {
             "SOURCE = ?": self.source.upper() if self.source else None,
             "TOPIC = ?": self.topic,
+            "TOPIC_ID = ?": self.topic_id,
             "KAFKA_PARTITION = ?": self.partition,
             "KAFKA_OFFSET = ?": self.offset,
             "CONTAINS(LOWER(REJECT_REASON), ?)": self.reason.lower() if self.reason else None,
@@ -57,7 +66,12 @@ class Selection:
 
 @dataclass(frozen=True)
 class RejectedMessage(Report):
-    """A rejected message. `key` and `value` are text with what is not UTF-8 replaced, None where there is none."""
+    """A rejected message.
+
+    `key` and `value` are text with what is not UTF-8 replaced, None where there is none. `payload` is the payload's
+    JSON as Python has it, or its text where Python cannot have it: nested deeper than _LEVELS, or with numbers it has
+    no value for.
+    """
 
     source: str
     topic: str
@@ -100,37 +114,58 @@ def list_rejected(
         return [_message(row) for row in rows.fetchall()]
 
 
-def show_rejected(endpoint: WarehouseEndpoint, topic: str, partition: int, offset: int) -> RejectedMessage:
+def show_rejected(
+    endpoint: WarehouseEndpoint, topic: str, partition: int, offset: int, *, topic_id: str | None = None
+) -> RejectedMessage:
     """One rejected message.
 
+    Args:
+        endpoint: the deployed warehouse.
+        topic, partition, offset: where it is.
+        topic_id: which of several topics that have had this name.
+
     Raises:
-        WarehouseError: there is none at that place.
+        WarehouseError: there is none at that place, or topics of one name have one each.
     """
-    found = list_rejected(endpoint, Selection(topic=topic, partition=partition, offset=offset), limit=1)
+    selection = Selection(topic=topic, partition=partition, offset=offset, topic_id=topic_id)
+    found = {message.topic_id: message for message in list_rejected(endpoint, selection)}
     if not found:
         raise WarehouseError(
             f"No message of topic {topic}, partition {partition}, offset {offset} is rejected; "
             "`dropship rejected list` shows those that are."
         )
-    return found[0]
+    if len(found) > 1:
+        raise WarehouseError(
+            f"{len(found)} topics have had the name {topic}, and each has a rejected message at partition {partition}, "
+            f"offset {offset}. Say which one: " + " or ".join(f"--topic-id {each}" for each in sorted(found))
+        )
+    [message] = found.values()
+    return message
 
 
 def correct(
-    endpoint: WarehouseEndpoint, topic: str, partition: int, offset: int, payload: Mapping[str, Any]
+    endpoint: WarehouseEndpoint,
+    topic: str,
+    partition: int,
+    offset: int,
+    payload: Mapping[str, Any],
+    *,
+    topic_id: str | None = None,
 ) -> RejectedMessage:
     """Give a rejected message another payload for its next retry. RAW keeps the message as it came.
 
     Raises:
-        WarehouseError: there is none at that place.
+        WarehouseError: there is none at that place, or topics of one name have one each.
     """
+    message = show_rejected(endpoint, topic, partition, offset, topic_id=topic_id)
     with connect(endpoint, query_tag="dropship rejected correct") as connection:
         cursor = connection.cursor()
         cursor.execute(
             "UPDATE STAGING.REJECTED_EVENTS SET PAYLOAD = PARSE_JSON(?) "
-            "WHERE TOPIC = ? AND KAFKA_PARTITION = ? AND KAFKA_OFFSET = ?",
-            (json.dumps(payload), topic, partition, offset),
+            "WHERE TOPIC_ID = ? AND KAFKA_PARTITION = ? AND KAFKA_OFFSET = ?",
+            (json.dumps(payload, allow_nan=False), message.topic_id, partition, offset),
         )
-    return show_rejected(endpoint, topic, partition, offset)
+    return show_rejected(endpoint, topic, partition, offset, topic_id=message.topic_id)
 
 
 def retry_rejected(endpoint: WarehouseEndpoint, selection: Selection | None = None) -> RetryReport:
@@ -166,8 +201,37 @@ def _message(row: tuple[Any, ...]) -> RejectedMessage:
         rejected_at=rejected_at,
         key=_text(key),
         value=_text(value),
-        payload=json.loads(payload) if payload is not None else None,
+        payload=_document(payload),
     )
+
+
+def _document(text: str | None) -> Any:
+    """The JSON in it; the text itself where Python would end with an error, or write something that is no JSON."""
+    if text is None or _depth(text) > _LEVELS:
+        return text
+    try:
+        return json.loads(text, parse_float=_finite, parse_constant=_finite)
+    except ValueError:
+        return text
+
+
+def _depth(text: str) -> int:
+    """How deep the brackets of a JSON text nest."""
+    depth = deepest = 0
+    for part in _STRINGS_OR_BRACKETS.findall(text):
+        if part in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif part in "]}":
+            depth -= 1
+    return deepest
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} has no value in JSON")
+    return value
 
 
 def _text(value: bytes | bytearray | None) -> str | None:

@@ -1,0 +1,124 @@
+"""Rejected messages are listed, shown and corrected, whatever is in them."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import io
+import json
+
+import pytest
+from confluent_kafka.admin import AdminClient
+from rich.console import Console
+
+from dropship_dagster.cli.rejected import table_of
+from dropship_dagster.warehouse import (
+    RejectedMessage,
+    Selection,
+    WarehouseError,
+    correct,
+    list_rejected,
+    retry_rejected,
+    show_rejected,
+)
+from dropship_dagster_tests.warehouse.events import Order
+from dropship_dagster_tests.warehouse.pipeline import Pipeline, wait_until
+
+DEEP = b"[" * 1_500 + b"]" * 1_500
+SHOWN = {
+    b'"text"': "text",
+    b"true": True,
+    b"[1, 2.5]": [1, 2.5],
+    b'{"event_type": "[red]sold[/red]", "note": "\\u001b[2J [/]"}': {
+        "event_type": "[red]sold[/red]",
+        "note": "\x1b[2J [/]",
+    },
+    DEEP: DEEP.decode(),
+    b'{"a":' * 400 + b"1" + b"}" * 400: '{"a":' * 400 + "1" + "}" * 400,
+    b'{"a": ' + b"1" * 5_000 + b"}": '{"a":' + "1" * 5_000 + "}",
+    b"\xff": None,
+    None: None,
+}
+"""Values that break a rule, and what is shown as their payload."""
+
+ONE = RejectedMessage(
+    "CUSTOMERS", "customers", "1" * 36, 0, 7, "", 1, dt.datetime(2026, 3, 1, tzinfo=dt.UTC), "", "", {}
+)
+
+
+def test_any_payload_is_listed_as_json_or_as_its_text(pipeline: Pipeline) -> None:
+    pipeline.send(pipeline.orders, list(SHOWN), partition=0)
+    pipeline.load()
+    pipeline.refresh()
+    found = list_rejected(pipeline.endpoint, Selection(topic=pipeline.orders))
+    assert {message.offset: message.payload for message in found} == dict(enumerate(SHOWN.values()))
+    for message in found:
+        shown = show_rejected(pipeline.endpoint, message.topic, message.partition, message.offset)
+        assert (
+            json.loads(json.dumps(shown.to_dict(), indent=2, default=str, allow_nan=False))["payload"] == shown.payload
+        )
+        assert shown.payload == message.payload
+
+
+def test_a_number_beyond_every_float_is_no_infinity(pipeline: Pipeline) -> None:
+    pipeline.send(pipeline.orders, [b'{"a": 1e400}'], partition=0)
+    pipeline.load()
+    pipeline.refresh()
+    [message] = list_rejected(pipeline.endpoint, Selection(topic=pipeline.orders))
+    assert isinstance(message.payload, str)
+    assert message.payload.startswith('{"a":')
+
+
+def test_of_two_topics_with_one_name_the_message_is_shown_and_corrected_that_is_meant(own_pipeline: Pipeline) -> None:
+    pipeline = own_pipeline
+    ids = []
+    for payload in (b'"first"', b'"second"'):
+        pipeline.send(pipeline.orders, [payload], partition=0)
+        pipeline.load()
+        pipeline.refresh()
+        ids.append(list_rejected(pipeline.endpoint, Selection(topic=pipeline.orders), limit=1)[0].topic_id)
+        pipeline.delete_topic(pipeline.orders)
+        wait_until(lambda: made_again(pipeline), "the topic made again")
+    assert len(set(ids)) == 2
+    with pytest.raises(WarehouseError, match=r"--topic-id \S+ or --topic-id \S+"):
+        show_rejected(pipeline.endpoint, pipeline.orders, 0, 0)
+    with pytest.raises(WarehouseError, match="2 topics have had the name"):
+        correct(pipeline.endpoint, pipeline.orders, 0, 0, {})
+    shown = [show_rejected(pipeline.endpoint, pipeline.orders, 0, 0, topic_id=each).payload for each in ids]
+    assert shown == ["first", "second"]
+
+    corrected = correct(pipeline.endpoint, pipeline.orders, 0, 0, Order("O9").placed(), topic_id=ids[0])
+    assert corrected.topic_id == ids[0]
+    assert show_rejected(pipeline.endpoint, pipeline.orders, 0, 0, topic_id=ids[1]).payload == "second"
+    assert retry_rejected(pipeline.endpoint, Selection(topic=pipeline.orders, topic_id=ids[0])).retried == 1
+    pipeline.refresh()
+    assert pipeline.order("O9")["STATUS"] == "PLACED"
+
+
+def made_again(pipeline: Pipeline) -> bool:
+    pipeline.make_topics()
+    return pipeline.orders in AdminClient(dict(pipeline.client_config)).list_topics(timeout=5).topics
+
+
+@pytest.mark.parametrize("width", [60, 80, 300])
+def test_a_table_of_any_width_names_each_message_whole_and_sends_nothing_to_the_terminal(width: int) -> None:
+    reason = "event_type '[red]sold[/red] [/] \x1b[2J' is not one of an order"
+    file = io.StringIO()
+    console = Console(file=file, width=width, force_terminal=True, color_system="truecolor", soft_wrap=True)
+    console.print(table_of([dataclasses.replace(ONE, topic="orders_events", offset=9_007_199_254, reason=reason)]))
+    printed = file.getvalue()
+    assert "orders_events" in printed
+    assert "9007199254" in printed
+    assert "\x1b[2J" not in printed
+    assert "\x1b[31m" not in printed, "red"
+    if width == 300:
+        assert "'[red]sold[/red] [/] \\x1b[2J'" in printed
+
+
+def test_the_topics_id_is_shown_where_the_name_is_not_enough() -> None:
+    def headings(*messages: RejectedMessage) -> list[object]:
+        return [column.header for column in table_of(messages).columns]
+
+    other = dataclasses.replace(ONE, topic_id="2" * 36)
+    assert "topic id" not in headings(ONE, dataclasses.replace(other, topic="products"))
+    assert "topic id" in headings(ONE, other)
