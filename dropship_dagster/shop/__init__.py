@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from dropship_dagster.shop.history import generate as generate
     from dropship_dagster.shop.manifest import Manifest as Manifest
     from dropship_dagster.shop.manifest import read_manifest as read_manifest
+    from dropship_dagster.shop.parts import known_before as known_before
+    from dropship_dagster.shop.parts import tables_of as tables_of
     from dropship_dagster.shop.reading import Batch as Batch
     from dropship_dagster.shop.reading import read as read
     from dropship_dagster.shop.reading import read_batches as read_batches
@@ -39,6 +41,7 @@ else:
             "errors": ("ShopError", "TooManyRejectsError"),
             "history": ("generate",),
             "manifest": ("Manifest", "read_manifest"),
+            "parts": ("known_before", "tables_of"),
             "reading": ("Batch", "read", "read_batches"),
             "rejects": ("Reject", "Rejects"),
         },

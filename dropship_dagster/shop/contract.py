@@ -1,13 +1,14 @@
 """The contract of the CSV files: one definition for writing, reading, checking, the docs and the tests.
 
 A column has a type, may or may not be empty, and may carry a pattern, a range or a closed list of values. What the
-files mean is in docs/data-contracts.md.
+files mean is in docs/data-contracts.md. `shop.rules` has the warehouse's words for a cell that breaks them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeAlias
 
 import pyarrow as pa
 
@@ -65,9 +66,15 @@ _WORDINGS = {
 }
 
 
+_Types: TypeAlias = tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Column:
-    """A column: its name, kind and rules. `minimum` and `maximum` are in the column's unit, both included."""
+    """A column: its name, kind and rules. `minimum` and `maximum` are in the column's unit, both included.
+
+    `positive` excludes 0. `needed_by`: the types of event that need a cell here, where others leave it empty.
+    """
 
     name: str
     kind: Kind
@@ -76,6 +83,8 @@ class Column:
     choices: tuple[str, ...] = ()
     minimum: int | None = None
     maximum: int | None = None
+    positive: bool = False
+    needed_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,21 +119,25 @@ class Table:
         raise KeyError(name)
 
 
-def _text(name: str, *, nullable: bool = False, pattern: str | None = None) -> Column:
-    return Column(name, Kind.TEXT, nullable, pattern)
+def _text(name: str, *, nullable: bool = False, pattern: str | None = None, needed_by: _Types = ()) -> Column:
+    return Column(name, Kind.TEXT, nullable, pattern, needed_by=needed_by)
 
 
 def _integer(name: str, minimum: int, maximum: int | None = None) -> Column:
     return Column(name, Kind.INTEGER, minimum=minimum, maximum=maximum)
 
 
-def _money(name: str, *, nullable: bool = False) -> Column:
-    return Column(name, Kind.MONEY, nullable, minimum=0)
+def _money(name: str, *, nullable: bool = False, needed_by: _Types = ()) -> Column:
+    return Column(name, Kind.MONEY, nullable, minimum=0, needed_by=needed_by)
 
 
 def _time(name: str) -> Column:
     return Column(name, Kind.TIME)
 
+
+_SHIPPED = ("order_shipped",)
+_CLOSED = ("order_cancelled", "order_returned")
+_VERSION = _integer("version", 1, 9_999_999_999)
 
 _CUSTOMER_ID = _text("customer_id", pattern=r"C[0-9]{7,18}")
 _SUPPLIER_ID = _text("supplier_id", pattern=r"S[0-9]{3,18}")
@@ -146,7 +159,7 @@ CUSTOMERS = Table(
         _text("acquisition_channel"),
         _text("segment"),
         _time("signed_up_at"),
-        _integer("version", 1),
+        _VERSION,
     ),
     key=("customer_id",),
 )
@@ -178,9 +191,9 @@ PRODUCTS = Table(
         _money("price"),
         _money("cost"),
         _SUPPLIER_ID,
-        _integer("stock", 0),
+        _integer("stock", 0, 999_999_999_999),
         _time("created_at"),
-        _integer("version", 1),
+        _VERSION,
     ),
     key=("product_id",),
 )
@@ -194,7 +207,7 @@ ORDERS = Table(
         _text("channel"),
         _COUNTRY,
         _text("currency", pattern=r"[A-Z]{3}"),
-        Column("exchange_rate", Kind.RATE, minimum=0),
+        Column("exchange_rate", Kind.RATE, minimum=0, positive=True),
         _text("payment_method"),
         _text("discount_code", nullable=True),
         _money("discount"),
@@ -225,13 +238,13 @@ ORDER_EVENTS = Table(
     "order_events",
     (
         _ORDER_ID,
-        _integer("version", 1),
+        _VERSION,
         Column("event_type", Kind.TEXT, choices=EVENT_TYPES),
         _time("event_time"),
-        _text("carrier", nullable=True),
-        _text("tracking_number", nullable=True),
-        _text("reason", nullable=True),
-        _money("refunded_amount", nullable=True),
+        _text("carrier", nullable=True, needed_by=_SHIPPED),
+        _text("tracking_number", nullable=True, needed_by=_SHIPPED),
+        _text("reason", nullable=True, needed_by=_CLOSED),
+        _money("refunded_amount", nullable=True, needed_by=_CLOSED),
     ),
     key=("order_id", "version"),
     sorted_by="event_time",

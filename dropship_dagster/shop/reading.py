@@ -10,7 +10,7 @@ import csv
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -22,15 +22,19 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
-from dropship_dagster.shop.contract import Column, Kind, Table
+from dropship_dagster.shop.contract import ORDER_EVENTS, Column, Kind, Table
 from dropship_dagster.shop.draws import Ints
 from dropship_dagster.shop.errors import ShopError
+from dropship_dagster.shop.event_rows import Broken, broken_events
 from dropship_dagster.shop.rejects import Reject, Rejects, refuse_link
+from dropship_dagster.shop.rules import Breach, words_for
 
 BLOCK_BYTES = 4 << 20
 _BOM = b"\xef\xbb\xbf"
 _LONGEST_QUOTED_ROW = 1 << 16
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_QUOTED = re.compile(r'"([^"]*+(?:""[^"]*+)*+)"')
+_UNQUOTED = re.compile(r'[^",]*')
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class _Cells:
-    """Rows as text, before they are checked."""
+    """Rows as text, before they are checked.
+
+    `controls`: by (position of the row, column), what control character its cell holds.
+    """
 
     cells: pa.Table
     lines: Ints
+    controls: dict[tuple[int, str], str] = field(default_factory=dict)
 
 
 def read_batches(
@@ -175,7 +183,7 @@ def _parse(table: Table, block: bytes, first_line: int, rejects: Rejects) -> _Ce
     lines = block.count(b"\n")
     controls = int(np.count_nonzero(np.frombuffer(block, dtype=np.uint8) < 32))
     returns = block.count(b"\r\n") if b"\r" in block else 0
-    if controls == lines + returns and b"\x7f" not in block:
+    if controls == lines + returns and b"\x7f" not in block and _quotes_are_strict(block):
         try:
             parsed = _parse_plain(table, block, first_line)
         except pa.ArrowInvalid:
@@ -198,30 +206,58 @@ def _parse_plain(table: Table, block: bytes, first_line: int) -> _Cells:
     return _Cells(cells, np.arange(first_line, first_line + cells.num_rows, dtype=np.int64))
 
 
+def _quotes_are_strict(block: bytes) -> bool:
+    """Whether quotes stand only around whole cells, or doubled inside such cells (RFC 4180, section 2, 5 to 7).
+
+    Arrow takes others too, and loses them. Quotes that are not closed on their line are left to the caller, who counts
+    the rows.
+    """
+    if b'"' not in block:
+        return True
+    data = np.frombuffer(block, dtype=np.uint8)
+    quotes = np.flatnonzero(data == ord('"'))
+    if len(quotes) % 2:
+        return False
+    opening, closing = quotes[::2], quotes[1::2]
+    # In front of an opening quote: the start, a comma, the end of a line, or the quote that it doubles; the like behind
+    # a closing one. A block ends with a line feed, which is also what the index -1 finds.
+    return _all_among(data.take(opening - 1), b',"\n') and _all_among(data.take(closing + 1), b',"\n\r')
+
+
+def _all_among(data: NDArray[np.uint8], some: bytes) -> bool:
+    found = data == some[0]
+    for byte in some[1:]:
+        found |= data == byte
+    return bool(found.all())
+
+
 def _parse_slowly(table: Table, block: bytes, first_line: int, rejects: Rejects) -> _Cells:
     rows: list[list[str | None]] = []
     numbers: list[int] = []
+    controls: dict[tuple[int, str], str] = {}
     lines = block.split(b"\n")[:-1]
     position = 0
     while position < len(lines):
         taken = _lines_of_row(lines, position)
         raw = b"\n".join(lines[position : position + taken]).removesuffix(b"\r")
         row = _cells_of(table, raw)
-        if taken > 1 and isinstance(row, tuple) and not row[0]:
+        if taken > 1 and isinstance(row, str):
             # The quote was stray: only its own line is bad, the ones up to the next quote are rows of their own.
             taken, raw = 1, lines[position].removesuffix(b"\r")
-            row = ("", "has a quote that is not closed")
+            row = _cells_of(table, raw)
         if raw:
-            if isinstance(row, list):
+            if isinstance(row, str):
+                text = raw.decode("utf-8", "backslashreplace")
+                rejects.add(Reject(table.file, first_line + position, "", row, text))
+            else:
+                for name, cell in zip(table.names, row, strict=True):
+                    if cell and (found := _CONTROL.search(cell)):
+                        controls[len(rows), name] = f"holds the control character U+{ord(found[0]):04X}"
                 rows.append(row)
                 numbers.append(first_line + position)
-            else:
-                column, reason = row
-                text = raw.decode("utf-8", "backslashreplace")
-                rejects.add(Reject(table.file, first_line + position, column, reason, text))
         position += taken
     columns = [pa.array([row[i] for row in rows], pa.string()) for i in range(len(table.names))]
-    return _Cells(pa.table(columns, names=table.names), np.array(numbers, dtype=np.int64))
+    return _Cells(pa.table(columns, names=table.names), np.array(numbers, dtype=np.int64), controls)
 
 
 def _lines_of_row(lines: list[bytes], start: int) -> int:
@@ -237,47 +273,72 @@ def _lines_of_row(lines: list[bytes], start: int) -> int:
     return 1
 
 
-def _cells_of(table: Table, raw: bytes) -> list[str | None] | tuple[str, str]:
-    """The cells of a row, or the column and the reason why it has none."""
+def _cells_of(table: Table, raw: bytes) -> list[str | None] | str:
+    """The cells of a row, or the reason why it has none."""
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
-        return "", f"is not UTF-8: byte {error.start + 1} of the row"
-    if text.count('"') % 2:
-        return "", "has a quote that is not closed"
-    try:
-        cells = next(csv.reader([text], strict=True))
-    except csv.Error as error:
-        return "", f"is not CSV: {error}"
+        return f"is not UTF-8: byte {error.start + 1} of the row"
+    cells: list[str | None] = []
+    position = 0
+    while True:
+        quoted = text.startswith('"', position)
+        found = (_QUOTED if quoted else _UNQUOTED).match(text, position)
+        if found is None:
+            return "has a quote that is not closed"
+        end = found.end()
+        if end < len(text) and text[end] != ",":
+            return "has text behind a closing quote" if quoted else "has a quote inside a cell that is not quoted"
+        cells.append((found[1].replace('""', '"') if quoted else found[0]) or None)
+        if end == len(text):
+            break
+        position = end + 1
     if len(cells) != len(table.names):
-        return "", f"has {len(cells)} cells, {len(table.names)} are needed"
-    for name, cell in zip(table.names, cells, strict=True):
-        found = _CONTROL.search(cell)
-        if found:
-            return name, f"holds the control character U+{ord(found[0]):04X}"
-    return [cell or None for cell in cells]
+        return f"has {len(cells)} cells, {len(table.names)} are needed"
+    return cells
 
 
 def _typed(table: Table, parsed: _Cells, rejects: Rejects) -> Batch:
-    """Check every column, drop and note the bad rows, convert the others."""
+    """Check every column, drop and note the bad rows with all that is wrong with them, convert the others."""
     cells, lines = parsed.cells.combine_chunks(), parsed.lines
-    bad = np.zeros(len(lines), dtype=bool)
     typed: list[pa.Array] = []
+    wrongs: dict[str, NDArray[np.bool_]] = {}
     for column in table.columns:
-        values = _flat(cells[column.name])
-        converted, wrong = _convert(column, values)
+        converted, wrong = _convert(column, _flat(cells[column.name]))
         typed.append(converted)
-        if wrong is None:
-            continue
-        for position in np.flatnonzero(wrong & ~bad).tolist():
-            row = ",".join(cell or "" for cell in (cells[name][position].as_py() for name in table.names))
-            reason = _reason(column, values[position].as_py())
-            rejects.add(Reject(table.file, int(lines[position]), column.name, reason, row))
-        bad |= wrong
+        if wrong is not None:
+            wrongs[column.name] = wrong
     rows = pa.table(typed, schema=pa.schema([pa.field(c.name, c.kind.value) for c in table.columns]))
-    if bad.any():
+    broken = broken_events(rows) if table is ORDER_EVENTS else []
+    if wrongs or broken or parsed.controls:
+        bad = _note(table, parsed, wrongs, broken, rejects)
         rows, lines = rows.filter(pa.array(~bad)), lines[~bad]
     return Batch(rows.cast(table.schema), lines)
+
+
+def _note(
+    table: Table, parsed: _Cells, wrongs: dict[str, NDArray[np.bool_]], broken: list[Broken], rejects: Rejects
+) -> NDArray[np.bool_]:
+    """Reject each row of which something is wrong, once, and say which ones they are."""
+    bad = np.zeros(len(parsed.lines), dtype=bool)
+    for mask in (*wrongs.values(), *(each.rows for each in broken)):
+        bad |= mask
+    bad[[position for position, _ in parsed.controls]] = True
+    for position in np.flatnonzero(bad).tolist():
+        row = {name: parsed.cells[name][position].as_py() for name in table.names}
+        faults: dict[str, str] = {}
+        for name, cell in row.items():
+            control = parsed.controls.get((position, name))
+            if control:
+                faults[name] = control
+            elif name in wrongs and wrongs[name][position]:
+                faults[name] = _reason(table, table.column(name), cell)
+        for each in broken:
+            if each.rows[position]:
+                faults.setdefault(each.column, each.words)
+        line = int(parsed.lines[position])
+        rejects.add(Reject.of_cells(table.file, line, faults, ",".join(cell or "" for cell in row.values())))
+    return bad
 
 
 def _flat(column: pa.ChunkedArray) -> pa.Array:
@@ -291,7 +352,7 @@ def _convert(column: Column, values: pa.Array) -> tuple[pa.Array, NDArray[np.boo
         values = pc.if_else(valid, values, pa.scalar(None, pa.string()))
     converted = _cast(column.kind, values)
     lost = values.null_count != converted.null_count
-    too_small = _any(pc.less(converted, _bound(column, column.minimum))) if column.minimum is not None else None
+    too_small = _too_small(column, converted)
     too_large = _any(pc.greater(converted, _bound(column, column.maximum))) if column.maximum is not None else None
     missing = not column.nullable and converted.null_count > 0
     if valid is None and not lost and too_small is None and too_large is None and not missing:
@@ -306,6 +367,13 @@ def _convert(column: Column, values: pa.Array) -> tuple[pa.Array, NDArray[np.boo
         if outside is not None:
             wrong |= outside
     return converted, wrong
+
+
+def _too_small(column: Column, converted: pa.Array) -> NDArray[np.bool_] | None:
+    if column.minimum is None:
+        return None
+    below = pc.less_equal if column.positive else pc.less
+    return _any(below(converted, _bound(column, column.minimum)))
 
 
 def _well_formed(column: Column, values: pa.Array) -> pa.Array | None:
@@ -352,17 +420,24 @@ def _any(mask: pa.Array) -> NDArray[np.bool_] | None:
     return np.asarray(pc.fill_null(mask, fill_value=False))
 
 
-def _reason(column: Column, cell: str | None) -> str:
-    """Why the cell is wrong, in words."""
+def _reason(table: Table, column: Column, cell: str | None) -> str:
+    """Why the cell is wrong: in the warehouse's words where it has such a rule, and what the contract wants."""
+    breach, wanted = _breach(column, cell)
+    words = words_for(table.name, column.name, breach)
+    return f"{words} ({wanted})" if words else wanted
+
+
+def _breach(column: Column, cell: str | None) -> tuple[Breach, str]:
     if cell is None:
-        return "is empty"
+        return Breach.MISSING, "is empty"
     shown = repr(cell if len(cell) <= 60 else cell[:57] + "...")
     if column.choices:
-        return f"{shown} is none of {', '.join(column.choices)}"
+        return Breach.FORM, f"{shown} is none of {', '.join(column.choices)}"
     if column.kind.pattern and (not re.fullmatch(column.kind.pattern, cell) or _one(column.kind, cell) is None):
-        return f"{shown} is not {column.kind.wording}"
+        return Breach.TYPE, f"{shown} is not {column.kind.wording}"
     if column.pattern and not re.fullmatch(column.pattern, cell):
-        return f"{shown} does not have the form {column.pattern}"
-    low = "" if column.minimum is None else f"at least {column.minimum}"
-    high = "" if column.maximum is None else f"at most {column.maximum}"
-    return f"{shown} must be {' and '.join(part for part in (low, high) if part)}"
+        return Breach.FORM, f"{shown} does not have the form {column.pattern}"
+    value = _one(column.kind, cell)
+    if column.maximum is not None and isinstance(value, int | Decimal) and value > column.maximum:
+        return Breach.HIGH, f"{shown} must be at most {column.maximum}"
+    return Breach.LOW, f"{shown} must be {'more than' if column.positive else 'at least'} {column.minimum}"

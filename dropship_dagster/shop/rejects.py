@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,13 +22,25 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True)
 class Reject:
-    """A row that breaks the contract; `line` counts from 1 with the header, `column` is empty for the whole row."""
+    """A row that breaks the contract, with all that is wrong with it.
+
+    `line` counts from 1 with the header. `column` is empty for the whole row, and names several with commas.
+    """
 
     file: str
     line: int
     column: str
     reason: str
     row: str
+
+    @classmethod
+    def of_cells(cls, file: str, line: int, faults: Mapping[str, str], row: str) -> Self:
+        """A row of which cells are wrong: `faults` has the reason by column."""
+        if len(faults) == 1:
+            [(column, reason)] = faults.items()
+            return cls(file, line, column, reason, row)
+        reasons = "; ".join(f"{column}: {reason}" for column, reason in faults.items())
+        return cls(file, line, ", ".join(faults), reasons, row)
 
 
 class Rejects:
@@ -95,7 +108,7 @@ class Rejects:
             where = f"see {self.path}" if self.path else "name a rejects file to see them"
             raise TooManyRejectsError(
                 f"{file}: {self._rejected[file]:,} of {total:,} rows break the contract, more than the "
-                f"{self._share_limit:.1%} allowed; {where}, correct the file, or allow a larger share."
+                f"{self._share_limit:.1%} allowed; {where}, correct the file, or allow a larger share (--reject-share)."
             )
 
     def close(self) -> None:

@@ -18,11 +18,11 @@ from dropship_dagster.shop.contract import (
     ORDERS,
     PRODUCTS,
     SUPPLIERS,
-    TABLES,
     Table,
 )
 from dropship_dagster.shop.errors import ShopError
 from dropship_dagster.shop.manifest import Manifest, file_digest, read_manifest
+from dropship_dagster.shop.parts import tables_of
 from dropship_dagster.shop.reading import Batch, check_columns, read, read_batches
 from dropship_dagster.shop.rejects import Reject, Rejects
 from dropship_dagster.stream.events import Messages, customer_messages, order_event_messages, product_messages
@@ -73,8 +73,9 @@ class Seeds:
 
         Raises ShopError when there are none.
         """
-        if self._manifest is not None:
-            return self._manifest.files[ORDER_EVENTS.file].sha256
+        digest = self._manifest.files[ORDER_EVENTS.file].sha256 if self._manifest is not None else ""
+        if digest:
+            return digest
         path = self.folder / ORDER_EVENTS.file
         try:
             stat = path.stat()
@@ -105,16 +106,19 @@ class Seeds:
         return self._known_good
 
     def messages(self) -> Iterator[Messages]:
-        """Customers, products, then order events.
+        """Customers, products, then order events; of a folder with new orders alone (see `shop.parts`), these.
 
         Raises:
             ShopError: a file is missing or has other columns; nothing was yielded then.
             TooManyRejectsError: more rows are bad than the rejects allow.
         """
-        for table in TABLES:
+        tables = tables_of(self.folder)
+        for table in tables:
             check_columns(self.folder, table)
-        yield from self._customers()
-        yield from self._products()
+        if CUSTOMERS in tables:
+            yield from self._customers()
+        if PRODUCTS in tables:
+            yield from self._products()
         yield from self._events_as_they_lie() if self._manifest is not None else self._events_by_time()
 
     def _customers(self) -> Iterator[Messages]:
