@@ -19,11 +19,15 @@ if TYPE_CHECKING:
     from dropship_dagster.shop.dirt import Score as Score
     from dropship_dagster.shop.dirt import read_truth as read_truth
     from dropship_dagster.shop.dirt import score as score
+    from dropship_dagster.shop.errors import OwnFilesError as OwnFilesError
     from dropship_dagster.shop.errors import ShopError as ShopError
     from dropship_dagster.shop.errors import TooManyRejectsError as TooManyRejectsError
     from dropship_dagster.shop.history import generate as generate
     from dropship_dagster.shop.manifest import Manifest as Manifest
     from dropship_dagster.shop.manifest import read_manifest as read_manifest
+    from dropship_dagster.shop.ownership import folder_signature as folder_signature
+    from dropship_dagster.shop.ownership import generated_manifest as generated_manifest
+    from dropship_dagster.shop.ownership import own_files as own_files
     from dropship_dagster.shop.parts import known_before as known_before
     from dropship_dagster.shop.parts import tables_of as tables_of
     from dropship_dagster.shop.reading import Batch as Batch
@@ -38,9 +42,10 @@ else:
             "checking": ("CheckReport", "check"),
             "config": ("Parameters", "ShopConfig", "load_parameters"),
             "dirt": ("Fault", "Layer", "Score", "read_truth", "score"),
-            "errors": ("ShopError", "TooManyRejectsError"),
+            "errors": ("OwnFilesError", "ShopError", "TooManyRejectsError"),
             "history": ("generate",),
             "manifest": ("Manifest", "read_manifest"),
+            "ownership": ("folder_signature", "generated_manifest", "own_files"),
             "parts": ("known_before", "tables_of"),
             "reading": ("Batch", "read", "read_batches"),
             "rejects": ("Reject", "Rejects"),

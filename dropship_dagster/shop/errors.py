@@ -11,3 +11,7 @@ class ShopError(DropshipError):
 
 class TooManyRejectsError(ShopError):
     """More rows broke the contract than the configured share allows."""
+
+
+class OwnFilesError(ShopError):
+    """Files that are not the generator's, or were changed since it wrote them, are where it would write."""

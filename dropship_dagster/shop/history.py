@@ -19,7 +19,7 @@ from dropship_dagster.shop.csvfile import CsvWriter, FileFacts
 from dropship_dagster.shop.demand import Demand
 from dropship_dagster.shop.dirt import TRUTH_FILE, Dirt, truth_text
 from dropship_dagster.shop.draws import Draws, Ints
-from dropship_dagster.shop.folder import replaced_folder
+from dropship_dagster.shop.folder import Keep, replaced_folder
 from dropship_dagster.shop.lifecycle import Events, LifeCycle
 from dropship_dagster.shop.manifest import Manifest
 from dropship_dagster.shop.orders import Block, Orders
@@ -31,8 +31,6 @@ Progress = Callable[[str, int, int], None]
 
 _BLOCK = 16_384
 _WRITES_AHEAD = 4
-
-_KNOWN_FILES = {table.file for table in TABLES} | {manifests.FILE, TRUTH_FILE}
 
 
 class Shop:
@@ -101,18 +99,33 @@ class Shop:
             pending = pending.take(np.arange(ready, len(pending)))
 
 
-def generate(config: ShopConfig, out: Path, *, progress: Progress | None = None) -> Manifest:
+def generate(
+    config: ShopConfig,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    kept: Keep | None = None,
+) -> Manifest:
     """Make the shop's history as CSV files in the folder `out`, which appears whole or not at all.
 
     A folder that already holds exactly this is left as it is. A folder with other generated files is replaced.
 
+    Args:
+        config: the shop.
+        out: the folder.
+        overwrite: CSV files that are somebody's own are moved into a dated folder beside it, instead of being refused.
+        progress: see Progress.
+        kept: called with the folder into which they were moved.
+
     Raises:
-        ShopError: the folder cannot be written or holds other people's files.
+        OwnFilesError: the folder holds files that the generator did not write, or that were changed since.
+        ShopError: the folder cannot be written.
     """
     already = manifests.holds(out, config)
     if already is not None:
         return already
-    with replaced_folder(out, known=_KNOWN_FILES.__contains__) as folder:
+    with replaced_folder(out, overwrite=overwrite, kept=kept) as folder:
         files = _write_history(Shop(config), folder, progress or _silent)
         manifest = Manifest(manifests.GENERATOR, manifests.config_values(config), files, config.dirty > 0)
         _write_durably(folder / manifests.FILE, manifest.to_json())

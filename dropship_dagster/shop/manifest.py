@@ -65,18 +65,26 @@ def read_manifest(folder: Path) -> Manifest | None:
         values = json.loads(path.read_bytes())
         if values["format"] != FORMAT:
             raise ShopError(
-                f"{path} has format {values['format']}, this version reads {FORMAT}: generate the folder anew."
+                f"{path} has format {values['format']}, this version reads {FORMAT}: "
+                "remove it, and the files are read as your own."
             )
-        files = {name: FileFacts(**facts) for name, facts in values["files"].items()}
+        files = {name: _facts(**facts) for name, facts in values["files"].items()}
         manifest = Manifest(values["generator"], values["config"], files, bool(values["arrival_order"]))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ShopError(f"{path} is not a manifest ({error}): remove it, or generate the folder anew.") from error
+        raise ShopError(
+            f"{path} is not a manifest ({error}): remove it, and the files are read as your own."
+        ) from error
     for name in files:
         if Path(name).name != name or name in ("", ".", ".."):
             raise ShopError(f"{path} names the file {name!r}: a manifest names files of its own folder only.")
     return manifest
+
+
+def _facts(rows: int, bytes: int, sha256: str = "") -> FileFacts:
+    """The facts of a file; without a hash, as older versions wrote them, they prove nothing."""
+    return FileFacts(int(rows), int(bytes), str(sha256))
 
 
 def holds(folder: Path, config: ShopConfig) -> Manifest | None:

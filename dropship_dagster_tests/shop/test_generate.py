@@ -92,16 +92,6 @@ def test_generating_again_leaves_the_files_alone(tmp_path: Path) -> None:
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
 
-def test_a_file_that_was_changed_is_made_anew(tmp_path: Path) -> None:
-    folder = tmp_path / "seeds"
-    generate(SMALL, folder)
-    good = digests(folder)
-    orders = folder / "orders.csv"
-    orders.write_bytes(orders.read_bytes().replace(b"web", b"wab"))
-    generate(SMALL, folder)
-    assert digests(folder) == good
-
-
 def test_another_configuration_replaces_the_whole_folder(tmp_path: Path) -> None:
     folder = tmp_path / "seeds"
     generate(SMALL.model_copy(update={"dirty": 0.1}), folder)
@@ -109,14 +99,6 @@ def test_another_configuration_replaces_the_whole_folder(tmp_path: Path) -> None
     generate(SMALL, folder)
     assert not (folder / "truth.csv").exists()
     assert sorted(path.name for path in tmp_path.iterdir() if not path.name.endswith(".lock")) == ["seeds"]
-
-
-def test_a_folder_with_other_files_is_refused_and_keeps_them(tmp_path: Path) -> None:
-    (tmp_path / "seeds").mkdir()
-    (tmp_path / "seeds" / "thesis.txt").write_text("years of work")
-    with pytest.raises(ShopError, match=r"thesis\.txt"):
-        generate(SMALL, tmp_path / "seeds")
-    assert (tmp_path / "seeds" / "thesis.txt").read_text() == "years of work"
 
 
 def test_a_link_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
