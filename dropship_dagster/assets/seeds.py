@@ -1,10 +1,13 @@
-"""seeds/*: the shop's CSV files. One step makes all of them, because they tell one story."""
+"""seeds/*: the shop's CSV files. One step makes all of them, because they tell one story.
+
+In a folder with files of somebody's own nothing is generated: the assets are these files, as they are.
+"""
 
 import hashlib
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import Field, ValidationError
@@ -16,6 +19,7 @@ from dropship_dagster.resources import user_errors
 from dropship_dagster.settings import Settings
 from dropship_dagster.shop.contract import Table, table
 from dropship_dagster.shop.manifest import FILE as MANIFEST_FILE
+from dropship_dagster.shop.manifest import file_digest
 
 _OWNER = "team:shop"
 
@@ -62,13 +66,24 @@ def _specs() -> Iterator[dg.AssetSpec]:
 
 
 @dg.multi_asset(name=names.SEEDS, specs=list(_specs()))
-def seeds(config: SeedsConfig) -> Iterator[dg.MaterializeResult[None]]:
-    """Generate the CSV files into the data folder; a folder that holds exactly this already is left as it is."""
+def seeds(context: dg.AssetExecutionContext, config: SeedsConfig) -> Iterator[dg.MaterializeResult[None]]:
+    """Generate the CSV files into the data folder; a folder that holds exactly this already is left as it is.
+
+    Files of somebody's own there are used as they are, and nothing is written.
+    """
     begin = time.monotonic()
     with user_errors():
         settings = Settings.load()
         wanted = _shop_config(config, settings)
-        manifest = shop.generate(wanted, settings.data_dir)
+        try:
+            manifest = shop.generate(wanted, settings.data_dir)
+        except shop.OwnFilesError:
+            own = shop.own_files(settings.data_dir)
+            if not own:
+                raise
+            context.log.info(shop.used_as_they_are(settings.data_dir, own))
+            yield from _own(settings.data_dir)
+            return
         duration = time.monotonic() - begin
         for name in _DESCRIPTIONS:
             facts = manifest.files[f"{name}.csv"]
@@ -86,6 +101,32 @@ def seeds(config: SeedsConfig) -> Iterator[dg.MaterializeResult[None]]:
                     "rows_per_second": metadata.per_second(manifest.rows, duration),
                 },
             )
+
+
+def _own(folder: Path) -> Iterator[dg.MaterializeResult[None]]:
+    """Somebody's own files, as they are; one that the folder need not hold has no rows."""
+    held = {table.name for table in shop.tables_of(folder)}
+    for name in _DESCRIPTIONS:
+        path = folder / f"{name}.csv"
+        facts: dict[str, Any] = {"path": dg.MetadataValue.path(path), "source": "somebody's own file"}
+        if name not in held:
+            facts["source"] = "not in the folder: known from before"
+            yield dg.MaterializeResult(asset_key=seed_key(name), metadata=facts)
+            continue
+        rejects = shop.Rejects()
+        good = sum(len(batch.lines) for batch in shop.read_batches(folder, table(name), rejects))
+        digest = file_digest(path)
+        yield dg.MaterializeResult(
+            asset_key=seed_key(name),
+            data_version=dg.DataVersion(digest),
+            metadata={
+                metadata.ROW_COUNT: good + rejects.count,
+                metadata.COLUMN_SCHEMA: _column_schema(table(name)),
+                **facts,
+                "bytes": path.stat().st_size,
+                "sha256": digest,
+            },
+        )
 
 
 def _column_schema(contract: Table) -> dg.TableSchema:
@@ -120,11 +161,8 @@ def fingerprint(folder: Path) -> str | None:
     A generated folder is told by its manifest, which holds every file's SHA-256 and is written last. Somebody's own
     files are told by size and time of change.
     """
-    paths = [folder / f"{name}.csv" for name in SEED_TABLES]
-    if not all(path.is_file() for path in paths):
+    if not all((folder / each.file).is_file() for each in shop.tables_of(folder)):
         return None
-    manifest = folder / MANIFEST_FILE
-    if manifest.is_file():
-        return hashlib.sha256(manifest.read_bytes()).hexdigest()
-    facts = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    if shop.generated_manifest(folder) is None:
+        return shop.folder_signature(folder)
+    return hashlib.sha256((folder / MANIFEST_FILE).read_bytes()).hexdigest()

@@ -7,7 +7,7 @@ from dropship_dagster.assets import names
 from dropship_dagster.assets.reports import Stations
 from dropship_dagster.endpoints import KafkaEndpoint, WarehouseEndpoint
 from dropship_dagster.settings import Settings
-from dropship_dagster.shop import read_manifest
+from dropship_dagster.shop import fitting_manifest
 
 
 def stations(settings: Settings, kafka: KafkaEndpoint, warehouse: WarehouseEndpoint) -> Stations:
@@ -18,7 +18,7 @@ def stations(settings: Settings, kafka: KafkaEndpoint, warehouse: WarehouseEndpo
     """
     from dropship_dagster.warehouse import counts
 
-    manifest = read_manifest(settings.data_dir)
+    manifest = fitting_manifest(settings.data_dir)
     files = manifest.files if manifest else {}
     offsets = stream.partitions(kafka.client_config, settings.topics)
     found: dict[str, dict[str, int]] = {

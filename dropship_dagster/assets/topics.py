@@ -13,6 +13,7 @@ from dropship_dagster.assets.seeds import fingerprint
 from dropship_dagster.errors import DropshipError
 from dropship_dagster.resources import KafkaResource, user_errors
 from dropship_dagster.settings import Settings
+from dropship_dagster.shop.rejects import REJECT_SHARE
 
 POOL = "kafka"
 FINGERPRINT = "seeds"
@@ -36,6 +37,9 @@ class ReplayConfig(dg.Config):
     rate: float = Field(0.0, ge=0, description="Messages a second, kept by schedule; 0 for no limit.")
     speed: float | None = Field(
         None, gt=0, description="Time-lapse: order events keep their distances in time, this many times as fast."
+    )
+    reject_share: float = Field(
+        REJECT_SHARE, ge=0, le=1, description="The share of a file's rows that may break the contract; more stop it."
     )
     resume: bool = Field(
         False, description="Go on where a replay of this very folder was killed, instead of sending all of it."
@@ -75,6 +79,7 @@ def topics(config: ReplayConfig, kafka: KafkaResource) -> Iterator[dg.Materializ
             rate=config.rate,
             speed=config.speed,
             resume=settings.home / "replay.checkpoint" if config.resume else None,
+            reject_share=config.reject_share,
             rejected_rows=rejects / "rows.csv",
             rejected_messages=rejects / "messages.jsonl",
             topic_names=stream.topic_names(settings),

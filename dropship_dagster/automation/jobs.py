@@ -29,7 +29,7 @@ def _job(name: str, selection: AssetSelection, description: str) -> dg.Unresolve
     )
 
 
-generate_seeds = _job("generate_seeds", _SEEDS, "Generate the shop's CSV files and check them.")
+generate_seeds = _job("generate_seeds", _SEEDS, "Generate the shop's CSV files, or take your own, and check them.")
 replay_seeds = _job(
     "replay_seeds",
     _SEED_CHECKS | _TOPICS,

@@ -1,11 +1,12 @@
 """stream_orders: new orders and what becomes of them, for a bounded time; and the sensor that makes it go on."""
 
 import time
+from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
 
-from dropship_dagster import stream
+from dropship_dagster import shop, stream
 from dropship_dagster.assets import metadata
 from dropship_dagster.assets.topics import FINGERPRINT, POOL, held, topic_key
 from dropship_dagster.automation.hooks import report_failure
@@ -37,10 +38,18 @@ class LiveConfig(dg.Config):
 
 @dg.op(pool=POOL, out=dg.Out(dg.Nothing), description="Send new orders, steps of open ones, and changed stock.")
 def send_live_orders(context: dg.OpExecutionContext, config: LiveConfig, kafka: KafkaResource) -> None:
-    """Go on with the shop where the last run ended, for the time that is configured."""
+    """Go on with the shop where the last run ended, for the time that is configured; nothing where it has no history.
+
+    Beside somebody's own files no orders are made up.
+    """
     client = kafka.client_config()
     with user_errors():
         settings = Settings.load()
+        reason = why_not(settings.data_dir)
+        if reason:
+            context.log.info(reason)
+            context.add_output_metadata({"skipped": reason})
+            return
         stream.ensure_topics(client, stream.topic_specs(settings))
         report = stream.live(
             client,
@@ -96,6 +105,10 @@ def live_traffic(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Ask for the next run when the files are replayed and none is on its way; wait longer after failures."""
     if replayed(context.instance) is None:
         return skip("The CSV files are not replayed yet: customers and products must be known before new orders.")
+    with user_errors():
+        reason = why_not(Settings.load().data_dir)
+    if reason:
+        return skip(reason)
     active = active_run(context.instance, [stream_orders.name, replay_seeds.name, full_pipeline.name])
     if active:
         return skip(f"A run of {active} is on its way.")
@@ -104,6 +117,15 @@ def live_traffic(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         return skip(f"The last run of {stream_orders.name} failed: see it. The next attempt is in {wait:.0f} s.")
     number = int(context.cursor or 0) + 1
     return dg.SensorResult([dg.RunRequest(run_key=f"live-{number}")], cursor=str(number))
+
+
+def why_not(folder: Path) -> str | None:
+    """Why live traffic cannot go on from a folder: only the generator's own, unchanged, says how; None if it can."""
+    if shop.generated_manifest(folder) is not None:
+        return None
+    own = shop.own_files(folder)
+    what = f"holds files of your own ({', '.join(own)})" if own else "holds no generated shop"
+    return f"{folder} {what}: live traffic goes on from the files that `dropship generate` wrote."
 
 
 def seconds_to_wait(instance: dg.DagsterInstance) -> float:

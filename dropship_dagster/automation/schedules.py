@@ -37,6 +37,8 @@ SCHEDULES = (
         cron_schedule="0 2 * * *",
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.STOPPED,
-        description="Makes the CSV files anew when sizes or seed have changed. Off until you switch it on.",
+        description=(
+            "Makes the CSV files anew when sizes or seed have changed; your own stay. Off until you switch it on."
+        ),
     ),
 )

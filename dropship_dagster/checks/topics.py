@@ -11,7 +11,7 @@ from dropship_dagster.checks.outcome import ERROR, WARN
 from dropship_dagster.checks.rejected_rows import ORDER_FILES, rejected_rows
 from dropship_dagster.resources import KafkaResource, user_errors
 from dropship_dagster.settings import Settings
-from dropship_dagster.shop import read_manifest
+from dropship_dagster.shop import fitting_manifest
 
 _HOLDS = "holds_the_seeds"
 _CONFIGURED = "is_as_configured"
@@ -49,7 +49,7 @@ def topic_checks(context: dg.AssetCheckExecutionContext, kafka: KafkaResource) -
     client = kafka.client_config()
     with user_errors():
         settings = Settings.load()
-        manifest = read_manifest(settings.data_dir)
+        manifest = fitting_manifest(settings.data_dir)
         offsets = stream.partitions(client, settings.topics)
         for role, name in stream.topic_names(settings).items():
             selected = {key.name for key in context.selected_asset_check_keys if key.asset_key == topic_key(role)}
@@ -69,7 +69,7 @@ def _holds(role: str, offsets: stream.TopicOffsets, wanted: int | None, folder: 
     short = max(0, (wanted or 0) - given)
     rejected = rejected_rows(folder, _SOURCES[role]) if short else 0
     if wanted is None:
-        description = "There is no manifest to compare with."
+        description = "There is no manifest that fits the files, to compare with."
     elif 0 < short <= rejected:
         description = f"{short:,} of {wanted:,} rows are not in {offsets.name}; {rejected:,} rows break the contract."
     elif short:

@@ -21,12 +21,19 @@ _TOP_PRODUCTS = 5
 def demo() -> None:
     """Generate the shop, produce, load, merge, check, and sum up. Ends 0 only if every check passes.
 
+    Files of your own in DROPSHIP_DATA_DIR are used as they are, and nothing is generated.
+
     Runs the Dagster job full_pipeline; the run is there to see in the UI afterwards (dropship up).
 
     Example: DROPSHIP_ORDERS=20000 dropship demo
     """
+    from dropship_dagster import shop
+
     config = settings()
     with sentences(config.home):
+        own = shop.own_files(config.data_dir)
+        if own:
+            out.print(f"[yellow]{shop.used_as_they_are(config.data_dir, own)}[/]")
         report = run(config, "full_pipeline", "Running the pipeline: seeds, Kafka, RAW, STAGING, PROD, checks ...")
         if report.success:
             _stations(config)
@@ -46,7 +53,7 @@ def _stations(config: Settings) -> None:
     table = Table(title="Rows at each station", title_justify="left")
     for column in ("station", "table", "rows"):
         table.add_column(column, justify="right" if column == "rows" else "left")
-    manifest = shop.read_manifest(config.data_dir)
+    manifest = shop.fitting_manifest(config.data_dir)
     for name, facts in manifest.files.items() if manifest else ():
         if name.endswith(".csv"):
             table.add_row("CSV", name, f"{facts.rows:,}")

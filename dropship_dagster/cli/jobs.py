@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,19 +15,22 @@ from dropship_dagster.cli.console import EXIT_FAILED, err, out, print_json, sent
 from dropship_dagster.cli.instance import prepare
 from dropship_dagster.endpoints import warehouse_endpoint
 from dropship_dagster.errors import DropshipError
+from dropship_dagster.shop.rejects import REJECT_SHARE
 
 if TYPE_CHECKING:
     from dropship_dagster.automation.run import JobReport
     from dropship_dagster.settings import Settings
 
+_DATA_DIR = "DROPSHIP_DATA_DIR"
 
-def run(config: Settings, job: str, doing: str) -> JobReport:
+
+def run(config: Settings, job: str, doing: str, run_config: Mapping[str, Any] | None = None) -> JobReport:
     """Run a job to its end, recorded in this home folder's Dagster instance."""
     with err.status(doing):
         prepare(config)
         from dropship_dagster.definitions import run_job
 
-        return run_job(job)
+        return run_job(job, run_config=run_config)
 
 
 def show_outcome(report: JobReport) -> None:
@@ -54,16 +61,21 @@ def _check_deployed(config: Settings) -> None:
 
 
 def validate(
+    folder: Annotated[Path | None, typer.Option("--dir", help="The CSV files (DROPSHIP_DATA_DIR).")] = None,
+    reject_share: Annotated[
+        float, typer.Option(min=0, max=1, help="The share of a file's rows that may break the contract or a rule.")
+    ] = REJECT_SHARE,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run and its checks as JSON.")] = False,
 ) -> None:
     """Run every check and write reports/validation.json. Exit code 1 if a critical one fails.
 
-    Example: dropship validate --json
+    Example: dropship validate --dir my-shop --reject-share 0.2
     """
     config = settings()
-    with sentences(config.home):
+    checks = {"ops": {"seed_checks": {"config": {"reject_share": reject_share}}}}
+    with sentences(config.home), _data_dir(folder):
         _check_deployed(config)
-        report = run(config, "validate", "Checking every station ...")
+        report = run(config, "validate", "Checking every station ...", checks)
     if as_json:
         print_json({**asdict(report), "ok": report.success})
     else:
@@ -71,3 +83,26 @@ def validate(
         out.print(f"Report {config.reports_dir / 'validation.json'}")
     if not report.success:
         raise typer.Exit(EXIT_FAILED)
+
+
+@contextmanager
+def _data_dir(folder: Path | None) -> Iterator[None]:
+    """Let the checks of this process look at another folder: they read it from the settings.
+
+    Raises:
+        DropshipError: there is no such folder.
+    """
+    if folder is None:
+        yield
+        return
+    if not folder.is_dir():
+        raise DropshipError(f"{folder} is no folder: name one that holds the CSV files.")
+    before = os.environ.get(_DATA_DIR)
+    os.environ[_DATA_DIR] = str(folder.absolute())
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_DATA_DIR]
+        else:
+            os.environ[_DATA_DIR] = before

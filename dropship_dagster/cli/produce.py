@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +13,12 @@ from dropship_dagster.cli.console import EXIT_FAILED, out, print_json, progress_
 from dropship_dagster.cli.signals import stop_on_signals
 from dropship_dagster.endpoints import KafkaEndpoint, kafka_endpoint
 from dropship_dagster.settings import Settings
+from dropship_dagster.shop.rejects import REJECT_SHARE
 
 if TYPE_CHECKING:
     from dropship_dagster.stream import ProduceReport
+
+_SHOWN_REJECTS = 5
 
 app = typer.Typer(no_args_is_help=True, help="Produce events: replay the CSV files, or a continuous stream.")
 
@@ -23,25 +28,36 @@ def replay(
     folder: Annotated[Path | None, typer.Option("--dir", help="The CSV files (DROPSHIP_DATA_DIR).")] = None,
     rate: Annotated[float, typer.Option(min=0, help="Events a second, kept by schedule; 0: no limit.")] = 0.0,
     speed: Annotated[float | None, typer.Option(min=0, help="Time-lapse: so many times as fast as it was.")] = None,
+    reject_share: Annotated[
+        float, typer.Option(min=0, max=1, help="The share of a file's rows that may break the contract; more stop it.")
+    ] = REJECT_SHARE,
     resume: Annotated[bool, typer.Option(help="Go on where a killed replay of this folder ended.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Send customers, products and order events in event order. Twice has the effect of once.
 
-    Ctrl-C drains what was sent and ends with the report. Exit code 1 if a message was not acknowledged.
+    New orders alone may be sent, without the files of customers and products that were sent before.
+
+    Ctrl-C drains what was sent and ends with the report. Exit code 1 if something was left out: a row that breaks the
+    contract, a message that is too large, or one that was not acknowledged. The others are sent.
 
     Example: dropship produce replay --rate 1000
     """
-    from dropship_dagster import stream
+    from dropship_dagster import shop, stream
 
     config = settings()
     with sentences(config.home), stop_on_signals() as stop, progress_bar() as progress:
         endpoint = prepare_topics(config)
         rejects = config.home / "rejects"
+        seeds = folder or config.data_dir
+        missing = shop.known_before(seeds)
+        if missing and not as_json:
+            out.print(f"[yellow]{' and '.join(missing)} are not in {seeds}[/]: taken as sent before.")
         report = stream.replay(
             endpoint.client_config,
-            folder or config.data_dir,
+            seeds,
             rate=rate,
+            reject_share=reject_share,
             speed=speed,
             stop=stop,
             progress=progress,
@@ -69,7 +85,7 @@ def stream_orders(
 
     The shop has a clock of its own, which goes on where its history ends; the dashboard's "today" is the shop's.
 
-    Ctrl-C drains what was sent and ends with the report. Exit code 1 if a message was not acknowledged.
+    Ctrl-C drains what was sent and ends with the report. Exit code 1 if a message was too large or not acknowledged.
 
     Example: dropship produce stream --rate 50 --duration 60
     """
@@ -108,7 +124,7 @@ def prepare_topics(config: Settings) -> KafkaEndpoint:
 
 
 def show(report: ProduceReport, *, as_json: bool) -> None:
-    """Print what a producer did; exit 1 if anything it sent was not acknowledged."""
+    """Print what a producer did; exit 1 if anything was left out or not acknowledged."""
     if as_json:
         print_json(report.to_dict())
     else:
@@ -118,8 +134,19 @@ def show(report: ProduceReport, *, as_json: bool) -> None:
             f"refused {report.refused:,} in {report.seconds:.1f} s: {report.achieved_rate:,.0f} events/s{wanted}."
         )
         if report.rejected_rows:
-            out.print(f"[yellow]{report.rejected_rows:,} CSV rows broke the contract[/]: see {report.rejects_file}.")
+            out.print(f"[red]{report.rejected_rows:,} CSV rows were left out[/]: see {report.rejects_file}.")
+            for line in _first_rejects(report.rejects_file):
+                out.print(f"  {line}", markup=False)
         for error in report.errors:
             out.print(f"[red]{error}[/]")
-    if report.failed:
+    if report.failed or report.refused or report.rejected_rows:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _first_rejects(path: str | None) -> list[str]:
+    """The first rows that were left out, a line each."""
+    if path is None:
+        return []
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        rows = itertools.islice(csv.DictReader(file), _SHOWN_REJECTS)
+        return [f"{row['file']}:{row['line']} {row['column']}: {row['reason']}" for row in rows]

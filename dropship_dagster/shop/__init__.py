@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from dropship_dagster.shop.errors import TooManyRejectsError as TooManyRejectsError
     from dropship_dagster.shop.history import generate as generate
     from dropship_dagster.shop.manifest import Manifest as Manifest
+    from dropship_dagster.shop.manifest import fitting_manifest as fitting_manifest
     from dropship_dagster.shop.manifest import read_manifest as read_manifest
     from dropship_dagster.shop.ownership import folder_signature as folder_signature
     from dropship_dagster.shop.ownership import generated_manifest as generated_manifest
     from dropship_dagster.shop.ownership import own_files as own_files
+    from dropship_dagster.shop.ownership import used_as_they_are as used_as_they_are
     from dropship_dagster.shop.parts import known_before as known_before
     from dropship_dagster.shop.parts import tables_of as tables_of
     from dropship_dagster.shop.reading import Batch as Batch
@@ -44,8 +46,8 @@ else:
             "dirt": ("Fault", "Layer", "Score", "read_truth", "score"),
             "errors": ("OwnFilesError", "ShopError", "TooManyRejectsError"),
             "history": ("generate",),
-            "manifest": ("Manifest", "read_manifest"),
-            "ownership": ("folder_signature", "generated_manifest", "own_files"),
+            "manifest": ("Manifest", "fitting_manifest", "read_manifest"),
+            "ownership": ("folder_signature", "generated_manifest", "own_files", "used_as_they_are"),
             "parts": ("known_before", "tables_of"),
             "reading": ("Batch", "read", "read_batches"),
             "rejects": ("Reject", "Rejects"),

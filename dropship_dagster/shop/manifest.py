@@ -82,6 +82,22 @@ def read_manifest(folder: Path) -> Manifest | None:
     return manifest
 
 
+def fitting_manifest(folder: Path) -> Manifest | None:
+    """The manifest, unless a file's size tells that it was changed since: then what it says is not to be relied on.
+
+    Raises:
+        ShopError: see read_manifest.
+    """
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return None
+    for name, facts in manifest.files.items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != facts.bytes:
+            return None
+    return manifest
+
+
 def _facts(rows: int, bytes: int, sha256: str = "") -> FileFacts:
     """The facts of a file; without a hash, as older versions wrote them, they prove nothing."""
     return FileFacts(int(rows), int(bytes), str(sha256))

@@ -7,7 +7,7 @@ somebody's own: a file without a manifest, one that was changed since, a symboli
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -83,6 +83,14 @@ def own_files(folder: Path) -> tuple[str, ...]:
     """Names of the files in a folder of somebody's own, which is used as it is; () where it may be generated into."""
     found = contents(folder, _remembered_digest)
     return (found.own or found.other) if found.usable_as_own else ()
+
+
+def used_as_they_are(folder: Path, own: Sequence[str]) -> str:
+    """The sentence that says why nothing is generated; `own` are the names of `own_files`."""
+    return (
+        f"{folder} holds files that Dropship did not write, or that were changed since ({', '.join(own)}): they are "
+        "used as they are, and nothing is generated. Another DROPSHIP_DATA_DIR has the generated shop."
+    )
 
 
 def refuse_own_files(folder: Path, *, overwrite: bool = False) -> bool:

@@ -15,6 +15,9 @@ from dropship_dagster.errors import listing
 from dropship_dagster.shop.errors import ShopError, TooManyRejectsError
 
 HEADER = ("file", "line", "column", "reason", "row")
+REJECT_SHARE = 0.05
+"""The share of a file's rows that may break the contract: they are left out. More mean that the file is wrong."""
+
 _LONGEST_ROW = 1_000
 _ENOUGH_TO_JUDGE = 1_000
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")

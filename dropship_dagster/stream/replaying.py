@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from dropship_dagster.shop.rejects import Rejects
+from dropship_dagster.shop.rejects import REJECT_SHARE, Rejects
 from dropship_dagster.stream.checkpoint import Checkpoint
 from dropship_dagster.stream.client import ClientConfig
 from dropship_dagster.stream.errors import StreamError
@@ -37,7 +37,7 @@ def replay(
     checkpoint_seconds: float = 10.0,
     rejected_rows: Path | None = None,
     rejected_messages: Path | None = None,
-    reject_share: float = 0.05,
+    reject_share: float = REJECT_SHARE,
     topic_names: Mapping[str, str] | None = None,
     process_from: int = WORTH_A_PROCESS,
 ) -> ProduceReport:
@@ -47,7 +47,7 @@ def replay(
 
     Args:
         client_config: librdkafka settings, bootstrap.servers inside.
-        seed_dir: a folder with the six CSV files of the contract.
+        seed_dir: a folder with the CSV files of the contract: all six, or new orders (see `shop.parts`).
         rate: messages a second, kept by schedule; 0 for no limit.
         speed: time-lapse: order events keep their distances in time, this many times as fast.
         stop: when set, nothing more is sent, what was sent is drained, and the report says so.

@@ -21,7 +21,7 @@ from dropship_dagster.shop.contract import (
     Table,
 )
 from dropship_dagster.shop.errors import ShopError
-from dropship_dagster.shop.manifest import Manifest, file_digest, read_manifest
+from dropship_dagster.shop.manifest import Manifest, file_digest, fitting_manifest
 from dropship_dagster.shop.parts import tables_of
 from dropship_dagster.shop.reading import Batch, check_columns, read, read_batches
 from dropship_dagster.shop.rejects import Reject, Rejects
@@ -64,7 +64,7 @@ class Seeds:
         self._block_bytes = block_bytes
         self._sorted_bytes = sorted_bytes
         self._rejects = rejects
-        self._manifest = _fitting_manifest(folder)
+        self._manifest = fitting_manifest(folder)
         self._known_good = known_good
 
     @property
@@ -168,18 +168,6 @@ class Seeds:
             cell = batch.rows[column][position].as_py()
             self._rejects.add(Reject(table.file, int(batch.lines[position]), column, f"{cell!r} {reason}", cell))
         return batch.rows if valid.all() else batch.rows.filter(pa.array(valid))
-
-
-def _fitting_manifest(folder: Path) -> Manifest | None:
-    """The manifest, unless a file was changed since: then the files' order is not to be relied on."""
-    manifest = read_manifest(folder)
-    if manifest is None:
-        return None
-    for name, facts in manifest.files.items():
-        path = folder / name
-        if not path.is_file() or path.stat().st_size != facts.bytes:
-            return None
-    return manifest
 
 
 def _as_generated(folder: Path, manifest: Manifest, stop: threading.Event | None) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from dropship_dagster.assets.seeds import SEED_TABLES, seed_key, seeds
+from dropship_dagster.assets.seeds import SEED_TABLES, fingerprint, seed_key, seeds
 
 SMALL = {"ops": {"seeds": {"config": {"customers": 30, "products": 10, "orders": 40}}}}
 
@@ -52,6 +52,38 @@ def test_a_file_of_somebody_else_in_the_folder_is_not_touched(own_folders: Path)
     result = materialize()
     assert not result.success
     assert (folder / "letters.txt").read_text() == "mine"
+
+
+def test_own_files_are_the_assets_as_they_are(own_folders: Path) -> None:
+    materialize()
+    folder = own_folders / "data"
+    (folder / "manifest.json").unlink()
+    (folder / "customers.csv").unlink()
+    events = folder / "order_events.csv"
+    events.write_bytes(events.read_bytes().replace(b"order_paid", b"order_payed", 1))
+    before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+    result = materialize({"ops": {"seeds": {"config": {"customers": 31, "seed": 9}}}})
+    assert result.success
+    assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()} == before
+    found = {each.asset_key: each.metadata for each in result.asset_materializations_for_node("seeds")}
+    assert set(found) == {seed_key(name) for name in SEED_TABLES}
+    told = found[seed_key("order_events")]
+    assert told["dagster/row_count"].value == before["order_events.csv"][0].count(b"\n") - 1
+    assert told["sha256"].value == hashlib.sha256(before["order_events.csv"][0]).hexdigest()
+    assert told["source"].value == "somebody's own file"
+    assert "not in the folder" in str(found[seed_key("customers")]["source"].value)
+
+
+def test_changed_files_beside_an_unchanged_manifest_have_another_fingerprint(own_folders: Path) -> None:
+    materialize()
+    folder = own_folders / "data"
+    first = fingerprint(folder)
+    orders = folder / "orders.csv"
+    text = orders.read_bytes()
+    orders.write_bytes(text.replace(b"web", b"wap"))
+    assert first != fingerprint(folder) is not None
+    orders.write_bytes(text)
+    assert fingerprint(folder) == first, "the files came back to what they were"
 
 
 def test_configuration_out_of_range_is_refused_before_anything_runs(own_folders: Path) -> None:

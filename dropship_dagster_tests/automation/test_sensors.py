@@ -175,8 +175,32 @@ def test_live_traffic_goes_on_after_new_customers_of_its_own(platform: Settings,
     assert "replayed last" in str(tick(seed_files, instance).skip_reason)
 
 
+@pytest.mark.parametrize("kind", ["without a manifest", "changed", "not there"])
+def test_live_traffic_makes_nothing_up_beside_somebodys_own_files(
+    own_folders: Path, instance: dg.DagsterInstance, kind: str
+) -> None:
+    remember_a_replay(instance)
+    folder = own_folders / "data"
+    if kind == "without a manifest":
+        (folder / "manifest.json").unlink()
+    elif kind == "changed":
+        (folder / "customers.csv").write_bytes((folder / "customers.csv").read_bytes() + b"\n")
+    else:
+        shutil.rmtree(folder)
+    skipped = tick(live_traffic, instance)
+    assert not skipped.run_requests
+    assert "dropship generate" in str(skipped.skip_reason)
+    assert str(folder) in str(skipped.skip_reason)
+    # The same job started by hand, or before the files changed, ends well and sends nothing.
+    report = run_job("stream_orders", instance=instance)
+    assert report.success
+    assert not list(own_folders.rglob("live.state"))
+
+
 def remember_a_replay(instance: dg.DagsterInstance) -> None:
-    """As if the CSV files had been sent."""
+    """As if the CSV files of a generated shop had been sent."""
+    small = {"ops": {"seeds": {"config": {"customers": 10, "products": 5, "orders": 10}}}}
+    assert run_job("generate_seeds", run_config=small).success
     instance.report_runless_asset_event(
         dg.AssetMaterialization(key("topics/customers"), metadata={FINGERPRINT: "of some files"})
     )

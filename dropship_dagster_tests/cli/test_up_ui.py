@@ -75,8 +75,9 @@ def test_a_click_makes_the_files_and_the_rest_follows_by_itself(platform: Platfo
 
 def test_the_page_of_a_failed_run_says_why_and_points_to_the_doctor(platform: Platform, page: Page) -> None:
     folder = platform.settings.data_dir
+    for path in folder.iterdir():  # so that the files must be made anew, in a folder that is not ours alone
+        path.unlink()
     (folder / "letters.txt").write_text("somebody's own")
-    (folder / "manifest.json").unlink()  # so that the files must be made anew, in a folder that is not ours alone
     with platform.instance() as instance:
         known = {run.run_id for run in instance.get_runs()}
     page.goto("/locations/dropship_dagster.definitions/jobs/generate_seeds/launchpad")
