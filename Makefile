@@ -102,6 +102,6 @@ lock: install-dev ## Resolve the dependencies of pyproject.toml anew into the tw
 	@$(LOCK) --group build pyproject.toml -o requirements.txt
 	@$(LOCK) --group dev --group build -c requirements.txt pyproject.toml -o requirements-dev.txt
 
-clean: ## Remove what the platform wrote (services' data, CSV files, reports); .venv stays
-	@if [ -x $(PY) ]; then $(DROPSHIP) down; fi
-	rm -rf .dropship data .data.lock reports
+clean: ## Remove what the platform wrote (services' data, CSV files, reports); .venv and your own CSV files stay
+	@if [ -x $(PY) ]; then $(DROPSHIP) down; $(PY) -m dropship_dagster.shop.removal data; fi
+	rm -rf .dropship .data.lock reports

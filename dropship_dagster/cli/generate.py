@@ -119,7 +119,7 @@ def _known(config: Settings) -> Known:
         with warehouse.connect(endpoint, query_tag="dropship generate --check") as connection:
             for start in range(0, len(ids), _ASKED_AT_ONCE):
                 some = ids[start : start + _ASKED_AT_ONCE]
-                marks = ", ".join(["%s"] * len(some))
+                marks = ", ".join("?" * len(some))
                 sql = f"SELECT {column} FROM PROD.{table.upper()} WHERE {column} IN ({marks})"
                 found |= {row[0] for row in connection.cursor().execute(sql, list(some)).fetchall()}
         return found

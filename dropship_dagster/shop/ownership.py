@@ -54,11 +54,16 @@ def contents(folder: Path, digest: Digest = file_digest) -> Contents:
     """Tell the files of a folder apart; one that does not exist holds none.
 
     Raises:
-        OSError: the folder cannot be listed.
+        ShopError: the folder cannot be listed.
     """
-    if not folder.is_dir():
+    try:
+        names = sorted(entry.name for entry in folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
         return Contents(None, (), (), ())
-    names = sorted(entry.name for entry in folder.iterdir())
+    except OSError as error:
+        raise ShopError(
+            f"The folder {folder} cannot be listed ({error.strerror}): name one that you may read."
+        ) from error
     known = [name for name in names if name in _KNOWN_FILES]
     manifest = _readable_manifest(folder)
     generated = tuple(name for name in known if _is_as_written(folder, name, manifest, digest))
@@ -73,7 +78,7 @@ def generated_manifest(folder: Path) -> Manifest | None:
     """
     try:
         found = contents(folder, _remembered_digest)
-    except OSError:
+    except ShopError:
         return None
     missing = set(found.manifest.files) - set(found.generated) if found.manifest else CSV_FILES
     return None if found.own or missing else found.manifest

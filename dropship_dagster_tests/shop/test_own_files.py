@@ -256,3 +256,16 @@ def test_a_kill_at_any_step_of_the_replacing_loses_nothing(folder: Path, where: 
     left = [path for path in folder.parent.iterdir() if path.is_dir() and path != folder]
     assert (before in [content(path) for path in left]) == own
     assert own or not left
+
+
+def test_cleaning_removes_the_generators_files_and_leaves_ones_own(folder: Path) -> None:
+    own_customers(folder)
+    before = content(folder)
+    clean = [sys.executable, "-m", "dropship_dagster.shop.removal", str(folder)]
+    done = subprocess.run(clean, capture_output=True, text=True, check=True)
+    assert "customers.csv" in done.stdout
+    assert content(folder) == {name: before[name] for name in ("customers.csv", "manifest.json")}
+    assert own_files(folder)
+    generate(SMALL, folder.with_name("generated"))
+    subprocess.run([*clean[:-1], str(folder.with_name("generated"))], check=True)
+    assert not folder.with_name("generated").exists()
