@@ -222,7 +222,7 @@ def test_a_manifest_of_a_newer_format_is_refused(topics: Topics, seeds: Path, tm
     shutil.copytree(seeds, folder)
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps({**manifest, "format": manifest["format"] + 1}))
-    with pytest.raises(ShopError, match="has format 2, this version reads 1: generate the folder anew"):
+    with pytest.raises(ShopError, match="has format 2, this version reads 1: remove it"):
         replay(topics.client, folder, topic_names=topics.names)
 
 
