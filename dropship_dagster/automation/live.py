@@ -42,7 +42,6 @@ def send_live_orders(context: dg.OpExecutionContext, config: LiveConfig, kafka: 
 
     Beside somebody's own files no orders are made up.
     """
-    client = kafka.client_config()
     with user_errors():
         settings = Settings.load()
         reason = why_not(settings.data_dir)
@@ -50,6 +49,8 @@ def send_live_orders(context: dg.OpExecutionContext, config: LiveConfig, kafka: 
             context.log.info(reason)
             context.add_output_metadata({"skipped": reason})
             return
+    client = kafka.client_config()
+    with user_errors():
         stream.ensure_topics(client, stream.topic_specs(settings))
         report = stream.live(
             client,
