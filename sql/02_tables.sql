@@ -482,19 +482,6 @@ CREATE TABLE IF NOT EXISTS OPS.LOADS (
   PRIMARY KEY (BATCH_ID)
 ) COMMENT = 'What each batch loaded and how long each step took';
 
--- Grain: a partition. What ended the last run of the loader that failed there. It counts while the partition's
--- NEXT_OFFSET in OPS.KAFKA_OFFSETS is still KAFKA_OFFSET.
-CREATE TABLE IF NOT EXISTS OPS.LOADER_ERRORS (
-  TOPIC VARCHAR NOT NULL,
-  TOPIC_ID VARCHAR NOT NULL,
-  KAFKA_PARTITION NUMBER(10, 0) NOT NULL,
-  KAFKA_OFFSET NUMBER(19, 0) NOT NULL COMMENT 'First offset that was not loaded',
-  ERROR VARCHAR NOT NULL COMMENT 'Class and sentence of the error',
-  RUN_ID VARCHAR NOT NULL COMMENT 'Consumer run',
-  FAILED_AT TIMESTAMP_NTZ(3) NOT NULL COMMENT 'UTC',
-  PRIMARY KEY (TOPIC_ID, KAFKA_PARTITION)
-) COMMENT = 'Where the loader ended with an error, and which';
-
 -- Where the loader puts its files before COPY.
 CREATE STAGE IF NOT EXISTS OPS.LOADER
   FILE_FORMAT = (TYPE = PARQUET BINARY_AS_TEXT = FALSE)
@@ -509,4 +496,3 @@ GRANT SELECT, INSERT, UPDATE ON TABLE OPS.KAFKA_OFFSETS TO ROLE "<% database %>_
 GRANT SELECT, UPDATE ON TABLE OPS.LOCKS TO ROLE "<% database %>_LOADER";
 GRANT SELECT, INSERT ON TABLE OPS.KAFKA_GAPS TO ROLE "<% database %>_LOADER";
 GRANT SELECT, INSERT ON TABLE OPS.LOADS TO ROLE "<% database %>_LOADER";
-GRANT SELECT, INSERT, UPDATE ON TABLE OPS.LOADER_ERRORS TO ROLE "<% database %>_LOADER";

@@ -50,9 +50,11 @@ fi
 
 folder=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # Files deployed once come first: they make the tables that the others read.
-for file in $(grep -l -- '^-- deploy: once' "$folder"/[0-9][0-9]_*.sql) \
-  $(grep -l -- '^-- deploy: on change' "$folder"/[0-9][0-9]_*.sql); do
-  echo "$(basename "$file")"
-  snow sql ${connection:+--connection "$connection"} --filename "$file" \
-    -D "database=$database" -D "warehouse=$warehouse" -D "admin_role=$admin_role"
+for when in once 'on change'; do
+  for file in "$folder"/[0-9][0-9]_*.sql; do
+    [ "$(head -n 1 "$file")" = "-- deploy: $when" ] || continue
+    echo "$(basename "$file")"
+    snow sql ${connection:+--connection "$connection"} --filename "$file" \
+      -D "database=$database" -D "warehouse=$warehouse" -D "admin_role=$admin_role"
+  done
 done

@@ -168,10 +168,7 @@ def create_reader(
 
 def _metadata(action: str, update: str, row: str) -> str:
     # The id is short: DuckDB compares texts of up to 12 bytes without a look elsewhere.
-    return (
-        f'{action} AS "METADATA$ACTION", {update} AS "METADATA$ISUPDATE", '
-        f'to_hex({row}) AS "METADATA$ROW_ID"'
-    )
+    return f'{action} AS "METADATA$ACTION", {update} AS "METADATA$ISUPDATE", to_hex({row}) AS "METADATA$ROW_ID"'
 
 
 def _appended(names: str, events: str) -> str:
