@@ -103,6 +103,27 @@ def correct(
         out.print("Corrected. `dropship rejected retry` and `dropship refresh` send it through the rules again.")
 
 
+@app.command(name="set-aside")
+def set_aside(
+    topic: str,
+    partition: int,
+    offset: int,
+    reason: Annotated[str, typer.Option(help="Why; kept with the event.")],
+    topic_id: TopicId = None,
+) -> None:
+    """Take an accepted event out of STAGING and PROD again: it becomes a rejected one, to correct and retry.
+
+    Example: dropship rejected set-aside orders_events 3 1042 --reason "test order"
+    """
+    from dropship_dagster import warehouse
+
+    config = settings()
+    with sentences(config.home):
+        endpoint = warehouse_endpoint(config)
+        warehouse.set_aside(endpoint, topic, partition, offset, reason, topic_id=topic_id)
+        out.print("Set aside. `dropship refresh` counts the days that it was part of anew.")
+
+
 @app.command()
 def retry(topic: Topic = None, reason: Reason = None, topic_id: TopicId = None) -> None:
     """Send rejected messages through the rules again, with the next refresh. Each lands once.

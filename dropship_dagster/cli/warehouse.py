@@ -26,7 +26,7 @@ from dropship_dagster.cli.signals import stop_on_signals
 from dropship_dagster.endpoints import kafka_endpoint, warehouse_endpoint
 
 if TYPE_CHECKING:
-    from dropship_dagster.warehouse import VerifyReport
+    from dropship_dagster.warehouse import RebuildReport, VerifyReport
 
 _VERDICTS = {
     "right": "[green]Every event is there once, and PROD is right.[/]",
@@ -145,15 +145,29 @@ def consume(
 
 def refresh(
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for the whole graph.")] = 600,
+    rebuild: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TABLE", help="Compute this table of PROD anew instead (repeatable; ALL for every table)."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Run the task graph now, RAW -> STAGING -> PROD, and wait for it.
 
-    Example: dropship refresh --timeout 120
+    With --rebuild, compute tables of PROD anew from what they are derived from: rows that are right stay untouched, the
+    others are mended.
+
+    Example: dropship refresh --rebuild DAILY_SALES
     """
     from dropship_dagster import warehouse
 
     config = settings()
+    if rebuild:
+        with sentences(config.home):
+            rebuilt = warehouse.rebuild(warehouse_endpoint(config), rebuild)
+        _show_rebuilt(rebuilt, as_json=as_json)
+        return
     with sentences(config.home), stop_on_signals() as stop:
         report = warehouse.refresh(warehouse_endpoint(config), timeout=timeout, stop=stop)
     if as_json:
@@ -166,6 +180,16 @@ def refresh(
     out.print(table)
     if report.schedule:
         out.print(report.schedule)
+
+
+def _show_rebuilt(report: RebuildReport, *, as_json: bool) -> None:
+    if as_json:
+        print_json(report.to_dict())
+        return
+    table = Table("table", "wrong rows removed", "rows changed", "rows")
+    for one in report.tables:
+        table.add_row(f"PROD.{one.table}", f"{one.removed:,}", f"{one.changed:,}", f"{one.rows:,}")
+    out.print(table)
 
 
 def verify(

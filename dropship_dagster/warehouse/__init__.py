@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from dropship_dagster.warehouse.oracle import VerifyReport as VerifyReport
     from dropship_dagster.warehouse.oracle import counts as counts
     from dropship_dagster.warehouse.oracle import verify as verify
+    from dropship_dagster.warehouse.rebuilding import RebuildReport as RebuildReport
+    from dropship_dagster.warehouse.rebuilding import rebuild as rebuild
     from dropship_dagster.warehouse.rejected import RejectedMessage as RejectedMessage
     from dropship_dagster.warehouse.rejected import RetryReport as RetryReport
     from dropship_dagster.warehouse.rejected import Selection as Selection
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from dropship_dagster.warehouse.rejected import show_rejected as show_rejected
     from dropship_dagster.warehouse.retention import RetentionReport as RetentionReport
     from dropship_dagster.warehouse.retention import delete_old_messages as delete_old_messages
+    from dropship_dagster.warehouse.setting_aside import set_aside as set_aside
     from dropship_dagster.warehouse.topics import raw_tables as raw_tables
 else:
     __getattr__ = lazy.loader(
@@ -79,6 +82,7 @@ else:
             "loader": ("load",),
             "observer": ("LoadObserver",),
             "oracle": ("StagingVerdict", "TableVerdict", "VerifyReport", "counts", "verify"),
+            "rebuilding": ("RebuildReport", "rebuild"),
             "rejected": (
                 "RejectedMessage",
                 "RetryReport",
@@ -89,6 +93,7 @@ else:
                 "show_rejected",
             ),
             "retention": ("RetentionReport", "delete_old_messages"),
+            "setting_aside": ("set_aside",),
             "topics": ("raw_tables",),
         },
     )

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from snowflake.connector.cursor import SnowflakeCursor
+
 from dropship_dagster.endpoints import WarehouseEndpoint
 from dropship_dagster.warehouse.connection import connect
 from dropship_dagster.warehouse.errors import WarehouseError
@@ -25,6 +27,15 @@ _MOVED = (
     "SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP, BATCH_ID, "
     "INGESTED_AT"
 )
+
+_EVENT_STREAMS = tuple(
+    f"STAGING.{table}_STREAM"
+    for table in (
+        *("CUSTOMERS", "CUSTOMERS_HISTORY", "SUPPLIERS", "PRODUCTS", "PRODUCTS_HISTORY"),
+        *("ORDERS", "ORDER_LINES", "ORDER_STATUS_HISTORY"),
+    )
+)
+"""The streams on the accepted events, of the tasks that fill PROD."""
 
 # Python's readers and writers of JSON call themselves once or twice for each level, and may do so a thousand times.
 _LEVELS = 100
@@ -173,12 +184,16 @@ def retry_rejected(endpoint: WarehouseEndpoint, selection: Selection | None = No
 
     One transaction takes them out of REJECTED_EVENTS and hands them to the staging tasks: nothing is lost or doubled
     wherever it is killed. Messages are marked first, so one that is rejected meanwhile is not swept along.
+
+    Raises:
+        WarehouseError: one was set aside, and a task has yet to read over the event as it was.
     """
     where, bound = (selection or Selection()).where()
     retry_id = str(uuid.uuid4())
     with connect(endpoint, query_tag="dropship rejected retry") as connection, transaction(connection) as cursor:
         cursor.execute(f"UPDATE STAGING.REJECTED_EVENTS SET RETRY_ID = ? WHERE {where}", (retry_id, *bound))
         retried = int(cursor.rowcount or 0)
+        _readmit(cursor, retry_id)
         cursor.execute(
             f"INSERT INTO STAGING.RETRIED_EVENTS (RETRY_ID, {_MOVED}, ATTEMPT, RETRIED_AT) "
             f"SELECT RETRY_ID, {_MOVED}, ATTEMPT + 1, SYSDATE() FROM STAGING.REJECTED_EVENTS WHERE RETRY_ID = ?",
@@ -186,6 +201,29 @@ def retry_rejected(endpoint: WarehouseEndpoint, selection: Selection | None = No
         )
         cursor.execute("DELETE FROM STAGING.REJECTED_EVENTS WHERE RETRY_ID = ?", (retry_id,))
     return RetryReport(retry_id, retried)
+
+
+def _readmit(cursor: SnowflakeCursor, retry_id: str) -> None:
+    """Take what is retried off the list of events that the MERGEs leave out.
+
+    The streams still show such an event as it was accepted once, until every task has read over it: it would come back.
+    """
+    aside = (
+        "SELECT s.TOPIC_ID, s.KAFKA_PARTITION, s.KAFKA_OFFSET FROM STAGING.SET_ASIDE_EVENTS s "
+        "JOIN STAGING.REJECTED_EVENTS r ON r.TOPIC_ID = s.TOPIC_ID AND r.KAFKA_PARTITION = s.KAFKA_PARTITION "
+        "AND r.KAFKA_OFFSET = s.KAFKA_OFFSET WHERE r.RETRY_ID = ?"
+    )
+    if not cursor.execute(f"SELECT COUNT(*) FROM ({aside})", (retry_id,)).fetchone()[0]:
+        return
+    shown = " UNION ALL ".join(f"SELECT TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM {name}" for name in _EVENT_STREAMS)
+    same = "a.TOPIC_ID = t.TOPIC_ID AND a.KAFKA_PARTITION = t.KAFKA_PARTITION AND a.KAFKA_OFFSET = t.KAFKA_OFFSET"
+    waiting = cursor.execute(f"SELECT COUNT(*) FROM ({aside}) a JOIN ({shown}) t ON {same}", (retry_id,)).fetchone()[0]
+    if waiting:
+        raise WarehouseError(
+            "An event that was set aside still waits in a stream as it was. Run `dropship refresh` first, so that "
+            "every task reads over it, then retry."
+        )
+    cursor.execute(f"DELETE FROM STAGING.SET_ASIDE_EVENTS t USING ({aside}) a WHERE {same}", (retry_id,))
 
 
 def _message(row: tuple[Any, ...]) -> RejectedMessage:

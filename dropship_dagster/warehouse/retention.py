@@ -1,4 +1,4 @@
-"""Letting go of old messages in RAW. STAGING and PROD keep what they made of them."""
+"""Letting go of old messages in RAW and of old entries in the queue of changed orders. STAGING and PROD stay."""
 
 from __future__ import annotations
 
@@ -36,14 +36,20 @@ def delete_old_messages(endpoint: WarehouseEndpoint, *, days: int) -> RetentionR
             with transaction(connection) as cursor:
                 for position in positions:
                     deleted[table] += _trim(cursor, table, position.topic_id, position.partition, older_than)
+        # The queue's streams are append-only too: they give what is deleted before a task has read it.
+        connection.cursor().execute("DELETE FROM OPS.CHANGED_ORDERS WHERE CHANGED_AT < ?", (_text(older_than),))
     return RetentionReport(older_than, deleted)
+
+
+def _text(time: dt.datetime) -> str:
+    return time.isoformat(sep=" ", timespec="milliseconds")
 
 
 def _trim(cursor: SnowflakeCursor, table: str, topic_id: str, partition: int, older_than: dt.datetime) -> int:
     place = (topic_id, partition)
     last_old = cursor.execute(
         f"SELECT MAX(KAFKA_OFFSET) FROM RAW.{table} WHERE TOPIC_ID = ? AND KAFKA_PARTITION = ? AND INGESTED_AT < ?",
-        (*place, older_than.isoformat(sep=" ", timespec="milliseconds")),
+        (*place, _text(older_than)),
     ).fetchone()[0]
     if last_old is None:
         return 0
