@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 
+from . import variants
 from .errors import SnowflakeError, full
 from .names import literal, quote
 
@@ -47,6 +48,7 @@ def _open(file: str, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
     try:
         root.execute(f"ATTACH {literal(file)} AS {_CATALOG} (ROW_GROUP_SIZE {ROW_GROUP_ROWS}); USE {_CATALOG}")
         _require_format(root)
+        variants.register(root)
         for script in ("control.sql", "macros.sql"):
             root.execute(importlib.resources.files(__package__).joinpath(script).read_text())
     except BaseException:

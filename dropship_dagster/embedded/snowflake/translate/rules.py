@@ -7,6 +7,7 @@ places that need a plain value.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import cast as cast_type
 
 from sqlglot import exp
@@ -403,6 +404,13 @@ def _difference(node: exp.DateDiff, kinds: list[str | None]) -> exp.Expr:
     return node
 
 
+# The texts first: they are nearly always the same, and a function of Python is slow.
+_SAME_VARIANT: Mapping[type[exp.Expr], str] = {
+    exp.EQ: "CASE WHEN {0} = {1} THEN TRUE ELSE sf_same_json(CAST({0} AS VARCHAR), CAST({1} AS VARCHAR)) END",
+    exp.NEQ: "CASE WHEN {0} = {1} THEN FALSE ELSE NOT sf_same_json(CAST({0} AS VARCHAR), CAST({1} AS VARCHAR)) END",
+}
+
+
 def _comparison(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
     """A VARIANT compared with a plain value takes that value's type."""
     operands = operands_of(node)
@@ -416,6 +424,8 @@ def _comparison(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
         return node
     others = {kind for kind in kinds if not _is_json(kind) and kind not in ("NULL", '"NULL"')}
     if not others:
+        if isinstance(node, exp.EQ | exp.NEQ) and all(_is_json(kind) for kind in kinds):
+            return fill(_SAME_VARIANT[type(node)], operands)
         if isinstance(node, exp.EQ | exp.NEQ | exp.In | exp.NullSafeEQ | exp.NullSafeNEQ | exp.EqualNull):
             return node
         refuse("ordering VARIANTs; cast them first, e.g. value::NUMBER(12,2)")

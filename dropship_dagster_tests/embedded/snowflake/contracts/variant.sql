@@ -149,3 +149,9 @@ SELECT A.INDEX, B.INDEX, B.VALUE FROM (SELECT PARSE_JSON('[[1, 2], [3]]') AS M) 
 --= 1 | 0 | 3
 SELECT COUNT(*) AS N FROM (SELECT * FROM K WHERE EXISTS (SELECT 1 FROM LATERAL FLATTEN(INPUT => K.V) F WHERE F.VALUE::VARCHAR = 'a'));
 --= 1
+-- VARIANTs are equal by value: an object has no order of keys, a number no digits of its text, and types differ.
+-- source: docs.snowflake.com/en/sql-reference/data-types-semistructured#object
+SELECT PARSE_JSON('{"a": 1, "b": [1, {"x": 2, "y": null}]}') = PARSE_JSON('{"b":[1.0,{"y":null,"x":2}],"a":1}') AS A, PARSE_JSON('[1,2]') = PARSE_JSON('[2,1]') AS B, PARSE_JSON('{"a":1}') <> PARSE_JSON('{"a":"1"}') AS C, PARSE_JSON('{"a":true}') = PARSE_JSON('{"a":1}') AS D, PARSE_JSON('{"a":null}') = PARSE_JSON('{}') AS E;
+--= true | false | true | false | false
+SELECT 1::VARIANT = 1.0::VARIANT AS A, PARSE_JSON(NULL) = 1::VARIANT AS B, PARSE_JSON('{"k": 0.30}'):k <> PARSE_JSON('{"k": 0.3}'):k AS C;
+--= true | NULL | false
