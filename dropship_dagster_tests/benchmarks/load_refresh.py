@@ -6,8 +6,8 @@
 Starts its own embedded broker and warehouse in a temporary folder and stops them at the end. The loader runs in a
 process of its own, whose peak memory is measured, `--rounds` times, each time into a database of its own. `--peers`
 installs dlt from the package index into a temporary environment and lets it load the same topic into DuckDB
-(dlt_peer.py) after each of them, so that a machine that becomes slower slows both. `--grow` adds orders to PROD by SQL
-alone, as copies of those that came through Kafka, each of years before.
+(dlt_peer.py) after each of them, so that a machine that becomes slower slows both. `--grow` adds orders to PROD and
+their events to STAGING by SQL alone, as copies of those that came through Kafka, each of years before.
 """
 
 from __future__ import annotations
@@ -149,37 +149,43 @@ def schedule(endpoint: WarehouseEndpoint, action: str) -> None:
 
 
 def later(pipeline: Pipeline, events: int, part: int) -> float:
-    """Seconds of a refresh of so many new orders."""
-    first = part * events
-    pipeline.send(pipeline.orders, [Order(pipeline.id(number)).placed() for number in range(first, first + events)])
+    """Seconds of a refresh of so many events: new orders, one in ten of them returned long after by an old order."""
+    first, old = part * events, events // 10
+    new = [Order(pipeline.id(number)).placed() for number in range(first, first + events - old)]
+    with warehouse.connect(pipeline.endpoint) as connection:
+        rows = connection.cursor().execute(
+            "SELECT ORDER_ID, VERSION FROM PROD.ORDERS WHERE STATUS = 'DELIVERED' ORDER BY MD5(ORDER_ID) LIMIT ?",
+            (old,),
+        )
+        late = [Order(order_id).returned(version=int(version) + 1, refunded="1.00") for order_id, version in rows]
+    pipeline.send(pipeline.orders, [*new, *late])
     pipeline.load()
     seconds, _ = timed(pipeline.refresh)
     return float(seconds)
 
 
 def grow(pipeline: Pipeline, orders: int) -> None:
-    """Copy PROD's orders, with their lines and steps, under other ids and years before, until there are so many."""
+    """Copy the orders with their lines, steps and events, under other ids and years before, until there are so many."""
+    schedule(pipeline.endpoint, "SUSPEND")  # a scheduled run would merge the copied events as well
     with warehouse.connect(pipeline.endpoint) as connection:
         cursor = connection.cursor()
         while (present := cursor.execute("SELECT COUNT(*) FROM PROD.ORDERS").fetchone()[0]) < orders:
-            for table, moved in (
-                ("ORDERS", "PLACED_AT"),
-                ("ORDER_LINES", "ORDERED_AT"),
-                ("ORDER_STATUS_HISTORY", None),
-            ):
-                names = [column.name for column in cursor.describe(f"SELECT * FROM PROD.{table}")]
-                values = {name: f"t.{name}" for name in names}
-                values["ORDER_ID"] = f"t.ORDER_ID || '+{present}'"
-                if moved:
-                    values[moved] = f"DATEADD('day', -1000, t.{moved})"
-                else:
-                    values["EVENT_ID"] = "UUID_STRING()"
+            copied = {"ORDER_ID": f"t.ORDER_ID || '+{present}'", "EVENT_ID": "UUID_STRING()"}
+            copied |= {name: f"DATEADD('day', -1000, t.{name})" for name in ("PLACED_AT", "ORDERED_AT")}
+            copied |= {"KAFKA_OFFSET": f"t.KAFKA_OFFSET + {present * 1_000_000}", "PAYLOAD": "OBJECT_CONSTRUCT()"}
+            for table in ("STAGING.ORDER_EVENTS", "PROD.ORDER_LINES", "PROD.ORDER_STATUS_HISTORY", "PROD.ORDERS"):
+                names = [column.name for column in cursor.describe(f"SELECT * FROM {table}")]
                 cursor.execute(
-                    f"INSERT INTO PROD.{table} ({', '.join(names)}) SELECT {', '.join(values.values())} "
-                    f"FROM PROD.{table} t JOIN (SELECT ORDER_ID FROM PROD.ORDERS "
+                    f"INSERT INTO {table} ({', '.join(names)}) "
+                    f"SELECT {', '.join(copied.get(name, f't.{name}') for name in names)} "
+                    f"FROM {table} t JOIN (SELECT ORDER_ID FROM PROD.ORDERS "
                     f"WHERE NOT ENDSWITH(ORDER_ID, '+{present}') ORDER BY ORDER_ID "
                     f"LIMIT {min(present, orders - present)}) some ON some.ORDER_ID = t.ORDER_ID"
                 )
+        for stream_name in ("ORDERS", "ORDER_LINES", "ORDER_STATUS_HISTORY"):  # read over what was copied
+            cursor.execute(
+                f"INSERT INTO OPS.LOCKS (NAME) SELECT ORDER_ID FROM STAGING.{stream_name}_STREAM WHERE FALSE"
+            )
 
 
 def dlt_peer(python: Path, client_config: dict[str, str], *, whole: bool) -> dict[str, Any]:
