@@ -12,18 +12,18 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from dropship_dagster.endpoints import KafkaEndpoint, WarehouseEndpoint
-from dropship_dagster.warehouse import deploy
+from dropship_dagster.warehouse import connect, deploy
 from dropship_dagster_tests.warehouse.pipeline import Pipeline
 
 
 @pytest.fixture(scope="session")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarehouseEndpoint]:
-    """An embedded warehouse that forgets the transaction of a killed client after two seconds instead of minutes."""
+    """An embedded warehouse that forgets the transaction of a killed client after ten seconds instead of minutes."""
     folder = tmp_path_factory.mktemp("warehouse")
     command = [sys.executable, "-m", "dropship_dagster.embedded.snowflake", "--data-dir", str(folder)]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
-            [*command, "--idle-transaction-seconds", "2"], stdout=subprocess.PIPE, stderr=log, text=True
+            [*command, "--idle-transaction-seconds", "10"], stdout=subprocess.PIPE, stderr=log, text=True
         )
     assert server.stdout
     assert server.stdout.readline().startswith("ready"), (folder / "log").read_text()
@@ -31,7 +31,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarehouseEnd
     arguments = {key: state[key] for key in ("account", "user", "password", "host", "port", "protocol")}
     yield WarehouseEndpoint(state["account"], state["database"], "DROPSHIP_WH", None, arguments)
     server.terminate()
-    server.wait(20)
+    server.wait(120)
 
 
 @pytest.fixture(scope="session")
@@ -48,16 +48,23 @@ def empty_database(warehouse: WarehouseEndpoint) -> Callable[[], WarehouseEndpoi
 @pytest.fixture(scope="session")
 def database(empty_database: Callable[[], WarehouseEndpoint]) -> WarehouseEndpoint:
     """A deployed database. Tests share it, so each uses topics and identifiers of its own and leaves it sound."""
-    endpoint = empty_database()
-    deploy(endpoint)
-    return endpoint
+    return _deployed(empty_database())
 
 
 @pytest.fixture
 def own_database(empty_database: Callable[[], WarehouseEndpoint]) -> WarehouseEndpoint:
     """A deployed database of the test's own."""
-    endpoint = empty_database()
+    return _deployed(empty_database())
+
+
+def _deployed(endpoint: WarehouseEndpoint) -> WarehouseEndpoint:
+    """The objects, with the graph's schedule suspended: a run at the full minute meets whatever a test does to tables.
+
+    The graph runs when a test asks for it; a test of the schedule resumes it.
+    """
     deploy(endpoint)
+    with connect(endpoint) as connection:
+        connection.cursor().execute("ALTER TASK OPS.REFRESH SUSPEND")
     return endpoint
 
 
