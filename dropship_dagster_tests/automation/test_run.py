@@ -130,7 +130,7 @@ def test_a_wrong_setting_ends_the_command_with_1_and_its_sentence(own_folders: P
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 1

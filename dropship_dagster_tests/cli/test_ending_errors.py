@@ -41,7 +41,7 @@ def test_a_consumer_that_an_error_ends_says_why_and_how_far_it_got(own_pipeline:
         batches = own_pipeline.rows("SELECT BATCH_ID FROM OPS.LOADS")
         own_pipeline.rows("DROP TABLE OPS.KAFKA_OFFSETS")
         own_pipeline.send(own_pipeline.orders, [Order(own_pipeline.id(20)).placed()])
-        _, errors = consumer.communicate(timeout=120)
+        _, errors = consumer.communicate(timeout=300)
     finally:
         consumer.kill()
     assert consumer.returncode == 1

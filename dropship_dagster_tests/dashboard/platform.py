@@ -137,7 +137,7 @@ def dashboard(platform: Platform, log: Path, script: str = "app.py") -> Iterator
 
 
 def _wait_until_healthy(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise AssertionError(f"the dashboard ended: {log.read_text()[-2000:]}")

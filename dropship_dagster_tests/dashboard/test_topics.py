@@ -16,7 +16,7 @@ from streamlit_monitor.topics import Held, Topics
 
 def until(known: Callable[[], Held | None]) -> Held:
     """The first answer."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         held = known()
         if held:

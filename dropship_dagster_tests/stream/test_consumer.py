@@ -35,7 +35,7 @@ def test_batches_are_bounded_and_follow_each_other(topics: Topics) -> None:
     values: list[bytes] = []
     with PartitionReader(topics.client, [Assignment(topic, 0, 0)]) as reader:
         while True:
-            batch = reader.fetch(max_messages=1_234, max_seconds=20)
+            batch = reader.fetch(max_messages=1_234, max_seconds=120)
             assert batch.rows.num_rows <= 1_234
             values += batch.rows["value"].to_pylist()
             assert batch.next_offsets == {(topic, 0): len(values)}
@@ -51,7 +51,7 @@ def test_a_batch_is_bounded_by_bytes(topics: Topics) -> None:
         producer.produce(topic, b"x" * 100_000, partition=0)
     producer.flush(30)
     with PartitionReader(topics.client, [Assignment(topic, 0, 0)]) as reader:
-        batch = reader.fetch(max_messages=10_000, max_seconds=20, max_bytes=1_000_000)
+        batch = reader.fetch(max_messages=10_000, max_seconds=120, max_bytes=1_000_000)
         assert batch.bytes >= 1_000_000
         assert batch.next_offsets[topic, 0] == batch.rows.num_rows
 
@@ -60,10 +60,10 @@ def test_reading_begins_at_the_offset_and_stops_before_the_end_that_was_asked_fo
     topic = filled(topics, 1_000)
     place = (topic, 0)
     with PartitionReader(topics.client, [Assignment(topic, 0, 100)]) as reader:
-        first = reader.fetch(max_messages=10_000, max_seconds=20, until={place: 250})
+        first = reader.fetch(max_messages=10_000, max_seconds=120, until={place: 250})
         assert first.at_end
         assert first.rows["offset"].to_pylist() == list(range(100, 250))
-        rest = reader.fetch(max_messages=10_000, max_seconds=20)
+        rest = reader.fetch(max_messages=10_000, max_seconds=120)
         assert rest.rows["offset"].to_pylist() == list(range(250, 1_000))
         assert rest.next_offsets == {place: 1_000}
 
@@ -74,7 +74,7 @@ def test_several_partitions_are_read_together(topics: Topics) -> None:
         topic = filled(topics, 200, partition)
     places = [Assignment(topic, partition, 10 * partition) for partition in range(3)]
     with PartitionReader(topics.client, places) as reader:
-        batch = reader.fetch(max_messages=10_000, max_seconds=20)
+        batch = reader.fetch(max_messages=10_000, max_seconds=120)
     assert batch.at_end
     for partition in range(3):
         rows = [row["offset"] for row in batch.rows.to_pylist() if row["partition"] == partition]
@@ -84,7 +84,7 @@ def test_several_partitions_are_read_together(topics: Topics) -> None:
 def test_an_empty_partition_is_at_its_end_at_once(topics: Topics) -> None:
     topic = topics.names[ORDERS_EVENTS]
     with PartitionReader(topics.client, [Assignment(topic, 0, 0)]) as reader:
-        batch = reader.fetch(max_messages=10, max_seconds=20)
+        batch = reader.fetch(max_messages=10, max_seconds=120)
     assert batch.at_end
     assert batch.rows.num_rows == 0
     assert batch.next_offsets == {(topic, 0): 0}
@@ -92,16 +92,16 @@ def test_an_empty_partition_is_at_its_end_at_once(topics: Topics) -> None:
 
 def test_nothing_assigned_is_nothing_read(topics: Topics) -> None:
     with PartitionReader(topics.client, []) as reader:
-        assert reader.fetch(max_messages=10, max_seconds=20).at_end
+        assert reader.fetch(max_messages=10, max_seconds=120).at_end
 
 
 def test_new_messages_are_waited_for_when_watching(topics: Topics) -> None:
     topic = filled(topics, 10)
     with PartitionReader(topics.client, [Assignment(topic, 0, 0)]) as reader:
-        assert reader.fetch(max_messages=100, max_seconds=20).at_end
+        assert reader.fetch(max_messages=100, max_seconds=120).at_end
         filled(topics, 5)
         reader.watch()
-        more = reader.fetch(max_messages=5, max_seconds=20)
+        more = reader.fetch(max_messages=5, max_seconds=120)
     assert more.rows["offset"].to_pylist() == [10, 11, 12, 13, 14]
 
 
@@ -110,12 +110,12 @@ def test_an_offset_the_broker_does_not_hold_is_an_error_with_its_bounds(topics: 
     topic = filled(topics, 20)
     admin = AdminClient(topics.client)
     for future in admin.delete_records([TopicPartition(topic, 0, 10)]).values():
-        future.result(timeout=20)
+        future.result(timeout=120)
     with (
         PartitionReader(topics.client, [Assignment(topic, 0, wanted)]) as reader,
         pytest.raises(OffsetOutOfRangeError, match=said) as caught,
     ):
-        reader.fetch(max_messages=100, max_seconds=20)
+        reader.fetch(max_messages=100, max_seconds=120)
     assert (caught.value.low, caught.value.high, caught.value.wanted) == (10, 20, wanted)
 
 
@@ -126,7 +126,7 @@ def test_keys_values_and_headers_come_as_they_are(topics: Topics) -> None:
     producer.produce(topic, b"", partition=0, headers=[("a", "é".encode()), ("a", b"\xff\x00"), ("n", None)])
     producer.flush(30)
     with PartitionReader(topics.client, [Assignment(topic, 0, 0)]) as reader:
-        tombstone, empty = reader.fetch(max_messages=2, max_seconds=20).rows.to_pylist()
+        tombstone, empty = reader.fetch(max_messages=2, max_seconds=120).rows.to_pylist()
     assert (tombstone["key"], tombstone["value"], tombstone["headers"]) == (b"\xff", None, None)
     assert empty["key"] is None
     assert json.loads(empty["headers"]) == [["a", "é"], ["a", "/wA="], ["n", None]]
@@ -148,7 +148,7 @@ def test_a_timestamp_that_no_client_can_read_is_null_and_in_the_headers(topics: 
         producer.produce(topic, b"v", partition=0, timestamp=time_ms, headers=[("a", b"1")])
     assert producer.flush(30) == 0
     with PartitionReader(topics.client, [Assignment(topic, 0, 0)]) as reader:
-        rows = reader.fetch(max_messages=100, max_seconds=20).rows
+        rows = reader.fetch(max_messages=100, max_seconds=120).rows
     times = ["2025-01-01T00:00:00", None, "9999-12-31T23:59:59.999000", None, None]
     assert [time and time.isoformat() for time in rows["timestamp"].to_pylist()] == times
     assert rows.to_pandas()["timestamp"].isna().tolist() == [False, True, False, True, True]
@@ -168,7 +168,7 @@ def test_large_headers_end_a_batch_as_large_values_do(topics: Topics) -> None:
         producer.produce(topic, b"v", partition=0, headers=[("a", b"x" * 100_000)])
     assert producer.flush(30) == 0
     with PartitionReader(topics.client, [Assignment(topic, 0, 0)]) as reader:
-        batch = reader.fetch(max_messages=10_000, max_seconds=20, max_bytes=1_000_000)
+        batch = reader.fetch(max_messages=10_000, max_seconds=120, max_bytes=1_000_000)
     assert 10 <= batch.rows.num_rows < 50
 
 

@@ -212,7 +212,7 @@ def test_sigterm_drains_and_ends_well(new_topics: Callable[[], Topics], seeds: P
     try:
         wait_for_events(topics, process, 500)
         process.terminate()
-        output, _ = process.communicate(timeout=10)
+        output, _ = process.communicate(timeout=120)
     finally:
         process.kill()
     report = json.loads(output)
@@ -249,7 +249,7 @@ def test_a_second_producer_on_the_same_state_is_refused(topics: Topics, seeds: P
     )
     first.start()
     try:
-        assert begun.wait(timeout=30)
+        assert begun.wait(timeout=120)
         with pytest.raises(StreamError, match="Another live producer"):
             live(topics.client, seeds, rate=50, duration=1, state=tmp_path / "state", topic_names=topics.names)
     finally:

@@ -46,7 +46,7 @@ def test_a_topic_made_again_has_another_id(kafka: KafkaEndpoint) -> None:
     topic = name()
     [first] = ensure_topics(kafka.client_config, [TopicSpec(topic)])
     admin = AdminClient(dict(kafka.client_config))
-    admin.delete_topics([topic])[topic].result(timeout=20)
+    admin.delete_topics([topic])[topic].result(timeout=120)
     [second] = ensure_topics(kafka.client_config, [TopicSpec(topic)])
     assert second.created
     assert first.topic_id != second.topic_id

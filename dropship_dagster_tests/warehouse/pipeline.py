@@ -53,11 +53,11 @@ class Pipeline:
 
     def delete_topic(self, topic: str) -> None:
         admin = AdminClient(dict(self.client_config))
-        admin.delete_topics([topic])[topic].result(10)
+        admin.delete_topics([topic])[topic].result(120)
 
     def add_partitions(self, topic: str, count: int) -> None:
         admin = AdminClient(dict(self.client_config))
-        admin.create_partitions([NewPartitions(topic, count)])[topic].result(10)
+        admin.create_partitions([NewPartitions(topic, count)])[topic].result(120)
 
     def send(self, topic: str, events: Sequence[Event], *, partition: int | None = None, **message: Any) -> None:
         """Events, bytes or None (a tombstone), acknowledged when this returns; keyed by the entity."""
@@ -76,14 +76,14 @@ class Pipeline:
                 **message,
             )
             producer.poll(0)
-        assert producer.flush(20) == 0
+        assert producer.flush(120) == 0
         assert not failed
 
     def load(self, **options: Any) -> LoadReport:
         return warehouse.load(self.endpoint, self.client_config, self.tables, LoadOptions(**options))
 
     def refresh(self) -> RefreshReport:
-        return warehouse.refresh(self.endpoint, timeout=120)
+        return warehouse.refresh(self.endpoint, timeout=600)
 
     def verify(self) -> VerifyReport:
         return warehouse.verify(self.endpoint, client_config=self.client_config, topics=self.tables)
@@ -166,7 +166,7 @@ class ConsumerProcess:
     def signal(self, number: signal.Signals) -> None:
         self.popen.send_signal(number)
 
-    def wait(self, timeout: float = 60) -> tuple[int, str, str]:
+    def wait(self, timeout: float = 300) -> tuple[int, str, str]:
         """Exit code, output, errors."""
         out, errors = self.popen.communicate(timeout=timeout)
         return self.popen.returncode, out, errors
@@ -174,10 +174,10 @@ class ConsumerProcess:
     def kill(self) -> None:
         if self.popen.poll() is None:
             self.popen.kill()
-        self.popen.communicate(timeout=20)
+        self.popen.communicate(timeout=120)
 
 
-def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = 300) -> Any:
     """The condition's value once it is true."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

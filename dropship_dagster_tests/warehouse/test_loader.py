@@ -174,7 +174,7 @@ def test_messages_the_broker_lost_stop_the_load_until_the_gap_is_accepted(pipeli
     pipeline.load(max_events=5)
     admin = AdminClient(dict(pipeline.client_config))
     place = TopicPartition(pipeline.orders, 1, 12)
-    assert admin.delete_records([place])[place].result(10).low_watermark == 12
+    assert admin.delete_records([place])[place].result(120).low_watermark == 12
     told = rf"Partition 1 of topic {pipeline.orders}: offsets 5 to 11 \(7 messages\).*dropship consume --accept-gaps"
     with pytest.raises(DataLostError, match=told):
         pipeline.load()
@@ -284,7 +284,7 @@ def test_stopping_commits_what_was_fetched(pipeline: Pipeline) -> None:
     pipeline.send(pipeline.orders, placed(pipeline, 0, 40))
     wait_until(lambda: raw_rows(pipeline) == 40, "40 rows in RAW")
     stop.set()
-    thread.join(10)
+    thread.join(120)
     assert not thread.is_alive()
     assert (reports[0].ended, reports[0].events) == ("stopped", 40)
 

@@ -108,7 +108,7 @@ def test_a_following_consumer_shows_lag_rate_seconds_and_logs_in_json(pipeline: 
         wait_until(lambda: lag(scraped(port), pipeline.orders) == 0, "no lag")
     finally:
         consumer.send_signal(signal.SIGTERM)
-        _, errors = consumer.communicate(timeout=60)
+        _, errors = consumer.communicate(timeout=300)
     assert consumer.returncode == 0, errors
     assert CANARY not in errors
     assert pipeline.endpoint.connect_args["password"] not in errors

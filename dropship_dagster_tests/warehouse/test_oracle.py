@@ -162,7 +162,7 @@ def made_again(pipeline: Pipeline) -> bool:
 def delete_records(pipeline: Pipeline, before: int) -> None:
     """Kafka loses the messages of the orders' first partition up to this offset."""
     admin, place = AdminClient(dict(pipeline.client_config)), TopicPartition(pipeline.orders, 0, before)
-    assert admin.delete_records([place])[place].result(10).low_watermark == before
+    assert admin.delete_records([place])[place].result(120).low_watermark == before
 
 
 def test_messages_that_kafka_lost_before_they_were_loaded_are_a_problem(sound: Pipeline) -> None:

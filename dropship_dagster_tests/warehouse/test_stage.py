@@ -29,7 +29,7 @@ def staged(connection: SnowflakeConnection, folder: str) -> set[str]:
 def test_each_upload_is_a_file_of_its_own(database: WarehouseEndpoint, reader: SnowflakeConnection) -> None:
     folder = f"t{uuid.uuid4().hex[:8]}"
     with Stager(lambda: open_connection(database)) as stager:
-        files = [stager.submit(folder, "batch", b"content").result(60) for _ in range(2)]
+        files = [stager.submit(folder, "batch", b"content").result(300) for _ in range(2)]
     assert staged(reader, folder) == {file.path for file in files if file}
     assert len({file.path for file in files if file}) == 2
 
@@ -47,11 +47,11 @@ def test_what_cannot_be_uploaded_is_left_to_the_commit_and_the_next_file_gets_a_
 
     folder = f"t{uuid.uuid4().hex[:8]}"
     with Stager(open_next) as stager:
-        first = stager.submit(folder, "first", b"1").result(60)
+        first = stager.submit(folder, "first", b"1").result(300)
         close_quietly(opened[0])
-        assert stager.submit(folder, "second", b"2").result(60) is None, "its session was gone"
-        assert stager.submit(folder, "third", b"3").result(60) is None, "the login was refused"
-        fourth = stager.submit(folder, "fourth", b"4").result(60)
+        assert stager.submit(folder, "second", b"2").result(300) is None, "its session was gone"
+        assert stager.submit(folder, "third", b"3").result(300) is None, "the login was refused"
+        fourth = stager.submit(folder, "fourth", b"4").result(300)
     assert first is not None
     assert fourth is not None
     assert staged(reader, folder) == {first.path, fourth.path}

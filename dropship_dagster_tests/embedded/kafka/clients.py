@@ -10,7 +10,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-TIMEOUT = 60
+TIMEOUT = 300
 
 
 def admin(bootstrap: str) -> AdminClient:

@@ -15,7 +15,7 @@ from dropship_dagster.embedded.kafka.wire.reader import Budget, struct_reader
 from dropship_dagster.embedded.kafka.wire.schema import fields_of
 from dropship_dagster_tests.embedded.kafka.wire.samples import request_class, request_frame, response_class
 
-TIMEOUT = 120
+TIMEOUT = 300
 
 
 class RawClient:

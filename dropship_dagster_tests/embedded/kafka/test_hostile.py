@@ -62,7 +62,7 @@ def test_what_is_no_request_closes_the_connection(shared_broker: BrokerProcess, 
 
 def test_http_clients_get_no_answer_and_the_log_says_what_they_are(shared_broker: BrokerProcess) -> None:
     with pytest.raises((urllib.error.URLError, OSError)):
-        urllib.request.urlopen(f"http://{shared_broker.bootstrap}/", timeout=10)
+        urllib.request.urlopen(f"http://{shared_broker.bootstrap}/", timeout=120)
     assert "this is HTTP" in shared_broker.log()
 
 

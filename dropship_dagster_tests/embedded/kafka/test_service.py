@@ -19,7 +19,7 @@ from dropship_dagster_tests.embedded.kafka.process import BrokerProcess, running
 def run(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A start that is expected to fail."""
     command = [sys.executable, "-m", "dropship_dagster.embedded.kafka", "--data-dir", str(data_dir), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 def test_the_state_file_says_where_it_serves_and_is_private(broker: BrokerProcess) -> None:
@@ -46,7 +46,7 @@ def test_of_two_first_starts_at_once_one_serves_and_one_says_why_not(tmp_path: P
     serving = [process for process, line in zip(processes, lines, strict=True) if line.startswith("ready ")]
     for process in serving:
         process.terminate()
-    codes = sorted(process.wait(20) for process in processes)
+    codes = sorted(process.wait(120) for process in processes)
     for process in processes:
         process.communicate()
     assert len(serving) == 1
@@ -103,7 +103,7 @@ def test_a_signal_ends_it_cleanly_with_everything_kept(broker: BrokerProcess, nu
     cluster = broker.state()["cluster_id"]
     os.kill(broker.pid, number)
     assert broker.process is not None
-    assert broker.process.wait(10) == 0
+    assert broker.process.wait(120) == 0
     broker.start()
     assert broker.state()["cluster_id"] == cluster
     assert {m.value() for m in read_all(broker.bootstrap, "t", 2)} == set(sent.acknowledged)

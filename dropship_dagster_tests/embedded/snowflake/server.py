@@ -14,7 +14,7 @@ from typing import Any
 import snowflake.connector
 from snowflake.connector.errors import Error
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 300.0
 
 
 def eventually(check: Callable[[], Any], what: str) -> Any:
@@ -111,7 +111,7 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(timeout=30)
+            return self.process.wait(timeout=120)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise

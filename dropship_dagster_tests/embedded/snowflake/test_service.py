@@ -13,7 +13,7 @@ from dropship_dagster_tests.embedded.snowflake.server import Server
 
 def start(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "dropship_dagster.embedded.snowflake", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 def test_a_second_server_on_the_folder_is_refused_with_the_pid(server: Server) -> None:
