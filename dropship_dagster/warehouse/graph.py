@@ -21,6 +21,7 @@ from dropship_dagster.warehouse.graph_history import (
     RUNNING,
     Entry,
     predecessors,
+    remedy,
     root_runs,
     root_state,
     run_entries,
@@ -181,10 +182,7 @@ def _ended_run(
 
 def _failure(failed: list[TaskRun], schedule: str | None) -> str:
     reasons = "; ".join(run.failure for run in failed)
-    return (
-        f"The refresh failed in {reasons}. Nothing is lost: their streams stay where they were. Remove the cause, then "
-        "`dropship refresh` carries on" + (f". {schedule}" if schedule else ", and so does the schedule.")
-    )
+    return f"The refresh failed in {reasons}. {remedy(schedule)}"
 
 
 def _waiting_for(entries: Mapping[str, Entry], waits: Mapping[str, set[str]]) -> set[str]:

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from snowflake.connector import SnowflakeConnection
 from snowflake.connector import errors as snowflake_errors
@@ -43,6 +44,8 @@ RUNNING = frozenset({"SCHEDULED", "EXECUTING"})
 FAILED = frozenset({"FAILED", "FAILED_AND_AUTO_SUSPENDED", "CANCELLED"})
 RESUME = f'dropship sql "ALTER TASK OPS.{ROOT} RESUME"'
 """The command that starts the schedule again."""
+SET_ASIDE = "dropship rejected set-aside"
+"""The command that takes a single event out of the way of a task."""
 
 _STATEMENT_CHARACTERS = 80
 _MARGIN = dt.timedelta(minutes=1)
@@ -122,12 +125,14 @@ class GraphState:
         reason: why it is suspended, as SHOW TASKS has it; None while it is started.
         failed: the tasks that failed in the newest run that has ended and was not skipped.
         failed_runs: how many runs failed since the last that did not.
+        ran: the names of the tasks that took part in that newest run.
     """
 
     root: str
     reason: str | None
     failed: tuple[TaskRun, ...]
     failed_runs: int
+    ran: frozenset[str] = frozenset()
 
     @property
     def suspended(self) -> bool:
@@ -150,6 +155,37 @@ class GraphState:
             f"`{RESUME}` starts the schedule again."
         )
 
+    @property
+    def trouble(self) -> str | None:
+        """Which tasks fail, in which statements, or that the schedule stands still, and how to go on; None if neither.
+
+        A schedule that somebody suspended is none: it was meant.
+        """
+        if not self.failed:
+            return self.schedule if self.suspended_by_failures else None
+        runs = "The last run" if self.failed_runs == 1 else f"The last {self.failed_runs} runs"
+        reasons = "; ".join(run.failure for run in self.failed)
+        return f"{runs} of the task graph failed in {reasons}. {remedy(self.schedule)}"
+
+    @property
+    def key(self) -> str:
+        """Equal for as long as the same tasks fail, whatever their errors say, and the schedule is as it was."""
+        names = sorted(run.task for run in self.failed)
+        return " ".join([*names, *(["suspended"] if self.suspended_by_failures else [])])
+
+
+def remedy(schedule: str | None) -> str:
+    """What to do about a task that failed.
+
+    Args:
+        schedule: what to know of a schedule that stands still; None while it runs.
+    """
+    return (
+        f"Nothing is lost: what the failed tasks read stays in their streams. Remove the cause (`{SET_ASIDE}` for a "
+        "single event that is the cause), then `dropship refresh` carries on"
+        + (f". {schedule}" if schedule else ", and so does the schedule.")
+    )
+
 
 def beginning(statement: str | None) -> str | None:
     """The first words of a statement, without its comments, in one line."""
@@ -166,14 +202,19 @@ def root_runs(connection: SnowflakeConnection, database: str, limit: int = 50) -
 
 def run_entries(connection: SnowflakeConnection, database: str, root: Entry) -> dict[str, Entry]:
     """The newest attempt of each task in the run that a root's entry belongs to."""
-    since = (root.scheduled - _MARGIN).astimezone(dt.UTC).isoformat()
-    found = _history(
+    found = runs_since(connection, database, root.scheduled - _MARGIN)
+    return newest_attempts(entry for entry in found if entry.group == root.group)
+
+
+def runs_since(connection: SnowflakeConnection, database: str, since: dt.datetime) -> list[Entry]:
+    """What was scheduled since then, of every task of the graph; in no order."""
+    begin = since.astimezone(dt.UTC).isoformat()
+    return _history(
         connection,
         database,
-        f"SCHEDULED_TIME_RANGE_START => TO_TIMESTAMP_LTZ('{since}')",
+        f"SCHEDULED_TIME_RANGE_START => TO_TIMESTAMP_LTZ('{begin}')",
         "RESULT_LIMIT => 10000",
     )
-    return newest_attempts(entry for entry in found if entry.group == root.group)
 
 
 def newest_attempts(entries: Iterable[Entry]) -> dict[str, Entry]:
@@ -188,12 +229,17 @@ def graph_state(connection: SnowflakeConnection, database: str) -> GraphState:
         NotDeployedError: there is no graph.
     """
     root, reason = root_state(show_tasks(connection, database))
-    entries = _history(connection, database, "RESULT_LIMIT => 1000")
-    return GraphState(root, reason, *failures(entries))
+    return state_of(root, reason, entries_of(connection.cursor().execute(recent_runs(database)).fetchall()))
 
 
-def failures(entries: Sequence[Entry]) -> tuple[tuple[TaskRun, ...], int]:
-    """The tasks that failed in the newest run that ended and was not skipped, and how many such runs failed on end."""
+def state_of(root: str, reason: str | None, entries: Iterable[Entry]) -> GraphState:
+    """How the graph is, from what the warehouse said of its root and of its newest runs."""
+    ended = ended_runs(entries)
+    return GraphState(root, reason, *failures(ended), frozenset(ended[0]) if ended else frozenset())
+
+
+def ended_runs(entries: Iterable[Entry]) -> list[dict[str, Entry]]:
+    """The runs that have ended and were not skipped, the newest first: of each task, its newest attempt."""
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         groups.setdefault(entry.group, []).append(entry)
@@ -203,7 +249,15 @@ def failures(entries: Sequence[Entry]) -> tuple[tuple[TaskRun, ...], int]:
         for run in runs
         if ROOT in run and run[ROOT].state != "SKIPPED" and not any(entry.state in RUNNING for entry in run.values())
     ]
-    ended.sort(key=lambda run: run[ROOT].started or run[ROOT].scheduled, reverse=True)
+    return sorted(ended, key=lambda run: run[ROOT].started or run[ROOT].scheduled, reverse=True)
+
+
+def failures(ended: Iterable[Mapping[str, Entry]]) -> tuple[tuple[TaskRun, ...], int]:
+    """The tasks that failed in the newest run, and how many runs failed on end.
+
+    Args:
+        ended: as `ended_runs` has them.
+    """
     newest: tuple[TaskRun, ...] = ()
     count = 0
     for run in ended:
@@ -263,9 +317,22 @@ def task_names(listed: object) -> set[str]:
     return {name.rsplit(".", 1)[-1].strip('"') for name in qualified}
 
 
-def _history(connection: SnowflakeConnection, database: str, *arguments: str) -> list[Entry]:
-    name = database.replace('"', '""').replace("'", "''")
-    scope = (f"DATABASE_NAME => '\"{name}\"'", "SCHEMA_NAME => 'OPS'")
-    rows = connection.cursor().execute(_HISTORY.format(arguments=", ".join((*scope, *arguments)))).fetchall()
+def recent_runs(database: str) -> str:
+    """The query for the newest rows of TASK_HISTORY, which `entries_of` reads."""
+    return _query(database, "RESULT_LIMIT => 1000")
+
+
+def entries_of(rows: Iterable[Sequence[Any]]) -> list[Entry]:
+    """What `recent_runs` and its like answered."""
     # a run that was skipped may be of no group: then its time tells it apart
     return [Entry(*(*row[:5], str(row[5] or row[9]), int(row[6] or 1), *row[7:])) for row in rows]
+
+
+def _query(database: str, *arguments: str) -> str:
+    name = database.replace('"', '""').replace("'", "''")
+    scope = (f"DATABASE_NAME => '\"{name}\"'", "SCHEMA_NAME => 'OPS'")
+    return _HISTORY.format(arguments=", ".join((*scope, *arguments)))
+
+
+def _history(connection: SnowflakeConnection, database: str, *arguments: str) -> list[Entry]:
+    return entries_of(connection.cursor().execute(_query(database, *arguments)).fetchall())

@@ -238,12 +238,6 @@ def load_live_orders(instance: dg.DagsterInstance) -> None:
         assert report.success, (job, report.failed_steps, report.failed_checks)
 
 
-def reported(instance: dg.DagsterInstance) -> dict[dg.AssetKey, dg.AssetMaterialization]:
-    """What the sensor tells of the schedule's refreshes."""
-    events = tick(scheduled_refreshes, instance, warehouse=WarehouseResource()).asset_events
-    return {event.asset_key: event for event in events if isinstance(event, dg.AssetMaterialization)}
-
-
 def test_a_refresh_that_dagster_started_is_not_told_a_second_time(
     platform: Settings, instance: dg.DagsterInstance
 ) -> None:
@@ -254,7 +248,7 @@ def test_a_refresh_that_dagster_started_is_not_told_a_second_time(
     assert event is not None
     assert event.asset_materialization is not None
     ours = event.asset_materialization.metadata["graph_run"].value
-    told = tick(scheduled_refreshes, instance, warehouse=WarehouseResource()).asset_events
+    told = tick(scheduled_refreshes, instance, warehouse=WarehouseResource(), alerts=AlertResource()).asset_events
     assert ours not in {each.metadata["graph_run"].value for each in told}
 
 
@@ -270,7 +264,7 @@ def test_a_refresh_that_the_schedule_made_is_told_for_every_table_and_once(
     while key("prod/daily_sales") not in {asset for _, asset in told}:  # its task is the last of the graph
         assert time.monotonic() < deadline, "the warehouse's schedule is a minute"
         time.sleep(2)
-        result = tick(scheduled_refreshes, instance, cursor, warehouse=WarehouseResource())
+        result = tick(scheduled_refreshes, instance, cursor, warehouse=WarehouseResource(), alerts=AlertResource())
         told += [(each.metadata["graph_run"].value, each.asset_key) for each in result.asset_events]
         for each in result.asset_events:
             assert each.metadata["dagster/column_schema"].value.columns

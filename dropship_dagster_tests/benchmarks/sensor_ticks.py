@@ -20,6 +20,7 @@ from dropship_dagster.cli.instance import prepare
 from dropship_dagster.definitions import defs, run_job
 from dropship_dagster.embedded.supervisor import SERVICES, Supervisor
 from dropship_dagster.resources import KafkaResource, WarehouseResource
+from dropship_dagster.resources.alerts import AlertResource
 from dropship_dagster.settings import Settings
 
 ROUNDS = 9
@@ -28,7 +29,7 @@ SENSORS = {
     "first_run": (),
     "seed_files": (),
     "topic_backlog": ("kafka", "warehouse"),
-    "scheduled_refreshes": ("warehouse",),
+    "scheduled_refreshes": ("warehouse", "alerts"),
     "live_traffic": (),
 }
 JOBS = ("stream_orders", "load_topics", "replay_seeds", "full_pipeline")
@@ -66,7 +67,7 @@ def filled() -> Iterator[dg.DagsterInstance]:
 
 def tick(instance: dg.DagsterInstance, name: str, resources: tuple[str, ...]) -> None:
     """Evaluate a sensor as at its first tick, which asks the most."""
-    given = {"kafka": KafkaResource(), "warehouse": WarehouseResource()}
+    given = {"kafka": KafkaResource(), "warehouse": WarehouseResource(), "alerts": AlertResource()}
     wanted = {resource: given[resource] for resource in resources}
     with dg.build_sensor_context(instance=instance, resources=wanted) as context:
         defs.resolve_sensor_def(name)(context)

@@ -14,8 +14,9 @@ from snowflake.connector import SnowflakeConnection
 from dropship_dagster import warehouse
 from dropship_dagster.warehouse import TABLE_OF_TASK, RefreshError
 from dropship_dagster.warehouse.graph import _blocked
-from dropship_dagster.warehouse.graph_history import Entry, beginning, failures, root_runs, task_names
+from dropship_dagster.warehouse.graph_history import Entry, beginning, ended_runs, failures, root_runs, task_names
 from dropship_dagster_tests.warehouse.events import Order, customer, product
+from dropship_dagster_tests.warehouse.gate import held_up
 from dropship_dagster_tests.warehouse.pipeline import Pipeline, wait_until
 
 
@@ -104,27 +105,8 @@ def test_tasks_behind_a_suspended_one_are_not_waited_for() -> None:
 @pytest.fixture
 def gate(own_pipeline: Pipeline) -> Iterator[SnowflakeConnection]:
     """A session that holds up STAGE_PRODUCTS, and so the graph, until it commits."""
-    with warehouse.connect(own_pipeline.endpoint) as connection:
-        for statement in (
-            "CREATE TABLE OPS.GATE AS SELECT 0 AS N",
-            "ALTER TASK OPS.REFRESH SUSPEND",
-            "ALTER TASK OPS.REFRESH REMOVE WHEN",
-            "ALTER TASK OPS.STAGE_PRODUCTS MODIFY AS UPDATE OPS.GATE SET N = N + 1",
-            "BEGIN",
-            "UPDATE OPS.GATE SET N = N",
-        ):
-            connection.cursor().execute(statement)
-        over = threading.Event()
-
-        def stay_awake() -> None:  # an idle transaction would give way to the task that waits for it
-            while not over.wait(0.5):
-                connection.cursor().execute("SELECT 1")
-
-        awake = threading.Thread(target=stay_awake)
-        awake.start()
+    with held_up(own_pipeline.endpoint) as connection:
         yield connection
-        over.set()
-        awake.join()
 
 
 def _roots(pipeline: Pipeline) -> list[Entry]:
@@ -254,7 +236,7 @@ def _entry(group: str, state: str, name: str = "REFRESH", attempt: int = 1, minu
 def test_the_failures_of_the_graph_are_those_of_its_newest_run_that_ended(
     entries: list[Entry], failed: list[str], runs: int
 ) -> None:
-    found, count = failures(entries)
+    found, count = failures(ended_runs(entries))
     assert ([run.task for run in found], count) == (failed, runs)
 
 
