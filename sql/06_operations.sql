@@ -1,7 +1,7 @@
 -- deploy: once
 --
 -- What the task graph needs so that PROD converges whatever runs beside it (the queue of changed orders, the events that
--- were set aside, sums as wide as the limits of the rules allow), and what ended the loader.
+-- were set aside, sums as wide as the limits of the rules allow), what ended the loader, and which data sets are held.
 
 USE ROLE "<% database %>_TRANSFORMER";
 USE DATABASE "<% database %>";
@@ -43,6 +43,46 @@ CREATE TABLE IF NOT EXISTS OPS.LOADER_ERRORS (
 ) COMMENT = 'Where the loader ended with an error, and which';
 
 GRANT SELECT, INSERT, UPDATE ON TABLE OPS.LOADER_ERRORS TO ROLE "<% database %>_LOADER";
+
+-- Grain: a data set, a folder of CSV files or the stream that goes on from it. Written by the producers before they send,
+-- which refuse another data set with the same identifiers.
+CREATE TABLE IF NOT EXISTS OPS.DATA_SETS (
+  DATA_SET_ID VARCHAR NOT NULL COMMENT 'FINGERPRINT of the first that was seen of it',
+  KIND VARCHAR NOT NULL COMMENT 'generated, own or stream',
+  LABEL VARCHAR NOT NULL COMMENT 'Its name in sentences',
+  FINGERPRINT VARCHAR NOT NULL COMMENT 'Hash over the content of its CSV files, the newest that was seen',
+  FIRST_SEEN_AT TIMESTAMP_NTZ(3) NOT NULL COMMENT 'UTC',
+  LAST_SEEN_AT TIMESTAMP_NTZ(3) NOT NULL COMMENT 'UTC',
+  PRIMARY KEY (DATA_SET_ID)
+) COMMENT = 'Data sets that were sent to this warehouse';
+
+-- Grain: a version of a sampled identifier of a data set. Compared with those of the next one until PROD tells of them, and after.
+CREATE TABLE IF NOT EXISTS OPS.DATA_SET_RECORDS (
+  DATA_SET_ID VARCHAR NOT NULL,
+  ENTITY VARCHAR NOT NULL COMMENT 'orders, products or customers',
+  ID VARCHAR NOT NULL,
+  VERSION NUMBER(10, 0) NOT NULL,
+  LASTING VARCHAR NOT NULL COMMENT 'What no version changes, in words',
+  DETAIL VARCHAR NOT NULL COMMENT 'What a version may change, in words; no names or addresses',
+  PRIMARY KEY (DATA_SET_ID, ENTITY, ID, VERSION)
+) COMMENT = 'Identifiers of the data sets, with what tells whose they are';
+
+-- Grain: a lock. An UPDATE of its row lets one producer at a time compare and register. Not a row of OPS.LOCKS: an UPDATE
+-- locks the micro-partition, so the loader would wait for it.
+CREATE TABLE IF NOT EXISTS OPS.DATA_SETS_LOCK (
+  NAME VARCHAR NOT NULL,
+  HELD_BY VARCHAR,
+  PRIMARY KEY (NAME)
+) COMMENT = 'A row to lock';
+
+MERGE INTO OPS.DATA_SETS_LOCK t
+USING (SELECT 'DATA_SETS' AS NAME) s ON t.NAME = s.NAME
+WHEN NOT MATCHED THEN INSERT (NAME) VALUES (s.NAME);
+
+-- Producers compare with PROD, so they run as the role that reads every station anyway, never as the loader.
+GRANT INSERT, UPDATE ON TABLE OPS.DATA_SETS TO ROLE "<% database %>_ORCHESTRATOR";
+GRANT INSERT, UPDATE ON TABLE OPS.DATA_SET_RECORDS TO ROLE "<% database %>_ORCHESTRATOR";
+GRANT UPDATE ON TABLE OPS.DATA_SETS_LOCK TO ROLE "<% database %>_ORCHESTRATOR";
 
 -- An amount is at most a billion: 18 digits hold ten million such orders per day and group.
 ALTER TABLE PROD.DAILY_SALES ALTER COLUMN REVENUE SET DATA TYPE NUMBER(18, 2);

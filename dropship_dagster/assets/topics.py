@@ -1,13 +1,13 @@
 """topics/*: the CSV files as events in Kafka. One step sends all of them: customers and products before any order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from dropship_dagster import stream
+from dropship_dagster import shop, stream
 from dropship_dagster.assets import metadata, names
 from dropship_dagster.assets.seeds import fingerprint
 from dropship_dagster.errors import DropshipError
@@ -44,6 +44,9 @@ class ReplayConfig(dg.Config):
     resume: bool = Field(
         False, description="Go on where a replay of this very folder was killed, instead of sending all of it."
     )
+    allow_shared_ids: bool = Field(
+        False, description="Send it although the warehouse holds another data set with the same identifiers."
+    )
 
 
 def topic_key(topic: str) -> dg.AssetKey:
@@ -65,14 +68,20 @@ def _specs() -> Iterator[dg.AssetSpec]:
 
 
 @dg.multi_asset(name=names.TOPICS, specs=list(_specs()), pool=POOL)
-def topics(config: ReplayConfig, kafka: KafkaResource) -> Iterator[dg.MaterializeResult[None]]:
-    """Create the topics and replay the CSV files. Sending a file twice has one effect: event ids are the same."""
+def topics(
+    context: dg.AssetExecutionContext, config: ReplayConfig, kafka: KafkaResource
+) -> Iterator[dg.MaterializeResult[None]]:
+    """Create the topics and replay the CSV files. Sending a file twice has one effect: event ids are the same.
+
+    Another data set than the warehouse holds, with the same identifiers, is refused before anything is sent.
+    """
     client = kafka.client_config()
     with user_errors():
         settings = Settings.load()
         states = {state.name: state for state in stream.ensure_topics(client, stream.topic_specs(settings))}
         rejects = settings.home / "rejects"
         files = fingerprint(settings.data_dir)
+        admit(context, settings, shop.data_set(settings.data_dir), allow_shared=config.allow_shared_ids)
         report = stream.replay(
             client,
             settings.data_dir,
@@ -94,6 +103,28 @@ def topics(config: ReplayConfig, kafka: KafkaResource) -> Iterator[dg.Materializ
             yield dg.MaterializeResult(
                 asset_key=topic_key(role), metadata=_metadata(report, states[name], offsets[name], rejects, files)
             )
+
+
+def admit(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+    settings: Settings,
+    data_set: shop.DataSet,
+    opening: Sequence[shop.Record] = (),
+    *,
+    allow_shared: bool = False,
+) -> None:
+    """Register a data set with the warehouse, or refuse it; what was not checked is a warning in the run's log.
+
+    Raises:
+        SharedIdentifiersError: see `warehouse.admit`.
+    """
+    from dropship_dagster import (
+        warehouse,
+    )  # brings the Snowflake connector: a second that loading the code need not pay
+
+    admission = warehouse.admit(settings, data_set, opening=opening, allow_shared=allow_shared, prepare=True)
+    for note in admission.notes:
+        context.log.warning(note)
 
 
 def held(offsets: stream.TopicOffsets) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from dropship_dagster import shop, stream
 from dropship_dagster.assets import metadata
-from dropship_dagster.assets.topics import FINGERPRINT, POOL, held, topic_key
+from dropship_dagster.assets.topics import FINGERPRINT, POOL, admit, held, topic_key
 from dropship_dagster.automation.hooks import report_failure
 from dropship_dagster.automation.jobs import full_pipeline, replay_seeds
 from dropship_dagster.automation.sensors.active import active_run, sensor_status, skip
@@ -34,6 +34,9 @@ class LiveConfig(dg.Config):
     life_cycle_speed: float | None = Field(
         None, gt=0, description="How many times as fast orders live; by default the parameter file's."
     )
+    allow_shared_ids: bool = Field(
+        False, description="Send it although the warehouse holds another data set with the same identifiers."
+    )
 
 
 @dg.op(pool=POOL, out=dg.Out(dg.Nothing), description="Send new orders, steps of open ones, and changed stock.")
@@ -52,14 +55,21 @@ def send_live_orders(context: dg.OpExecutionContext, config: LiveConfig, kafka: 
     client = kafka.client_config()
     with user_errors():
         stream.ensure_topics(client, stream.topic_specs(settings))
+        state = settings.home / "live.state"
+        begin = stream.moment(config.start) if config.start else None
+        pace = config.model_dump(include={"rate", "seed", "daily_curve", "life_cycle_speed"})
+        opening = stream.opening(settings.data_dir, state=state, start=begin, **pace)
+        seeds = shop.stream_of(shop.data_set(settings.data_dir))
+        admit(context, settings, seeds, opening, allow_shared=config.allow_shared_ids)
         report = stream.live(
             client,
             settings.data_dir,
-            state=settings.home / "live.state",
+            state=state,
             rejected_messages=settings.home / "rejects" / "messages.jsonl",
             topic_names=stream.topic_names(settings),
-            **config.model_dump(include=set(LiveConfig.model_fields) - {"start"}),
-            start=stream.moment(config.start) if config.start else None,
+            duration=config.duration,
+            start=begin,
+            **pace,
         )
         offsets = stream.partitions(client, settings.topics)
         files = replayed(context.instance)

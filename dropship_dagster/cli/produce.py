@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import csv
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
-from dropship_dagster.cli.console import EXIT_FAILED, out, print_json, progress_bar, sentences, settings
+from dropship_dagster.cli.console import EXIT_FAILED, err, out, print_json, progress_bar, sentences, settings
 from dropship_dagster.cli.signals import stop_on_signals
 from dropship_dagster.endpoints import KafkaEndpoint, kafka_endpoint
 from dropship_dagster.settings import Settings
 from dropship_dagster.shop.rejects import REJECT_SHARE
 
 if TYPE_CHECKING:
+    from dropship_dagster.shop import DataSet, Record
     from dropship_dagster.stream import ProduceReport
 
 _SHOWN_REJECTS = 5
+_ALLOW = "Send it although the warehouse holds another data set with the same identifiers."
 
 app = typer.Typer(no_args_is_help=True, help="Produce events: replay the CSV files, or a continuous stream.")
 
@@ -32,11 +36,14 @@ def replay(
         float, typer.Option(min=0, max=1, help="The share of a file's rows that may break the contract; more stop it.")
     ] = REJECT_SHARE,
     resume: Annotated[bool, typer.Option(help="Go on where a killed replay of this folder ended.")] = False,
+    allow_shared_ids: Annotated[bool, typer.Option("--allow-shared-ids", help=_ALLOW)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Send customers, products and order events in event order. Twice has the effect of once.
 
     New orders alone may be sent, without the files of customers and products that were sent before.
+
+    Another data set than the warehouse holds, with the same identifiers, is refused before anything is sent.
 
     Ctrl-C drains what was sent and ends with the report. Exit code 1 if something was left out: a row that breaks the
     contract, a message that is too large, or one that was not acknowledged. The others are sent.
@@ -53,6 +60,7 @@ def replay(
         missing = shop.known_before(seeds)
         if missing and not as_json:
             out.print(f"[yellow]{' and '.join(missing)} are not in {seeds}[/]: taken as sent before.")
+        _admit(config, shop.data_set(seeds), allow_shared=allow_shared_ids)
         report = stream.replay(
             endpoint.client_config,
             seeds,
@@ -79,6 +87,7 @@ def stream_orders(
     start: Annotated[
         str | None, typer.Option(help="Move the shop's clock forward: now, or a time such as 2026-07-01T09:00:00Z.")
     ] = None,
+    allow_shared_ids: Annotated[bool, typer.Option("--allow-shared-ids", help=_ALLOW)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Send new customers and orders, the steps of open ones and changed stock, where the files or the last run ended.
@@ -89,27 +98,38 @@ def stream_orders(
 
     Example: dropship produce stream --rate 50 --duration 60
     """
-    from dropship_dagster import stream
+    from dropship_dagster import shop, stream
 
     config = settings()
     with sentences(config.home), stop_on_signals() as stop, progress_bar() as progress:
         begin = stream.moment(start) if start else None
         endpoint = prepare_topics(config)
+        seeds, state = folder or config.data_dir, config.home / "live.state"
+        opening = stream.opening(seeds, rate=rate, state=state, seed=seed, start=begin, daily_curve=daily_curve)
+        _admit(config, shop.stream_of(shop.data_set(seeds)), opening, allow_shared=allow_shared_ids)
         report = stream.live(
             endpoint.client_config,
-            folder or config.data_dir,
+            seeds,
             rate=rate,
             duration=duration,
             seed=seed,
             start=begin,
             daily_curve=daily_curve,
-            state=config.home / "live.state",
+            state=state,
             stop=stop,
             progress=progress,
             rejected_messages=config.home / "rejects" / "messages.jsonl",
             topic_names=stream.topic_names(config),
         )
     show(report, as_json=as_json)
+
+
+def _admit(config: Settings, data_set: DataSet, opening: Sequence[Record] = (), *, allow_shared: bool = False) -> None:
+    """Refuse a data set whose identifiers the warehouse knows as another's; say what was not checked."""
+    from dropship_dagster import warehouse
+
+    for note in warehouse.admit(config, data_set, opening=opening, allow_shared=allow_shared).notes:
+        err.print(f"[yellow]{escape(note)}[/]")
 
 
 def prepare_topics(config: Settings) -> KafkaEndpoint:

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from dropship_dagster.shop.config import Parameters as Parameters
     from dropship_dagster.shop.config import ShopConfig as ShopConfig
     from dropship_dagster.shop.config import load_parameters as load_parameters
+    from dropship_dagster.shop.datasets import DataSet as DataSet
+    from dropship_dagster.shop.datasets import Difference as Difference
+    from dropship_dagster.shop.datasets import Record as Record
+    from dropship_dagster.shop.datasets import data_set as data_set
+    from dropship_dagster.shop.datasets import differences as differences
+    from dropship_dagster.shop.datasets import records_of as records_of
+    from dropship_dagster.shop.datasets import stream_of as stream_of
     from dropship_dagster.shop.dirt import Fault as Fault
     from dropship_dagster.shop.dirt import Layer as Layer
     from dropship_dagster.shop.dirt import Score as Score
@@ -43,6 +50,7 @@ else:
         {
             "checking": ("CheckReport", "check"),
             "config": ("Parameters", "ShopConfig", "load_parameters"),
+            "datasets": ("DataSet", "Difference", "Record", "data_set", "differences", "records_of", "stream_of"),
             "dirt": ("Fault", "Layer", "Score", "read_truth", "score"),
             "errors": ("OwnFilesError", "ShopError", "TooManyRejectsError"),
             "history": ("generate",),

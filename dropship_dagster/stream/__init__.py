@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from dropship_dagster.stream.consumer import PartitionReader as PartitionReader
     from dropship_dagster.stream.continuous import live as live
     from dropship_dagster.stream.continuous import moment as moment
+    from dropship_dagster.stream.continuous import opening as opening
     from dropship_dagster.stream.errors import OffsetOutOfRangeError as OffsetOutOfRangeError
     from dropship_dagster.stream.errors import StreamError as StreamError
     from dropship_dagster.stream.errors import UnknownTopicError as UnknownTopicError
+    from dropship_dagster.stream.heads import topic_heads as topic_heads
     from dropship_dagster.stream.membership import GroupMembership as GroupMembership
     from dropship_dagster.stream.replaying import replay as replay
     from dropship_dagster.stream.report import ProduceReport as ProduceReport
@@ -38,8 +40,9 @@ else:
         __name__,
         {
             "consumer": ("Assignment", "FetchedBatch", "PartitionReader"),
-            "continuous": ("live", "moment"),
+            "continuous": ("live", "moment", "opening"),
             "errors": ("OffsetOutOfRangeError", "StreamError", "UnknownTopicError"),
+            "heads": ("topic_heads",),
             "membership": ("GroupMembership",),
             "replaying": ("replay",),
             "report": ("ProduceReport", "TopicCounts"),

@@ -12,21 +12,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dropship_dagster.shop.config import ShopConfig
+from dropship_dagster.shop.datasets import Record
 from dropship_dagster.shop.history import Shop
 from dropship_dagster.shop.manifest import read_manifest
 from dropship_dagster.stream import livestate
 from dropship_dagster.stream.ahead import ahead
 from dropship_dagster.stream.client import ClientConfig
 from dropship_dagster.stream.errors import StreamError
+from dropship_dagster.stream.heads import records
 from dropship_dagster.stream.livestate import Saved
 from dropship_dagster.stream.pacing import MOST, Clock, check_number
 from dropship_dagster.stream.report import ProduceReport
+from dropship_dagster.stream.roles import ORDERS_EVENTS
 from dropship_dagster.stream.sender import Sender
 from dropship_dagster.stream.simulation import Interval, Pace, Simulation, State
 
 Progress = Callable[[str, int, int | None], None]
 
 _INTERVALS_A_SAVE = 10
+_OPENING_ORDERS, _OPENING_INTERVALS = 20, 300
 _LEAST_RATE, _MAX_RATE = 0.001, 1_000_000
 _LEAST_SPEED = 0.01
 
@@ -111,6 +115,44 @@ def live(
         stopped=stop.is_set(),
         errors=sender.errors,
     )
+
+
+def opening(
+    seed_dir: Path,
+    *,
+    rate: float,
+    state: Path,
+    seed: int | None = None,
+    start: dt.datetime | None = None,
+    daily_curve: bool = False,
+    life_cycle_speed: float | None = None,
+) -> list[Record]:
+    """The first orders that `live` would place with these arguments; none where it goes on from a saved state.
+
+    A stream that begins anew beside one that began before with other options uses its order ids for other orders.
+
+    Raises:
+        ShopError, StreamError: the folder or the state cannot be used.
+    """
+    check_number("rate", rate, _LEAST_RATE, _MAX_RATE)
+    if life_cycle_speed is not None:
+        check_number("life cycle speed", life_cycle_speed, _LEAST_SPEED, MOST)
+    config = _config_of(seed_dir)
+    if livestate.load(state, _identity(config, seed)) is not None:
+        return []
+    simulation = Simulation(Shop(config, order_seed=seed))
+    pace = Pace(rate, daily_curve, life_cycle_speed or config.parameters.stream.life_cycle_speed)
+    now = simulation.first_state(pace.life_cycle_speed)
+    if start is not None:
+        now = replace(now, clock_us=max(now.clock_us, _microseconds(start)))
+    placed: list[Record] = []
+    for _ in range(_OPENING_INTERVALS):
+        interval = simulation.next_interval(now, pace)
+        placed += records(ORDERS_EVENTS, interval.orders.values.to_pylist())
+        now = interval.state
+        if len(placed) >= _OPENING_ORDERS:
+            break
+    return placed
 
 
 def moment(text: str) -> dt.datetime:

@@ -12,6 +12,8 @@ from dropship_dagster import lazy
 if TYPE_CHECKING:
     from dropship_dagster.warehouse.backlog import TopicVerdict as TopicVerdict
     from dropship_dagster.warehouse.connection import connect as connect
+    from dropship_dagster.warehouse.datasets import Admission as Admission
+    from dropship_dagster.warehouse.datasets import admit as admit
     from dropship_dagster.warehouse.deployment import DeployReport as DeployReport
     from dropship_dagster.warehouse.deployment import deploy as deploy
     from dropship_dagster.warehouse.deployment import is_deployed as is_deployed
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from dropship_dagster.warehouse.errors import NotDeployedError as NotDeployedError
     from dropship_dagster.warehouse.errors import OffsetsMovedError as OffsetsMovedError
     from dropship_dagster.warehouse.errors import RefreshError as RefreshError
+    from dropship_dagster.warehouse.errors import SharedIdentifiersError as SharedIdentifiersError
     from dropship_dagster.warehouse.errors import WarehouseError as WarehouseError
     from dropship_dagster.warehouse.errors import WarehouseUnavailableError as WarehouseUnavailableError
     from dropship_dagster.warehouse.failures import LoaderFailure as LoaderFailure
@@ -62,6 +65,7 @@ else:
         {
             "backlog": ("TopicVerdict",),
             "connection": ("connect",),
+            "datasets": ("Admission", "admit"),
             "deployment": ("DeployReport", "deploy", "is_deployed"),
             "errors": (
                 "CredentialsRefusedError",
@@ -72,6 +76,7 @@ else:
                 "NotDeployedError",
                 "OffsetsMovedError",
                 "RefreshError",
+                "SharedIdentifiersError",
                 "WarehouseError",
                 "WarehouseUnavailableError",
             ),

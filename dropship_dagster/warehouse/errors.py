@@ -25,6 +25,10 @@ class NotDeployedError(WarehouseError):
     """The database has not been deployed yet."""
 
 
+class SharedIdentifiersError(WarehouseError):
+    """A data set uses identifiers of another one that the warehouse, or a topic, holds already."""
+
+
 class RefreshError(WarehouseError):
     """A task of the graph failed, or the graph did not end in time."""
 
