@@ -143,9 +143,7 @@ def test_a_warehouse_that_stands_still_for_two_minutes_is_caught_up_with(server:
         assert process_state(server.popen.pid) == "T", "the warehouse did not stand still"
         assert largest < max(400, before + 100)
         server.popen.send_signal(signal.SIGCONT)
-        wait_until(
-            lambda: pipeline.value("SELECT COUNT(*) FROM RAW.ORDERS_EVENTS") == 2 * sent, "all rows"
-        )
+        wait_until(lambda: pipeline.value("SELECT COUNT(*) FROM RAW.ORDERS_EVENTS") == 2 * sent, "all rows")
     finally:
         consumer.popen.kill()
         _, out, errors = consumer.wait()
