@@ -85,6 +85,7 @@ class Server:
                 Route("/session", self._session, methods=["POST"]),
                 Route("/queries/v1/query-request", self._query, methods=["POST"]),
                 Route("/queries/v1/abort-request", self._abort, methods=["POST"]),
+                Route("/queries/{query_id}/abort-request", self._abort_query, methods=["POST"]),
                 Route("/queries/{query_id}/result", self._result, methods=["GET"]),
                 Route("/monitoring/queries/{query_id}", self._monitor, methods=["GET"]),
                 Route("/results/{query_id}/{index:int}", self._chunk, methods=["GET"]),
@@ -226,6 +227,14 @@ class Server:
         body = await _body(request)
         self._clients.cancel(client, str(body.get("requestId", "")))
         return JSONResponse({"success": True, "code": None, "message": None, "data": None})
+
+    async def _abort_query(self, request: Request) -> Response:
+        """What `SnowflakeCursor.abort_query` asks for, which names a query instead of a request."""
+        client, query = self._find(request)
+        if client is None:
+            return _no_session()
+        stopped = query is not None and self._clients.cancel(client, query.request_id)
+        return JSONResponse({"success": stopped, "code": None, "message": None, "data": None})
 
     async def _chunk(self, request: Request) -> Response:
         """A further part of a large result. Its name is a secret of the answer, as a pre-signed URL is."""

@@ -196,6 +196,22 @@ def test_a_cancelled_query_stops_and_the_session_lives(session: Session) -> None
     assert session.value("SELECT 1") == 1
 
 
+def test_a_query_aborted_by_its_id_stops_and_the_session_lives(session: Session) -> None:
+    with session.connection.cursor() as cursor:
+        cursor.execute_async("SELECT SYSTEM$WAIT(60)")
+        query_id = cursor.sfqid
+        assert query_id is not None
+        eventually(
+            lambda: (
+                cursor.abort_query(query_id)
+                or not session.connection.is_still_running(session.connection.get_query_status(query_id))
+            ),
+            "end",
+        )
+        assert not cursor.abort_query("8f4e1f5e-0000-4000-8000-000000000000")
+    assert session.value("SELECT 1") == 1
+
+
 def test_large_results_come_in_chunks_and_whole(session: Session) -> None:
     with session.connection.cursor() as cursor:
         cursor.execute(
