@@ -140,6 +140,13 @@ def run_rounds(pipeline: Pipeline, seed: int, orders: int, rounds: int) -> None:
 
 
 def compare(pipeline: Pipeline, sent: Sequence[dict[str, Any]]) -> None:
+    expected = compare_orders(pipeline, sent)
+    revenue = sum((state.get("REVENUE") or Decimal(0) for state in expected.values()), Decimal(0))
+    assert pipeline.value("SELECT SUM(REVENUE) FROM PROD.DAILY_SALES") == revenue
+
+
+def compare_orders(pipeline: Pipeline, sent: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The pipeline's orders in PROD are the fold of the events, which is returned."""
     expected = fold(sent)
     names = sorted({name for state in expected.values() for name in state})
     rows = pipeline.rows(
@@ -149,8 +156,7 @@ def compare(pipeline: Pipeline, sent: Sequence[dict[str, Any]]) -> None:
     assert set(found) == set(expected)
     for order_id, state in expected.items():
         assert found[order_id] == {name: state.get(name) for name in names}, order_id
-    revenue = sum((state.get("REVENUE") or Decimal(0) for state in expected.values()), Decimal(0))
-    assert pipeline.value("SELECT SUM(REVENUE) FROM PROD.DAILY_SALES") == revenue
+    return expected
 
 
 def test_random_sequences_fold_to_the_same_state_as_in_plain_python(own_pipeline: Pipeline) -> None:
