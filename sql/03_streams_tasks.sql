@@ -115,7 +115,8 @@ AS SELECT 1;
 --   the rows that WHEN filters out (docs.snowflake.com/en/sql-reference/sql/insert-multi-table).
 --   known: the accepted events of the same (entity, version). The same message again (a restored RAW row, replayed
 --   offsets) is staged once; the same content again is accepted and changes nothing; other content is a conflict.
---   rejected: messages that are in REJECTED_EVENTS already.
+--   rejected: messages that are in REJECTED_EVENTS already, and RAW rows of messages that are or were in RETRIED_EVENTS:
+--   what counts is what comes of the retry, whose payload may have been corrected.
 --   repeated: messages that came more than once, or for one (entity, version), since the last run. The first by topic id,
 --   partition and offset is judged now; those with other content wait in RETRIED_EVENTS for the next run, when it is
 --   known whether the first was accepted.
@@ -165,7 +166,7 @@ WITH arrived AS (
 keys AS (
   SELECT ROW_ID, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, ATTEMPT, PAYLOAD,
     NVL(PAYLOAD:customer_id::VARCHAR, '') AS CUSTOMER_ID,
-    NVL(PAYLOAD:version::VARCHAR, '') AS VERSION_TEXT
+    NVL(TRY_TO_NUMBER(PAYLOAD:version::VARCHAR, 10, 0), 0) AS VERSION
   FROM arrived
 ),
 known AS (
@@ -175,17 +176,25 @@ known AS (
       e.TOPIC_ID = k.TOPIC_ID AND e.KAFKA_PARTITION = k.KAFKA_PARTITION AND e.KAFKA_OFFSET = k.KAFKA_OFFSET
     ) > 0 AS IS_STAGED,
     COUNT_IF(e.PAYLOAD <> k.PAYLOAD) > 0 AS IS_OTHER,
-    MIN('partition ' || e.KAFKA_PARTITION || ', offset ' || e.KAFKA_OFFSET || ' of topic id ' || e.TOPIC_ID) AS PLACE
+    MIN_BY(
+      'partition ' || e.KAFKA_PARTITION || ', offset ' || e.KAFKA_OFFSET || ' of topic id ' || e.TOPIC_ID, e.KAFKA_OFFSET
+    ) AS PLACE
   FROM keys k
-  JOIN STAGING.CUSTOMER_EVENTS e ON e.CUSTOMER_ID = k.CUSTOMER_ID AND e.VERSION = TRY_TO_NUMBER(k.VERSION_TEXT, 10, 0)
+  JOIN STAGING.CUSTOMER_EVENTS e ON e.CUSTOMER_ID = k.CUSTOMER_ID AND e.VERSION = k.VERSION
   GROUP BY k.ROW_ID
 ),
 rejected AS (
-  SELECT DISTINCT r.TOPIC_ID, r.KAFKA_PARTITION, r.KAFKA_OFFSET
+  SELECT k.ROW_ID
   FROM STAGING.REJECTED_EVENTS r
   JOIN keys k
     ON k.TOPIC_ID = r.TOPIC_ID AND k.KAFKA_PARTITION = r.KAFKA_PARTITION AND k.KAFKA_OFFSET = r.KAFKA_OFFSET
   WHERE r.SOURCE = 'CUSTOMERS'
+  UNION
+  SELECT k.ROW_ID
+  FROM STAGING.RETRIED_EVENTS r
+  JOIN keys k
+    ON k.TOPIC_ID = r.TOPIC_ID AND k.KAFKA_PARTITION = r.KAFKA_PARTITION AND k.KAFKA_OFFSET = r.KAFKA_OFFSET
+  WHERE r.SOURCE = 'CUSTOMERS' AND NOT STARTSWITH(k.ROW_ID, 'retried ')
 ),
 repeated AS (
   SELECT
@@ -194,11 +203,11 @@ repeated AS (
       PARTITION BY k.TOPIC_ID, k.KAFKA_PARTITION, k.KAFKA_OFFSET ORDER BY k.ATTEMPT DESC, k.ROW_ID
     ) AS COPY,
     k.PAYLOAD <> FIRST_VALUE(k.PAYLOAD) OVER (
-      PARTITION BY k.CUSTOMER_ID, k.VERSION_TEXT ORDER BY k.TOPIC_ID, k.KAFKA_PARTITION, k.KAFKA_OFFSET, k.ATTEMPT DESC
+      PARTITION BY k.CUSTOMER_ID, k.VERSION ORDER BY k.TOPIC_ID, k.KAFKA_PARTITION, k.KAFKA_OFFSET, k.ATTEMPT DESC
     ) AS IS_OTHER
   FROM keys k
-  JOIN (SELECT CUSTOMER_ID, VERSION_TEXT FROM keys GROUP BY CUSTOMER_ID, VERSION_TEXT HAVING COUNT(*) > 1) r
-    ON r.CUSTOMER_ID = k.CUSTOMER_ID AND r.VERSION_TEXT = k.VERSION_TEXT
+  JOIN (SELECT CUSTOMER_ID, VERSION FROM keys GROUP BY CUSTOMER_ID, VERSION HAVING COUNT(*) > 1) r
+    ON r.CUSTOMER_ID = k.CUSTOMER_ID AND r.VERSION = k.VERSION
 ),
 fields AS (
   SELECT
@@ -279,9 +288,8 @@ SELECT
 FROM judged j
 LEFT JOIN known n ON n.ROW_ID = j.ROW_ID
 LEFT JOIN repeated r ON r.ROW_ID = j.ROW_ID
-LEFT JOIN rejected x
-  ON x.TOPIC_ID = j.TOPIC_ID AND x.KAFKA_PARTITION = j.KAFKA_PARTITION AND x.KAFKA_OFFSET = j.KAFKA_OFFSET
-WHERE x.TOPIC_ID IS NULL AND NVL(NOT n.IS_STAGED, TRUE) AND NVL(r.COPY, 1) = 1;
+LEFT JOIN rejected x ON x.ROW_ID = j.ROW_ID
+WHERE x.ROW_ID IS NULL AND NVL(NOT n.IS_STAGED, TRUE) AND NVL(r.COPY, 1) = 1;
 
 CREATE OR REPLACE TASK OPS.STAGE_PRODUCTS
   WAREHOUSE = "<% warehouse %>"
@@ -332,7 +340,7 @@ WITH arrived AS (
 keys AS (
   SELECT ROW_ID, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, ATTEMPT, PAYLOAD,
     NVL(PAYLOAD:product_id::VARCHAR, '') AS PRODUCT_ID,
-    NVL(PAYLOAD:version::VARCHAR, '') AS VERSION_TEXT
+    NVL(TRY_TO_NUMBER(PAYLOAD:version::VARCHAR, 10, 0), 0) AS VERSION
   FROM arrived
 ),
 known AS (
@@ -342,17 +350,25 @@ known AS (
       e.TOPIC_ID = k.TOPIC_ID AND e.KAFKA_PARTITION = k.KAFKA_PARTITION AND e.KAFKA_OFFSET = k.KAFKA_OFFSET
     ) > 0 AS IS_STAGED,
     COUNT_IF(e.PAYLOAD <> k.PAYLOAD) > 0 AS IS_OTHER,
-    MIN('partition ' || e.KAFKA_PARTITION || ', offset ' || e.KAFKA_OFFSET || ' of topic id ' || e.TOPIC_ID) AS PLACE
+    MIN_BY(
+      'partition ' || e.KAFKA_PARTITION || ', offset ' || e.KAFKA_OFFSET || ' of topic id ' || e.TOPIC_ID, e.KAFKA_OFFSET
+    ) AS PLACE
   FROM keys k
-  JOIN STAGING.PRODUCT_EVENTS e ON e.PRODUCT_ID = k.PRODUCT_ID AND e.VERSION = TRY_TO_NUMBER(k.VERSION_TEXT, 10, 0)
+  JOIN STAGING.PRODUCT_EVENTS e ON e.PRODUCT_ID = k.PRODUCT_ID AND e.VERSION = k.VERSION
   GROUP BY k.ROW_ID
 ),
 rejected AS (
-  SELECT DISTINCT r.TOPIC_ID, r.KAFKA_PARTITION, r.KAFKA_OFFSET
+  SELECT k.ROW_ID
   FROM STAGING.REJECTED_EVENTS r
   JOIN keys k
     ON k.TOPIC_ID = r.TOPIC_ID AND k.KAFKA_PARTITION = r.KAFKA_PARTITION AND k.KAFKA_OFFSET = r.KAFKA_OFFSET
   WHERE r.SOURCE = 'PRODUCTS'
+  UNION
+  SELECT k.ROW_ID
+  FROM STAGING.RETRIED_EVENTS r
+  JOIN keys k
+    ON k.TOPIC_ID = r.TOPIC_ID AND k.KAFKA_PARTITION = r.KAFKA_PARTITION AND k.KAFKA_OFFSET = r.KAFKA_OFFSET
+  WHERE r.SOURCE = 'PRODUCTS' AND NOT STARTSWITH(k.ROW_ID, 'retried ')
 ),
 repeated AS (
   SELECT
@@ -361,11 +377,11 @@ repeated AS (
       PARTITION BY k.TOPIC_ID, k.KAFKA_PARTITION, k.KAFKA_OFFSET ORDER BY k.ATTEMPT DESC, k.ROW_ID
     ) AS COPY,
     k.PAYLOAD <> FIRST_VALUE(k.PAYLOAD) OVER (
-      PARTITION BY k.PRODUCT_ID, k.VERSION_TEXT ORDER BY k.TOPIC_ID, k.KAFKA_PARTITION, k.KAFKA_OFFSET, k.ATTEMPT DESC
+      PARTITION BY k.PRODUCT_ID, k.VERSION ORDER BY k.TOPIC_ID, k.KAFKA_PARTITION, k.KAFKA_OFFSET, k.ATTEMPT DESC
     ) AS IS_OTHER
   FROM keys k
-  JOIN (SELECT PRODUCT_ID, VERSION_TEXT FROM keys GROUP BY PRODUCT_ID, VERSION_TEXT HAVING COUNT(*) > 1) r
-    ON r.PRODUCT_ID = k.PRODUCT_ID AND r.VERSION_TEXT = k.VERSION_TEXT
+  JOIN (SELECT PRODUCT_ID, VERSION FROM keys GROUP BY PRODUCT_ID, VERSION HAVING COUNT(*) > 1) r
+    ON r.PRODUCT_ID = k.PRODUCT_ID AND r.VERSION = k.VERSION
 ),
 fields AS (
   SELECT
@@ -485,9 +501,8 @@ SELECT
 FROM judged j
 LEFT JOIN known n ON n.ROW_ID = j.ROW_ID
 LEFT JOIN repeated r ON r.ROW_ID = j.ROW_ID
-LEFT JOIN rejected x
-  ON x.TOPIC_ID = j.TOPIC_ID AND x.KAFKA_PARTITION = j.KAFKA_PARTITION AND x.KAFKA_OFFSET = j.KAFKA_OFFSET
-WHERE x.TOPIC_ID IS NULL AND NVL(NOT n.IS_STAGED, TRUE) AND NVL(r.COPY, 1) = 1;
+LEFT JOIN rejected x ON x.ROW_ID = j.ROW_ID
+WHERE x.ROW_ID IS NULL AND NVL(NOT n.IS_STAGED, TRUE) AND NVL(r.COPY, 1) = 1;
 
 CREATE OR REPLACE TASK OPS.STAGE_ORDER_EVENTS
   WAREHOUSE = "<% warehouse %>"
@@ -538,7 +553,7 @@ WITH arrived AS (
 keys AS (
   SELECT ROW_ID, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, ATTEMPT, PAYLOAD,
     NVL(PAYLOAD:order_id::VARCHAR, '') AS ORDER_ID,
-    NVL(PAYLOAD:version::VARCHAR, '') AS VERSION_TEXT
+    NVL(TRY_TO_NUMBER(PAYLOAD:version::VARCHAR, 10, 0), 0) AS VERSION
   FROM arrived
 ),
 known AS (
@@ -548,17 +563,25 @@ known AS (
       e.TOPIC_ID = k.TOPIC_ID AND e.KAFKA_PARTITION = k.KAFKA_PARTITION AND e.KAFKA_OFFSET = k.KAFKA_OFFSET
     ) > 0 AS IS_STAGED,
     COUNT_IF(e.PAYLOAD <> k.PAYLOAD) > 0 AS IS_OTHER,
-    MIN('partition ' || e.KAFKA_PARTITION || ', offset ' || e.KAFKA_OFFSET || ' of topic id ' || e.TOPIC_ID) AS PLACE
+    MIN_BY(
+      'partition ' || e.KAFKA_PARTITION || ', offset ' || e.KAFKA_OFFSET || ' of topic id ' || e.TOPIC_ID, e.KAFKA_OFFSET
+    ) AS PLACE
   FROM keys k
-  JOIN STAGING.ORDER_EVENTS e ON e.ORDER_ID = k.ORDER_ID AND e.VERSION = TRY_TO_NUMBER(k.VERSION_TEXT, 10, 0)
+  JOIN STAGING.ORDER_EVENTS e ON e.ORDER_ID = k.ORDER_ID AND e.VERSION = k.VERSION
   GROUP BY k.ROW_ID
 ),
 rejected AS (
-  SELECT DISTINCT r.TOPIC_ID, r.KAFKA_PARTITION, r.KAFKA_OFFSET
+  SELECT k.ROW_ID
   FROM STAGING.REJECTED_EVENTS r
   JOIN keys k
     ON k.TOPIC_ID = r.TOPIC_ID AND k.KAFKA_PARTITION = r.KAFKA_PARTITION AND k.KAFKA_OFFSET = r.KAFKA_OFFSET
   WHERE r.SOURCE = 'ORDERS_EVENTS'
+  UNION
+  SELECT k.ROW_ID
+  FROM STAGING.RETRIED_EVENTS r
+  JOIN keys k
+    ON k.TOPIC_ID = r.TOPIC_ID AND k.KAFKA_PARTITION = r.KAFKA_PARTITION AND k.KAFKA_OFFSET = r.KAFKA_OFFSET
+  WHERE r.SOURCE = 'ORDERS_EVENTS' AND NOT STARTSWITH(k.ROW_ID, 'retried ')
 ),
 repeated AS (
   SELECT
@@ -567,11 +590,11 @@ repeated AS (
       PARTITION BY k.TOPIC_ID, k.KAFKA_PARTITION, k.KAFKA_OFFSET ORDER BY k.ATTEMPT DESC, k.ROW_ID
     ) AS COPY,
     k.PAYLOAD <> FIRST_VALUE(k.PAYLOAD) OVER (
-      PARTITION BY k.ORDER_ID, k.VERSION_TEXT ORDER BY k.TOPIC_ID, k.KAFKA_PARTITION, k.KAFKA_OFFSET, k.ATTEMPT DESC
+      PARTITION BY k.ORDER_ID, k.VERSION ORDER BY k.TOPIC_ID, k.KAFKA_PARTITION, k.KAFKA_OFFSET, k.ATTEMPT DESC
     ) AS IS_OTHER
   FROM keys k
-  JOIN (SELECT ORDER_ID, VERSION_TEXT FROM keys GROUP BY ORDER_ID, VERSION_TEXT HAVING COUNT(*) > 1) r
-    ON r.ORDER_ID = k.ORDER_ID AND r.VERSION_TEXT = k.VERSION_TEXT
+  JOIN (SELECT ORDER_ID, VERSION FROM keys GROUP BY ORDER_ID, VERSION HAVING COUNT(*) > 1) r
+    ON r.ORDER_ID = k.ORDER_ID AND r.VERSION = k.VERSION
 ),
 -- What every event has. Reading a field out of a VARIANT is what costs here: each is read once, the fields of a kind of
 -- event only from events of that kind, and a type only where the text could be of another one.
@@ -780,9 +803,8 @@ SELECT
 FROM judged j
 LEFT JOIN known n ON n.ROW_ID = j.ROW_ID
 LEFT JOIN repeated r ON r.ROW_ID = j.ROW_ID
-LEFT JOIN rejected x
-  ON x.TOPIC_ID = j.TOPIC_ID AND x.KAFKA_PARTITION = j.KAFKA_PARTITION AND x.KAFKA_OFFSET = j.KAFKA_OFFSET
-WHERE x.TOPIC_ID IS NULL AND NVL(NOT n.IS_STAGED, TRUE) AND NVL(r.COPY, 1) = 1;
+LEFT JOIN rejected x ON x.ROW_ID = j.ROW_ID
+WHERE x.ROW_ID IS NULL AND NVL(NOT n.IS_STAGED, TRUE) AND NVL(r.COPY, 1) = 1;
 
 -- STAGING -> PROD. The source of each MERGE is one row per key, and what arrived is compared with what is there by
 -- version, so events may come late, twice and in any order (docs.snowflake.com/en/sql-reference/sql/merge). Among events
