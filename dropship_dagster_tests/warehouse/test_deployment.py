@@ -12,6 +12,8 @@ import pytest
 from dropship_dagster.endpoints import WarehouseEndpoint
 from dropship_dagster.warehouse import DeploymentError, NotDeployedError, connect, counts, deploy, is_deployed, refresh
 from dropship_dagster.warehouse.scripts import SQL_DIR, read_scripts
+from dropship_dagster_tests.warehouse.events import Order, product
+from dropship_dagster_tests.warehouse.pipeline import Pipeline
 
 FILES = tuple(script.name for script in read_scripts())
 
@@ -65,6 +67,35 @@ def test_a_changed_graph_keeps_the_place_of_its_streams(own_database: WarehouseE
         assert deploy(own_database, folder=folder).applied == ("03_streams_tasks.sql",)
         refresh(own_database)
         assert connection.cursor().execute("SELECT COUNT(*) FROM STAGING.REJECTED_EVENTS").fetchone() == (1,)
+
+
+def test_a_changed_graph_counts_the_derived_tables_anew(own_pipeline: Pipeline, folder: Path) -> None:
+    pipeline = own_pipeline
+    orders = [Order(f"O{n}", f"C{n % 2}") for n in range(1, 5)]
+    pipeline.send(pipeline.products, [product("P00001")])
+    for order in orders:
+        at = f"2026-03-0{order.order_id[1]}T10:00:00.000Z"
+        pipeline.send(pipeline.orders, [order.placed(at=at), order.paid(), order.delivered()])
+    pipeline.load()
+    pipeline.refresh()
+    for statement in (
+        "DELETE FROM PROD.DAILY_SALES WHERE SALES_DATE < '2026-03-03'",
+        "UPDATE PROD.DAILY_SALES SET REVENUE = 1, CATEGORY = 'Hats' WHERE SALES_DATE = '2026-03-03'",
+        "UPDATE PROD.DAILY_PRODUCT_SALES SET UNITS = 77",
+        "DELETE FROM PROD.DAILY_PRODUCT_SALES WHERE SALES_DATE = '2026-03-02'",
+        "UPDATE PROD.DAILY_SUPPLIER_DELIVERIES SET MINUTES = MINUTES + 144 WHERE SALES_DATE = '2026-03-02'",
+        "DELETE FROM PROD.DAILY_SUPPLIER_DELIVERIES WHERE SALES_DATE = '2026-03-03'",
+        "DELETE FROM PROD.CUSTOMER_FIRST_ORDERS WHERE CUSTOMER_ID = 'C0'",
+        "UPDATE PROD.CUSTOMER_FIRST_ORDERS SET ORDER_ID = 'O3', FIRST_AT = '2026-03-03 10:00:00'",
+    ):
+        pipeline.rows(statement)
+    pipeline.refresh()
+    assert not pipeline.verify().ok
+    tasks = folder / "03_streams_tasks.sql"
+    tasks.write_text(tasks.read_text().replace("'1 MINUTE'", "'2 MINUTE'"))
+    deploy(pipeline.endpoint, folder=folder)
+    pipeline.refresh()
+    pipeline.assert_sound(events=13)
 
 
 def test_a_changed_table_file_is_refused_with_a_way_out(own_database: WarehouseEndpoint, folder: Path) -> None:
