@@ -18,6 +18,7 @@ from .errors import SnowflakeError, refuse
 from .names import Name, quote
 from .plans import Step
 from .targets import identifier
+from .translate.datatypes import limit_of
 from .translate.rewriter import invalid_identifier
 from .translate.translator import render, translate
 from .translate.typed import DONE
@@ -167,9 +168,14 @@ def _values(session: Session, target: Name, columns: list[str], values: list[str
             "21S01",
         )
     return [
-        converted(f"c.{value}", kinds[value], column, wanted[column], loading=False)
+        converted(_read(value), kinds[value], column, wanted[column], loading=False)
         for column, value in zip(names, values, strict=True)
     ]
+
+
+def _read(column: str) -> str:
+    """A candidate column, in the statement of a branch."""
+    return f"c.{quote(column)}"
 
 
 def _change(session: Session, target: Name, branch: Branch, kinds: dict[str, str]) -> Step:
@@ -203,36 +209,82 @@ class Target:
 
 
 def multi_insert(session: Session, names: list[Name], tree: exp.MultitableInserts) -> tuple[Step, ...]:
-    """INSERT ALL and INSERT FIRST; docs.snowflake.com/en/sql-reference/sql/insert-multi-table."""
-    tests, targets, values = _targets(names, tree)
-    alias = exp.TableAlias(this=exp.to_identifier("SOURCE"))
-    whole = any(target.values is None for target in targets)
-    select = exp.Select(expressions=[*([exp.Star()] if whole else []), *tests, *values])
-    select.set("from_", exp.From(this=exp.Subquery(this=tree.args["source"].copy(), alias=alias)))
-    made, kinds = _materialise(session, select)
+    """INSERT ALL and INSERT FIRST; docs.snowflake.com/en/sql-reference/sql/insert-multi-table.
+
+    "The value must be compatible with the data type of the column [...] even for rows that would be filtered out by the
+    condition in the WHEN clause" (usage notes; whether they fail is left open): here they always fail.
+    """
+    _, targets, kinds, extra = _prepared(session, names, tree, frozenset())
+    converted_ones = {value for target in targets for value in _conversions(session, target, kinds, extra)}
+    made, targets, kinds, extra = _prepared(session, names, tree, frozenset(converted_ones))
     steps = [made]
+    for target in targets:
+        made_fit = ", ".join(_conversions(session, target, kinds, extra).values())
+        if made_fit and not isinstance(target.where, exp.Boolean):
+            steps.append(
+                Step(
+                    f"SELECT count(*) FROM (SELECT hash({made_fit}) AS h FROM {_TABLE} AS c "
+                    f"WHERE NOT coalesce({target.where.sql('duckdb')}, FALSE)) WHERE h = 0"
+                )
+            )
     if tree.args.get("overwrite"):
         steps.extend(Step(f"DELETE FROM {session.stored(name).sql}") for name in dict.fromkeys(names))
-    extra = ", ".join(column.alias for column in [*tests, *values])
     for target in targets:
-        stored = session.stored(target.name)
-        if target.values is None:
-            chosen = f"* EXCLUDE ({extra})" if extra else "*"
-        else:
-            chosen = ", ".join(_values(session, stored, target.columns, target.values, kinds))
         listed = f"({', '.join(quote(column) for column in target.columns)})" if target.columns else ""
+        chosen = ", ".join(_results(session, target, kinds, extra))
         query = (
-            f"INSERT INTO {stored.sql} {listed} SELECT {chosen} FROM {_TABLE} AS c WHERE {target.where.sql('duckdb')}"
+            f"INSERT INTO {session.stored(target.name).sql} {listed} SELECT {chosen} FROM {_TABLE} AS c "
+            f"WHERE {target.where.sql('duckdb')}"
         )
         steps.append(Step(query, f"number of rows inserted into {target.name.name}"))
     return tuple(steps)
 
 
-def _targets(names: list[Name], tree: exp.MultitableInserts) -> tuple[list[exp.Expr], list[Target], list[exp.Expr]]:
+def _prepared(
+    session: Session, names: list[Name], tree: exp.MultitableInserts, everywhere: frozenset[str]
+) -> tuple[Step, list[Target], dict[str, str], set[str]]:
+    """The step that makes the candidates, the targets, the columns' types, and which are not the source's own."""
+    tests, targets, values = _targets(names, tree, everywhere)
+    alias = exp.TableAlias(this=exp.to_identifier("SOURCE"))
+    whole = any(target.values is None for target in targets)
+    select = exp.Select(expressions=[*([exp.Star()] if whole else []), *tests, *values])
+    select.set("from_", exp.From(this=exp.Subquery(this=tree.args["source"].copy(), alias=alias)))
+    extra = {column.alias for column in [*tests, *values]}
+    made, kinds = _materialise(session, select)
+    return made, targets, kinds, extra
+
+
+def _taken(target: Target, kinds: dict[str, str], extra: set[str]) -> list[str]:
+    """The candidate columns that a target takes."""
+    return target.values if target.values is not None else [column for column in kinds if column not in extra]
+
+
+def _results(session: Session, target: Target, kinds: dict[str, str], extra: set[str]) -> list[str]:
+    """The values of a target as its columns want them."""
+    return _values(session, session.stored(target.name), target.columns, _taken(target, kinds, extra), kinds)
+
+
+def _conversions(session: Session, target: Target, kinds: dict[str, str], extra: set[str]) -> dict[str, str]:
+    """The candidate columns of a target that are of another type than its columns, and what makes them fit."""
+    every = session.columns_of(session.stored(target.name))
+    wanted = dict(every)
+    columns = target.columns or [column for column, _ in every]
+    found = zip(_taken(target, kinds, extra), _results(session, target, kinds, extra), columns, strict=True)
+    return {
+        value: f"CAST({result} AS {(limit_of(wanted[column]) or (wanted[column],))[0]})"
+        for value, result, column in found
+        if kinds[value] != wanted[column]
+    }
+
+
+def _targets(
+    names: list[Name], tree: exp.MultitableInserts, everywhere: frozenset[str]
+) -> tuple[list[exp.Expr], list[Target], list[exp.Expr]]:
     """The outcomes of the conditions, the targets, and the values they take, each as candidate columns.
 
-    A value is evaluated for the rows of its target alone, so that it cannot fail for others, nor take room there. A
-    column of the source that several targets take is one candidate column.
+    A column of the source that several targets take is one candidate column. One that a single target takes as it is
+    has its value in the rows of that target alone, so that it takes no room in others; those named in `everywhere`, and
+    what is computed, have theirs in every row.
     """
     first = str(tree.args.get("kind")).upper() == "FIRST"
     tests: list[exp.Expr] = []
@@ -254,7 +306,12 @@ def _targets(names: list[Name], tree: exp.MultitableInserts) -> tuple[list[exp.E
             values.append(column)
         targets.append(Target(name, columns, where, values if given else None))
     candidates = [
-        exp.alias_(value.copy() if len(wheres) > 1 else exp.Case(ifs=[exp.If(this=wheres[0], true=value)]), column)
+        exp.alias_(
+            value.copy()
+            if len(wheres) > 1 or column in everywhere or not isinstance(value, exp.Column)
+            else exp.Case(ifs=[exp.If(this=wheres[0].copy(), true=value.copy())]),
+            column,
+        )
         for column, value, wheres in taken.values()
     ]
     return tests, targets, candidates
