@@ -109,10 +109,11 @@ AS SELECT 1;
 
 -- RAW -> STAGING: type, validate, reject and leave out what is known, in one statement.
 --   BROKEN_RULE evaluates the rules in order and keeps the first violation; a field that this contract does not know
---   stays in PAYLOAD. One rule for each kind of value, for all topics: integers have no decimal point; amounts are
---   NUMBER(12, 2) and at most a billion; times are UTC with milliseconds, in the years that every client can read; codes
---   have their exact length. Every column has its target's type in rejected rows too: a multi-table INSERT may convert
---   the rows that WHEN filters out (docs.snowflake.com/en/sql-reference/sql/insert-multi-table).
+--   stays in PAYLOAD. One rule for each kind of value, for all topics: integers are written as TO_VARCHAR writes them, so
+--   that a version has one text; amounts are NUMBER(12, 2) and at most a billion; times are UTC with milliseconds, in the
+--   years that every client can read; codes are capitals of their exact length. Every column has its target's type in
+--   rejected rows too: a multi-table INSERT may convert the rows that WHEN filters out
+--   (docs.snowflake.com/en/sql-reference/sql/insert-multi-table).
 --   known: the accepted events of the same (entity, version). The same message again (a restored RAW row, replayed
 --   offsets) is staged once; the same content again is accepted and changes nothing; other content is a conflict.
 --   rejected: messages that are in REJECTED_EVENTS already, and RAW rows of messages that are or were in RETRIED_EVENTS:
@@ -209,34 +210,41 @@ repeated AS (
   JOIN (SELECT CUSTOMER_ID, VERSION FROM keys GROUP BY CUSTOMER_ID, VERSION HAVING COUNT(*) > 1) r
     ON r.CUSTOMER_ID = k.CUSTOMER_ID AND r.VERSION = k.VERSION
 ),
+-- A deletion is its envelope and its identifier: whatever else it has is ignored, in PAYLOAD alone.
+records AS (
+  SELECT
+    arrived.*,
+    PAYLOAD:event_type::VARCHAR AS EVENT_TYPE,
+    IFF(EVENT_TYPE = 'customer_upserted', PAYLOAD, NULL) AS RECORD
+  FROM arrived
+),
 fields AS (
   SELECT
     m.*,
     m.PAYLOAD:event_id::VARCHAR AS EVENT_ID_TEXT,
-    m.PAYLOAD:event_type::VARCHAR AS EVENT_TYPE,
     m.PAYLOAD:schema_version::VARCHAR AS SCHEMA_VERSION_TEXT,
     m.PAYLOAD:version::VARCHAR AS VERSION_TEXT,
     m.PAYLOAD:event_time::VARCHAR AS EVENT_TIME_TEXT,
     m.PAYLOAD:customer_id::VARCHAR AS CUSTOMER_ID,
-    m.PAYLOAD:name::VARCHAR AS NAME,
-    m.PAYLOAD:email::VARCHAR AS EMAIL,
-    m.PAYLOAD:phone::VARCHAR AS PHONE,
-    m.PAYLOAD:city::VARCHAR AS CITY,
-    m.PAYLOAD:country::VARCHAR AS COUNTRY_TEXT,
-    m.PAYLOAD:locale::VARCHAR AS LOCALE,
-    m.PAYLOAD:acquisition_channel::VARCHAR AS ACQUISITION_CHANNEL,
-    m.PAYLOAD:segment::VARCHAR AS SEGMENT,
-    m.PAYLOAD:signed_up_at::VARCHAR AS SIGNED_UP_AT_TEXT
-  FROM arrived m
+    m.RECORD:name::VARCHAR AS NAME,
+    m.RECORD:email::VARCHAR AS EMAIL,
+    m.RECORD:phone::VARCHAR AS PHONE,
+    m.RECORD:city::VARCHAR AS CITY,
+    m.RECORD:country::VARCHAR AS COUNTRY_TEXT,
+    m.RECORD:locale::VARCHAR AS LOCALE,
+    m.RECORD:acquisition_channel::VARCHAR AS ACQUISITION_CHANNEL,
+    m.RECORD:segment::VARCHAR AS SEGMENT,
+    m.RECORD:signed_up_at::VARCHAR AS SIGNED_UP_AT_TEXT
+  FROM records m
 ),
 typed AS (
   SELECT
     fields.*,
     IFF(LENGTH(EVENT_ID_TEXT) = 36, EVENT_ID_TEXT, NULL) AS EVENT_ID,
-    IFF(CONTAINS(SCHEMA_VERSION_TEXT, '.'), NULL, TRY_TO_NUMBER(SCHEMA_VERSION_TEXT, 10, 0)) AS SCHEMA_VERSION,
-    IFF(CONTAINS(VERSION_TEXT, '.'), NULL, TRY_TO_NUMBER(VERSION_TEXT, 10, 0)) AS VERSION,
+    TRY_TO_NUMBER(SCHEMA_VERSION_TEXT, 10, 0) AS SCHEMA_VERSION,
+    TRY_TO_NUMBER(VERSION_TEXT, 10, 0) AS VERSION,
     TRY_TO_TIMESTAMP_NTZ(EVENT_TIME_TEXT, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') AS EVENT_TIME,
-    IFF(LENGTH(COUNTRY_TEXT) = 2, COUNTRY_TEXT, NULL) AS COUNTRY,
+    IFF(REGEXP_LIKE(COUNTRY_TEXT, '[A-Z]{2}'), COUNTRY_TEXT, NULL) AS COUNTRY,
     TRY_TO_TIMESTAMP_NTZ(SIGNED_UP_AT_TEXT, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') AS SIGNED_UP_AT
   FROM fields
 ),
@@ -248,16 +256,20 @@ judged AS (
       WHEN PAYLOAD IS NULL THEN 'the value is not JSON in UTF-8'
       WHEN TYPEOF(PAYLOAD) <> 'OBJECT' THEN 'the value is not a JSON object'
       WHEN EVENT_ID_TEXT IS NULL THEN 'event_id is missing'
-      WHEN EVENT_ID IS NULL THEN 'event_id is not a UUID'
+      WHEN EVENT_ID IS NULL OR NOT REGEXP_LIKE(
+        EVENT_ID, '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}'
+      ) THEN 'event_id is not a UUID'
       WHEN EVENT_TYPE IS NULL THEN 'event_type is missing'
       WHEN EVENT_TYPE NOT IN ('customer_upserted', 'customer_deleted') THEN 'event_type is not one of a customer'
       WHEN SCHEMA_VERSION_TEXT IS NULL THEN 'schema_version is missing'
-      WHEN SCHEMA_VERSION IS NULL THEN 'schema_version is not an integer'
+      WHEN SCHEMA_VERSION IS NULL OR TO_VARCHAR(SCHEMA_VERSION) <> SCHEMA_VERSION_TEXT
+        THEN 'schema_version is not an integer'
       WHEN VERSION_TEXT IS NULL THEN 'version is missing'
-      WHEN VERSION IS NULL THEN 'version is not an integer'
+      WHEN VERSION IS NULL OR TO_VARCHAR(VERSION) <> VERSION_TEXT THEN 'version is not an integer'
       WHEN VERSION < 1 THEN 'version is less than 1'
       WHEN EVENT_TIME_TEXT IS NULL THEN 'event_time is missing'
-      WHEN EVENT_TIME IS NULL THEN 'event_time is not a UTC time like 2026-01-31T12:00:00.000Z'
+      WHEN EVENT_TIME IS NULL OR LENGTH(EVENT_TIME_TEXT) <> 24
+        THEN 'event_time is not a UTC time like 2026-01-31T12:00:00.000Z'
       WHEN EVENT_TIME < '1970-01-01'::TIMESTAMP_NTZ OR EVENT_TIME >= '2200-01-01'::TIMESTAMP_NTZ
         THEN 'event_time is not between the years 1970 and 2199'
       WHEN CUSTOMER_ID IS NULL THEN 'customer_id is missing'
@@ -269,7 +281,8 @@ judged AS (
       WHEN COUNTRY_TEXT IS NULL THEN 'country is missing'
       WHEN COUNTRY IS NULL THEN 'country is not an ISO 3166-1 code of two letters'
       WHEN SIGNED_UP_AT_TEXT IS NULL THEN 'signed_up_at is missing'
-      WHEN SIGNED_UP_AT IS NULL THEN 'signed_up_at is not a UTC time like 2026-01-31T12:00:00.000Z'
+      WHEN SIGNED_UP_AT IS NULL OR LENGTH(SIGNED_UP_AT_TEXT) <> 24
+        THEN 'signed_up_at is not a UTC time like 2026-01-31T12:00:00.000Z'
       WHEN SIGNED_UP_AT < '1970-01-01'::TIMESTAMP_NTZ OR SIGNED_UP_AT >= '2200-01-01'::TIMESTAMP_NTZ
         THEN 'signed_up_at is not between the years 1970 and 2199'
     END AS BROKEN_RULE
@@ -383,49 +396,55 @@ repeated AS (
   JOIN (SELECT PRODUCT_ID, VERSION FROM keys GROUP BY PRODUCT_ID, VERSION HAVING COUNT(*) > 1) r
     ON r.PRODUCT_ID = k.PRODUCT_ID AND r.VERSION = k.VERSION
 ),
+-- A deletion is its envelope and its identifier: whatever else it has is ignored, in PAYLOAD alone.
+records AS (
+  SELECT
+    arrived.*,
+    PAYLOAD:event_type::VARCHAR AS EVENT_TYPE,
+    IFF(EVENT_TYPE = 'product_upserted', PAYLOAD, NULL) AS RECORD
+  FROM arrived
+),
 fields AS (
   SELECT
     m.*,
     m.PAYLOAD:event_id::VARCHAR AS EVENT_ID_TEXT,
-    m.PAYLOAD:event_type::VARCHAR AS EVENT_TYPE,
     m.PAYLOAD:schema_version::VARCHAR AS SCHEMA_VERSION_TEXT,
     m.PAYLOAD:version::VARCHAR AS VERSION_TEXT,
     m.PAYLOAD:event_time::VARCHAR AS EVENT_TIME_TEXT,
     m.PAYLOAD:product_id::VARCHAR AS PRODUCT_ID,
-    m.PAYLOAD:name::VARCHAR AS NAME,
-    m.PAYLOAD:category::VARCHAR AS CATEGORY,
-    m.PAYLOAD:subcategory::VARCHAR AS SUBCATEGORY,
-    m.PAYLOAD:brand::VARCHAR AS BRAND,
-    m.PAYLOAD:material::VARCHAR AS MATERIAL,
-    m.PAYLOAD:colour::VARCHAR AS COLOUR,
-    m.PAYLOAD:sizes AS SIZES,
-    m.PAYLOAD:price::VARCHAR AS PRICE_TEXT,
-    m.PAYLOAD:cost::VARCHAR AS COST_TEXT,
-    m.PAYLOAD:supplier.supplier_id::VARCHAR AS SUPPLIER_ID,
-    m.PAYLOAD:supplier.name::VARCHAR AS SUPPLIER_NAME,
-    m.PAYLOAD:supplier.country::VARCHAR AS SUPPLIER_COUNTRY_TEXT,
-    m.PAYLOAD:supplier.lead_time_days::VARCHAR AS LEAD_TIME_DAYS_TEXT,
-    m.PAYLOAD:supplier.reliability::VARCHAR AS RELIABILITY_TEXT,
-    m.PAYLOAD:supplier.return_window_days::VARCHAR AS RETURN_WINDOW_DAYS_TEXT,
-    m.PAYLOAD:stock::VARCHAR AS STOCK_TEXT,
-    m.PAYLOAD:created_at::VARCHAR AS CREATED_AT_TEXT
-  FROM arrived m
+    m.RECORD:name::VARCHAR AS NAME,
+    m.RECORD:category::VARCHAR AS CATEGORY,
+    m.RECORD:subcategory::VARCHAR AS SUBCATEGORY,
+    m.RECORD:brand::VARCHAR AS BRAND,
+    m.RECORD:material::VARCHAR AS MATERIAL,
+    m.RECORD:colour::VARCHAR AS COLOUR,
+    m.RECORD:sizes AS SIZES,
+    m.RECORD:price::VARCHAR AS PRICE_TEXT,
+    m.RECORD:cost::VARCHAR AS COST_TEXT,
+    m.RECORD:supplier.supplier_id::VARCHAR AS SUPPLIER_ID,
+    m.RECORD:supplier.name::VARCHAR AS SUPPLIER_NAME,
+    m.RECORD:supplier.country::VARCHAR AS SUPPLIER_COUNTRY_TEXT,
+    m.RECORD:supplier.lead_time_days::VARCHAR AS LEAD_TIME_DAYS_TEXT,
+    m.RECORD:supplier.reliability::VARCHAR AS RELIABILITY_TEXT,
+    m.RECORD:supplier.return_window_days::VARCHAR AS RETURN_WINDOW_DAYS_TEXT,
+    m.RECORD:stock::VARCHAR AS STOCK_TEXT,
+    m.RECORD:created_at::VARCHAR AS CREATED_AT_TEXT
+  FROM records m
 ),
 typed AS (
   SELECT
     fields.*,
     IFF(LENGTH(EVENT_ID_TEXT) = 36, EVENT_ID_TEXT, NULL) AS EVENT_ID,
-    IFF(CONTAINS(SCHEMA_VERSION_TEXT, '.'), NULL, TRY_TO_NUMBER(SCHEMA_VERSION_TEXT, 10, 0)) AS SCHEMA_VERSION,
-    IFF(CONTAINS(VERSION_TEXT, '.'), NULL, TRY_TO_NUMBER(VERSION_TEXT, 10, 0)) AS VERSION,
+    TRY_TO_NUMBER(SCHEMA_VERSION_TEXT, 10, 0) AS SCHEMA_VERSION,
+    TRY_TO_NUMBER(VERSION_TEXT, 10, 0) AS VERSION,
     TRY_TO_TIMESTAMP_NTZ(EVENT_TIME_TEXT, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') AS EVENT_TIME,
     TRY_TO_DECIMAL(PRICE_TEXT, 12, 2) AS PRICE,
     TRY_TO_DECIMAL(COST_TEXT, 12, 2) AS COST,
-    IFF(LENGTH(SUPPLIER_COUNTRY_TEXT) = 2, SUPPLIER_COUNTRY_TEXT, NULL) AS SUPPLIER_COUNTRY,
-    IFF(CONTAINS(LEAD_TIME_DAYS_TEXT, '.'), NULL, TRY_TO_NUMBER(LEAD_TIME_DAYS_TEXT, 5, 0)) AS LEAD_TIME_DAYS,
+    IFF(REGEXP_LIKE(SUPPLIER_COUNTRY_TEXT, '[A-Z]{2}'), SUPPLIER_COUNTRY_TEXT, NULL) AS SUPPLIER_COUNTRY,
+    TRY_TO_NUMBER(LEAD_TIME_DAYS_TEXT, 5, 0) AS LEAD_TIME_DAYS,
     TRY_TO_DECIMAL(RELIABILITY_TEXT, 5, 4) AS RELIABILITY,
-    IFF(CONTAINS(RETURN_WINDOW_DAYS_TEXT, '.'), NULL, TRY_TO_NUMBER(RETURN_WINDOW_DAYS_TEXT, 5, 0))
-      AS RETURN_WINDOW_DAYS,
-    IFF(CONTAINS(STOCK_TEXT, '.'), NULL, TRY_TO_NUMBER(STOCK_TEXT, 12, 0)) AS STOCK,
+    TRY_TO_NUMBER(RETURN_WINDOW_DAYS_TEXT, 5, 0) AS RETURN_WINDOW_DAYS,
+    TRY_TO_NUMBER(STOCK_TEXT, 12, 0) AS STOCK,
     TRY_TO_TIMESTAMP_NTZ(CREATED_AT_TEXT, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') AS CREATED_AT
   FROM fields
 ),
@@ -437,16 +456,20 @@ judged AS (
       WHEN PAYLOAD IS NULL THEN 'the value is not JSON in UTF-8'
       WHEN TYPEOF(PAYLOAD) <> 'OBJECT' THEN 'the value is not a JSON object'
       WHEN EVENT_ID_TEXT IS NULL THEN 'event_id is missing'
-      WHEN EVENT_ID IS NULL THEN 'event_id is not a UUID'
+      WHEN EVENT_ID IS NULL OR NOT REGEXP_LIKE(
+        EVENT_ID, '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}'
+      ) THEN 'event_id is not a UUID'
       WHEN EVENT_TYPE IS NULL THEN 'event_type is missing'
       WHEN EVENT_TYPE NOT IN ('product_upserted', 'product_deleted') THEN 'event_type is not one of a product'
       WHEN SCHEMA_VERSION_TEXT IS NULL THEN 'schema_version is missing'
-      WHEN SCHEMA_VERSION IS NULL THEN 'schema_version is not an integer'
+      WHEN SCHEMA_VERSION IS NULL OR TO_VARCHAR(SCHEMA_VERSION) <> SCHEMA_VERSION_TEXT
+        THEN 'schema_version is not an integer'
       WHEN VERSION_TEXT IS NULL THEN 'version is missing'
-      WHEN VERSION IS NULL THEN 'version is not an integer'
+      WHEN VERSION IS NULL OR TO_VARCHAR(VERSION) <> VERSION_TEXT THEN 'version is not an integer'
       WHEN VERSION < 1 THEN 'version is less than 1'
       WHEN EVENT_TIME_TEXT IS NULL THEN 'event_time is missing'
-      WHEN EVENT_TIME IS NULL THEN 'event_time is not a UTC time like 2026-01-31T12:00:00.000Z'
+      WHEN EVENT_TIME IS NULL OR LENGTH(EVENT_TIME_TEXT) <> 24
+        THEN 'event_time is not a UTC time like 2026-01-31T12:00:00.000Z'
       WHEN EVENT_TIME < '1970-01-01'::TIMESTAMP_NTZ OR EVENT_TIME >= '2200-01-01'::TIMESTAMP_NTZ
         THEN 'event_time is not between the years 1970 and 2199'
       WHEN PRODUCT_ID IS NULL THEN 'product_id is missing'
@@ -471,18 +494,20 @@ judged AS (
       WHEN SUPPLIER_COUNTRY IS NULL AND SUPPLIER_COUNTRY_TEXT IS NOT NULL
         THEN 'supplier.country is not an ISO 3166-1 code of two letters'
       WHEN LEAD_TIME_DAYS_TEXT IS NULL THEN 'supplier.lead_time_days is missing'
-      WHEN LEAD_TIME_DAYS IS NULL THEN 'supplier.lead_time_days is not an integer'
+      WHEN LEAD_TIME_DAYS IS NULL OR TO_VARCHAR(LEAD_TIME_DAYS) <> LEAD_TIME_DAYS_TEXT
+        THEN 'supplier.lead_time_days is not an integer'
       WHEN LEAD_TIME_DAYS < 0 THEN 'supplier.lead_time_days is negative'
       WHEN RELIABILITY_TEXT IS NULL THEN 'supplier.reliability is missing'
       WHEN RELIABILITY IS NULL OR RELIABILITY < 0 OR RELIABILITY > 1
         THEN 'supplier.reliability is not between 0 and 1'
-      WHEN RETURN_WINDOW_DAYS IS NULL AND RETURN_WINDOW_DAYS_TEXT IS NOT NULL
+      WHEN NVL(TO_VARCHAR(RETURN_WINDOW_DAYS), '') <> RETURN_WINDOW_DAYS_TEXT
         THEN 'supplier.return_window_days is not an integer'
       WHEN RETURN_WINDOW_DAYS < 0 THEN 'supplier.return_window_days is negative'
       WHEN STOCK_TEXT IS NULL THEN 'stock is missing'
-      WHEN STOCK IS NULL THEN 'stock is not an integer'
+      WHEN STOCK IS NULL OR TO_VARCHAR(STOCK) <> STOCK_TEXT THEN 'stock is not an integer'
       WHEN CREATED_AT_TEXT IS NULL THEN 'created_at is missing'
-      WHEN CREATED_AT IS NULL THEN 'created_at is not a UTC time like 2026-01-31T12:00:00.000Z'
+      WHEN CREATED_AT IS NULL OR LENGTH(CREATED_AT_TEXT) <> 24
+        THEN 'created_at is not a UTC time like 2026-01-31T12:00:00.000Z'
       WHEN CREATED_AT < '1970-01-01'::TIMESTAMP_NTZ OR CREATED_AT >= '2200-01-01'::TIMESTAMP_NTZ
         THEN 'created_at is not between the years 1970 and 2199'
     END AS BROKEN_RULE
@@ -619,6 +644,7 @@ lines AS (
     c.ROW_ID,
     l.VALUE:line_no::VARCHAR AS LINE_NO_TEXT,
     l.VALUE:product_id::VARCHAR AS PRODUCT_ID,
+    IFF(CONTAINS('{[-tf0123456789', LEFT(PRODUCT_ID, 1)), TYPEOF(l.VALUE:product_id) <> 'VARCHAR', FALSE) AS IS_NO_TEXT,
     l.VALUE:quantity::VARCHAR AS QUANTITY_TEXT,
     TRY_TO_DECIMAL(l.VALUE:unit_price::VARCHAR, 12, 2) AS UNIT_PRICE,
     TRY_TO_DECIMAL(l.VALUE:unit_cost::VARCHAR, 12, 2) AS UNIT_COST
@@ -628,8 +654,8 @@ lines AS (
 typed_lines AS (
   SELECT
     lines.*,
-    IFF(CONTAINS(LINE_NO_TEXT, '.'), NULL, TRY_TO_NUMBER(LINE_NO_TEXT, 10, 0)) AS LINE_NO,
-    IFF(CONTAINS(QUANTITY_TEXT, '.'), NULL, TRY_TO_NUMBER(QUANTITY_TEXT, 7, 0)) AS QUANTITY
+    TRY_TO_NUMBER(LINE_NO_TEXT, 10, 0) AS LINE_NO,
+    TRY_TO_NUMBER(QUANTITY_TEXT, 7, 0) AS QUANTITY
   FROM lines
 ),
 orders AS (
@@ -641,11 +667,13 @@ orders AS (
     SUM(QUANTITY * UNIT_PRICE) AS GOODS,
     SUM(QUANTITY * UNIT_COST) AS LINES_COST,
     MIN(CASE
-      WHEN LINE_NO IS NULL THEN 'line_no is missing or not an integer'
+      WHEN LINE_NO IS NULL OR TO_VARCHAR(LINE_NO) <> LINE_NO_TEXT THEN 'line_no is missing or not an integer'
       WHEN PRODUCT_ID IS NULL THEN 'product_id is missing'
-      WHEN LENGTH(PRODUCT_ID) > 100 OR PRODUCT_ID = '' OR LEFT(PRODUCT_ID, 1) IN ('{', '[')
+      WHEN IS_NO_TEXT THEN 'product_id is not a text'
+      WHEN LENGTH(PRODUCT_ID) > 100 OR PRODUCT_ID = ''
         THEN 'product_id is not an identifier of 1 to 100 characters'
-      WHEN QUANTITY IS NULL THEN 'quantity is missing or not an integer of at most 7 digits'
+      WHEN QUANTITY IS NULL OR TO_VARCHAR(QUANTITY) <> QUANTITY_TEXT
+        THEN 'quantity is missing or not an integer of at most 7 digits'
       WHEN QUANTITY < 1 THEN 'quantity is less than 1'
       WHEN UNIT_PRICE IS NULL THEN 'unit_price is missing or not an amount'
       WHEN UNIT_PRICE < 0 THEN 'unit_price is negative'
@@ -659,8 +687,8 @@ typed AS (
   SELECT
     e.*,
     IFF(LENGTH(e.EVENT_ID_TEXT) = 36, e.EVENT_ID_TEXT, NULL) AS EVENT_ID,
-    IFF(CONTAINS(e.SCHEMA_VERSION_TEXT, '.'), NULL, TRY_TO_NUMBER(e.SCHEMA_VERSION_TEXT, 10, 0)) AS SCHEMA_VERSION,
-    IFF(CONTAINS(e.VERSION_TEXT, '.'), NULL, TRY_TO_NUMBER(e.VERSION_TEXT, 10, 0)) AS VERSION,
+    TRY_TO_NUMBER(e.SCHEMA_VERSION_TEXT, 10, 0) AS SCHEMA_VERSION,
+    TRY_TO_NUMBER(e.VERSION_TEXT, 10, 0) AS VERSION,
     TRY_TO_TIMESTAMP_NTZ(e.EVENT_TIME_TEXT, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') AS EVENT_TIME,
     e.EVENT_TYPE = 'order_placed' AS IS_PLACED,
     e.EVENT_TYPE = 'order_shipped' AS IS_SHIPPED,
@@ -683,16 +711,17 @@ events AS (
     t.PLACED:customer_id::VARCHAR AS CUSTOMER_ID,
     t.PLACED:channel::VARCHAR AS CHANNEL,
     t.PLACED:country::VARCHAR AS COUNTRY_TEXT,
-    IFF(LENGTH(COUNTRY_TEXT) = 2, COUNTRY_TEXT, NULL) AS COUNTRY,
+    IFF(REGEXP_LIKE(COUNTRY_TEXT, '[A-Z]{2}'), COUNTRY_TEXT, NULL) AS COUNTRY,
     t.PLACED:currency::VARCHAR AS CURRENCY_TEXT,
-    IFF(LENGTH(CURRENCY_TEXT) = 3, CURRENCY_TEXT, NULL) AS CURRENCY,
+    IFF(REGEXP_LIKE(CURRENCY_TEXT, '[A-Z]{3}'), CURRENCY_TEXT, NULL) AS CURRENCY,
     TRY_TO_DECIMAL(t.PLACED:exchange_rate::VARCHAR, 18, 6) AS EXCHANGE_RATE,
     t.PLACED:payment_method::VARCHAR AS PAYMENT_METHOD,
     t.PLACED:discount_code::VARCHAR AS DISCOUNT_CODE,
     TRY_TO_DECIMAL(t.PLACED:discount::VARCHAR, 12, 2) AS DISCOUNT,
     TRY_TO_DECIMAL(t.PLACED:shipping_fee::VARCHAR, 12, 2) AS SHIPPING_FEE,
     TRY_TO_DECIMAL(t.PLACED:total::VARCHAR, 12, 2) AS TOTAL,
-    TRY_TO_TIMESTAMP_NTZ(t.PLACED:promised_at::VARCHAR, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') AS PROMISED_AT,
+    t.PLACED:promised_at::VARCHAR AS PROMISED_AT_TEXT,
+    TRY_TO_TIMESTAMP_NTZ(PROMISED_AT_TEXT, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') AS PROMISED_AT,
     t.SHIPPED:carrier::VARCHAR AS CARRIER,
     t.SHIPPED:tracking_number::VARCHAR AS TRACKING_NUMBER,
     t.CLOSED:reason::VARCHAR AS REASON,
@@ -709,20 +738,24 @@ judged AS (
       WHEN EVENT_ID_TEXT IS NULL THEN IFF(
         TYPEOF(PAYLOAD) <> 'OBJECT', 'the value is not a JSON object', 'event_id is missing'
       )
-      WHEN EVENT_ID IS NULL THEN 'event_id is not a UUID'
+      WHEN EVENT_ID IS NULL OR NOT REGEXP_LIKE(
+        EVENT_ID, '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}'
+      ) THEN 'event_id is not a UUID'
       WHEN EVENT_TYPE IS NULL THEN 'event_type is missing'
       WHEN EVENT_TYPE NOT IN (
         'order_placed', 'order_paid', 'order_shipped', 'order_delivered', 'order_cancelled', 'order_returned'
       ) THEN 'event_type is not one of an order'
       WHEN SCHEMA_VERSION_TEXT IS NULL THEN 'schema_version is missing'
-      WHEN SCHEMA_VERSION IS NULL THEN 'schema_version is not an integer'
+      WHEN SCHEMA_VERSION IS NULL OR TO_VARCHAR(SCHEMA_VERSION) <> SCHEMA_VERSION_TEXT
+        THEN 'schema_version is not an integer'
       WHEN VERSION_TEXT IS NULL THEN 'version is missing'
-      WHEN VERSION IS NULL THEN 'version is not an integer'
+      WHEN VERSION IS NULL OR TO_VARCHAR(VERSION) <> VERSION_TEXT THEN 'version is not an integer'
       WHEN VERSION < 1 THEN 'version is less than 1'
       WHEN IS_PLACED AND VERSION <> 1 THEN 'order_placed is not version 1'
       WHEN NOT IS_PLACED AND VERSION = 1 THEN 'version 1 is not order_placed'
       WHEN EVENT_TIME_TEXT IS NULL THEN 'event_time is missing'
-      WHEN EVENT_TIME IS NULL THEN 'event_time is not a UTC time like 2026-01-31T12:00:00.000Z'
+      WHEN EVENT_TIME IS NULL OR LENGTH(EVENT_TIME_TEXT) <> 24
+        THEN 'event_time is not a UTC time like 2026-01-31T12:00:00.000Z'
       WHEN EVENT_TIME < '1970-01-01'::TIMESTAMP_NTZ OR EVENT_TIME >= '2200-01-01'::TIMESTAMP_NTZ
         THEN 'event_time is not between the years 1970 and 2199'
       WHEN ORDER_ID IS NULL THEN 'order_id is missing'
@@ -771,11 +804,9 @@ judged AS (
       )
       WHEN TOTAL < 0 THEN 'total is negative'
       WHEN TOTAL > 1000000000 THEN 'total is more than a billion'
-      WHEN PROMISED_AT IS NULL THEN IFF(
-        PAYLOAD:promised_at::VARCHAR IS NULL,
-        'promised_at is missing',
-        'promised_at is not a UTC time like 2026-01-31T12:00:00.000Z'
-      )
+      WHEN PROMISED_AT_TEXT IS NULL THEN 'promised_at is missing'
+      WHEN PROMISED_AT IS NULL OR LENGTH(PROMISED_AT_TEXT) <> 24
+        THEN 'promised_at is not a UTC time like 2026-01-31T12:00:00.000Z'
       WHEN PROMISED_AT < '1970-01-01'::TIMESTAMP_NTZ OR PROMISED_AT >= '2200-01-01'::TIMESTAMP_NTZ
         THEN 'promised_at is not between the years 1970 and 2199'
       WHEN LINE_COUNT IS NULL THEN CASE

@@ -83,7 +83,7 @@ BROKEN_ORDERS: list[tuple[str, dict[str, Any], str]] = [
     ("no lines", without(ORDER.placed(), "lines"), "lines is missing"),
     ("empty lines", ORDER.placed(lines=[]), "lines is empty"),
     ("lines as text", ORDER.placed(lines="two shirts"), "lines is not an array"),
-    ("lines as object", ORDER.placed(lines={"line_no": 1}), "lines: line_no is missing or not an integer"),
+    ("lines as object", ORDER.placed(lines={"line_no": 1}), "lines is not an array"),
     ("lines of numbers", ORDER.placed(lines=[1, 2]), "lines: line_no is missing or not an integer"),
     ("quantity", ORDER.placed(lines=[ORDER.placed()["lines"][0] | {"quantity": 0}]), "lines: quantity is less than 1"),
     (
@@ -94,7 +94,7 @@ BROKEN_ORDERS: list[tuple[str, dict[str, Any], str]] = [
     ("line twice", ORDER.placed(lines=ORDER.placed()["lines"] * 2), "lines: line_no is not unique"),
     (
         "absurd quantity",
-        ORDER.placed(lines=[ORDER.placed()["lines"][0] | {"quantity": 2_000_000_000}]),
+        ORDER.placed(lines=[ORDER.placed()["lines"][0] | {"quantity": 2_000_000}]),
         "lines: the sum is beyond all reason",
     ),
     ("no carrier", without(ORDER.shipped(), "carrier"), "carrier is missing"),
@@ -121,7 +121,7 @@ BROKEN_PRODUCTS: list[tuple[str, dict[str, Any], str]] = [
         product("X", supplier=product("X")["supplier"] | {"reliability": 1.5}),
         "supplier.reliability is not",
     ),
-    ("stock", product("X", stock="none"), "stock is not a number"),
+    ("stock", product("X", stock="none"), "stock is not an integer"),
 ]
 
 
