@@ -12,6 +12,9 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
+LONGEST_IDENTIFIER = 100
+"""Characters of an identifier, at most."""
+
 TIMESTAMP = pa.timestamp("ms", tz="UTC")
 MONEY = pa.decimal128(12, 2)
 RATE = pa.decimal128(12, 4)
@@ -71,7 +74,8 @@ _Types: TypeAlias = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name, kind and rules. `minimum` and `maximum` are in the column's unit, both included.
+    """A column: its name, kind and rules. `minimum` and `maximum` are in the column's unit, both included; of a time
+    they are years.
 
     `positive` excludes 0. `needed_by`: the types of event that need a cell here, where others leave it empty.
     """
@@ -128,11 +132,16 @@ def _integer(name: str, minimum: int, maximum: int | None = None) -> Column:
 
 
 def _money(name: str, *, nullable: bool = False, needed_by: _Types = ()) -> Column:
-    return Column(name, Kind.MONEY, nullable, minimum=0, needed_by=needed_by)
+    return Column(name, Kind.MONEY, nullable, minimum=0, maximum=1_000_000_000, needed_by=needed_by)
+
+
+def _price_of_line(name: str) -> Column:
+    """Of these only the sum over an order is bounded."""
+    return Column(name, Kind.MONEY, minimum=0)
 
 
 def _time(name: str) -> Column:
-    return Column(name, Kind.TIME)
+    return Column(name, Kind.TIME, minimum=1970, maximum=2199)
 
 
 _SHIPPED = ("order_shipped",)
@@ -226,9 +235,9 @@ ORDER_LINES = Table(
         _integer("line_no", 1, 10_000),
         _PRODUCT_ID,
         _text("size"),
-        _integer("quantity", 1, 1_000_000),
-        _money("unit_price"),
-        _money("unit_cost"),
+        _integer("quantity", 1, 9_999_999),
+        _price_of_line("unit_price"),
+        _price_of_line("unit_cost"),
     ),
     key=("order_id", "line_no"),
     sorted_by="order_id",

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import IO
@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
-from dropship_dagster.shop.contract import ORDER_EVENTS, Column, Kind, Table
+from dropship_dagster.shop.contract import LONGEST_IDENTIFIER, ORDER_EVENTS, Column, Kind, Table
 from dropship_dagster.shop.draws import Ints
 from dropship_dagster.shop.errors import ShopError
 from dropship_dagster.shop.event_rows import Broken, broken_events
@@ -353,7 +353,7 @@ def _convert(column: Column, values: pa.Array) -> tuple[pa.Array, NDArray[np.boo
     converted = _cast(column.kind, values)
     lost = values.null_count != converted.null_count
     too_small = _too_small(column, converted)
-    too_large = _any(pc.greater(converted, _bound(column, column.maximum))) if column.maximum is not None else None
+    too_large = _too_large(column, converted)
     missing = not column.nullable and converted.null_count > 0
     if valid is None and not lost and too_small is None and too_large is None and not missing:
         return converted, None
@@ -374,6 +374,14 @@ def _too_small(column: Column, converted: pa.Array) -> NDArray[np.bool_] | None:
         return None
     below = pc.less_equal if column.positive else pc.less
     return _any(below(converted, _bound(column, column.minimum)))
+
+
+def _too_large(column: Column, converted: pa.Array) -> NDArray[np.bool_] | None:
+    if column.maximum is None:
+        return None
+    if column.kind is Kind.TIME:
+        return _any(pc.greater_equal(converted, _bound(column, column.maximum + 1)))
+    return _any(pc.greater(converted, _bound(column, column.maximum)))
 
 
 def _well_formed(column: Column, values: pa.Array) -> pa.Array | None:
@@ -410,6 +418,9 @@ def _one(kind: Kind, text: str | None) -> datetime | int | Decimal | None:
 
 
 def _bound(column: Column, value: int) -> pa.Scalar:
+    """The number in the column's type; of a time the begin of the year."""
+    if column.kind is Kind.TIME:
+        return pa.scalar(datetime(value, 1, 1, tzinfo=UTC), column.kind.value)
     return pa.scalar(value if column.kind is Kind.INTEGER else Decimal(value), column.kind.value)
 
 
@@ -435,9 +446,13 @@ def _breach(column: Column, cell: str | None) -> tuple[Breach, str]:
         return Breach.FORM, f"{shown} is none of {', '.join(column.choices)}"
     if column.kind.pattern and (not re.fullmatch(column.kind.pattern, cell) or _one(column.kind, cell) is None):
         return Breach.TYPE, f"{shown} is not {column.kind.wording}"
+    if column.name.endswith("_id") and len(cell) > LONGEST_IDENTIFIER:
+        return Breach.LENGTH, f"{shown} is longer than {LONGEST_IDENTIFIER} characters"
     if column.pattern and not re.fullmatch(column.pattern, cell):
         return Breach.FORM, f"{shown} does not have the form {column.pattern}"
     value = _one(column.kind, cell)
+    if isinstance(value, datetime):
+        value, shown = value.year, f"the year of {shown}"
     if column.maximum is not None and isinstance(value, int | Decimal) and value > column.maximum:
         return Breach.HIGH, f"{shown} must be at most {column.maximum}"
     return Breach.LOW, f"{shown} must be {'more than' if column.positive else 'at least'} {column.minimum}"

@@ -1,4 +1,4 @@
-"""The rules by which the warehouse rejects events, in its words (REJECT_REASON in sql/03_streams_tasks.sql).
+"""The rules by which the warehouse rejects events, in its words (BROKEN_RULE in sql/03_streams_tasks.sql).
 
 One list for all topics. A rule whose field is read from a cell of the CSV files names that cell, so that reading and
 checking the files reject the row for the same reason, before it is sent.
@@ -30,6 +30,7 @@ class Breach(Enum):
     LOW = "it is below the lowest value"
     HIGH = "it is above the highest value"
     FORM = "it does not have the field's form, or is none of its values"
+    LENGTH = "it is longer than an identifier may be"
     PLACEMENT = "the version and the type of an order's event do not fit"
     ENVELOPE = "only a message can break it, no cell of a file"
     LINES = "the lines of an order do not fit together, or not to the order"
@@ -64,6 +65,9 @@ _SHIPPED = ("order_shipped",)
 _CLOSED = ("order_cancelled", "order_returned")
 
 _TIME = "is not a UTC time like 2026-01-31T12:00:00.000Z"
+_YEARS = "is not between the years 1970 and 2199"
+_NO_TEXT = "is not a text"
+_INTEGER = "is not an integer"
 _COUNTRY = "is not an ISO 3166-1 code of two letters"
 
 
@@ -87,7 +91,17 @@ class _Topic:
             yield self.rule(field, Breach[breach.upper()], f"{field} {what}", (table, column or field))
 
     def amount(self, table: Table, field: str) -> Iterator[EventRule]:
-        return self.cell(table, field, missing="is missing", type="is not an amount", low="is negative")
+        words = {"missing": "is missing", "type": "is not an amount", "low": "is negative"}
+        return self.cell(table, field, **words, high="is more than a billion")
+
+    def time(self, table: Table, field: str) -> Iterator[EventRule]:
+        return self.cell(table, field, missing="is missing", type=_TIME, low=_YEARS, high=_YEARS)
+
+    def identifier(self, table: Table, field: str, column: str = "") -> Iterator[EventRule]:
+        yield from self.cell(
+            table, field, column, missing="is missing", length="is not an identifier of 1 to 100 characters"
+        )
+        yield self.rule(field, Breach.ENVELOPE, f"{field} {_NO_TEXT}")
 
     def envelope(self, thing: str, table: Table) -> Iterator[EventRule]:
         """What holds for every message of the topic; type and time of an order's events are cells, others are not."""
@@ -102,53 +116,48 @@ class _Topic:
         )
         for field, words in whole:
             yield self.rule(field, Breach.ENVELOPE, words)
-        told = {
-            "event_type": {"missing": "is missing", "form": f"is not one of {thing}"},
-            "event_time": {"missing": "is missing", "type": _TIME},
-        }
-        for field, words_of in told.items():
-            if table is ORDER_EVENTS:
-                yield from self.cell(table, field, **words_of)
-            else:
-                for words in words_of.values():
-                    yield self.rule(field, Breach.ENVELOPE, f"{field} {words}")
-        integer = "is not an integer"
-        yield from self.cell(table, "version", missing="is missing", type=integer, high=integer, low="is less than 1")
+        one_of = f"is not one of {thing}"
+        if table is ORDER_EVENTS:
+            yield from self.cell(table, "event_type", missing="is missing", form=one_of)
+            yield from self.time(table, "event_time")
+        else:
+            for what in ("event_type is missing", f"event_type {one_of}", "event_time is missing"):
+                yield self.rule(what.split()[0], Breach.ENVELOPE, what)
+            yield self.rule("event_time", Breach.ENVELOPE, f"event_time {_TIME}")
+            yield self.rule("event_time", Breach.ENVELOPE, f"event_time {_YEARS}")
+        yield from self.cell(table, "version", missing="is missing", type=_INTEGER, high=_INTEGER, low="is less than 1")
 
 
 def _customers() -> Iterator[EventRule]:
     every = _Topic("customers", _CUSTOMER_TYPES)
     yield from every.envelope("a customer", CUSTOMERS)
-    yield from every.cell(CUSTOMERS, "customer_id", missing="is missing")
-    yield every.rule("customer_id", Breach.ENVELOPE, "customer_id is not a text")
+    yield from every.identifier(CUSTOMERS, "customer_id")
     upserted = every.only("customer_upserted")
     yield from upserted.cell(CUSTOMERS, "name", missing="is missing")
     yield from upserted.cell(CUSTOMERS, "email", missing="is missing")
     yield from upserted.cell(CUSTOMERS, "country", missing="is missing", form=_COUNTRY)
-    yield from upserted.cell(CUSTOMERS, "signed_up_at", missing="is missing", type=_TIME)
+    yield from upserted.time(CUSTOMERS, "signed_up_at")
 
 
 def _products() -> Iterator[EventRule]:
     every = _Topic("products", _PRODUCT_TYPES)
     yield from every.envelope("a product", PRODUCTS)
-    yield from every.cell(PRODUCTS, "product_id", missing="is missing")
-    yield every.rule("product_id", Breach.ENVELOPE, "product_id is not a text")
+    yield from every.identifier(PRODUCTS, "product_id")
     upserted = every.only("product_upserted")
     yield from upserted.cell(PRODUCTS, "name", missing="is missing")
     yield from upserted.cell(PRODUCTS, "category", missing="is missing")
     yield from upserted.amount(PRODUCTS, "price")
     yield from upserted.amount(PRODUCTS, "cost")
-    yield from upserted.cell(SUPPLIERS, "supplier.supplier_id", "supplier_id", missing="is missing")
+    yield from upserted.identifier(SUPPLIERS, "supplier.supplier_id", "supplier_id")
     yield from upserted.cell(SUPPLIERS, "supplier.name", "name", missing="is missing")
     yield from upserted.cell(SUPPLIERS, "supplier.country", "country", form=_COUNTRY)
-    number = "is missing or not a number"
-    yield from upserted.cell(SUPPLIERS, "supplier.lead_time_days", "lead_time_days", missing=number, type=number)
-    between = "is not between 0 and 1"
-    reliability = {"missing": number, "type": number, "low": between, "high": between}
-    yield from upserted.cell(SUPPLIERS, "supplier.reliability", "reliability", **reliability)
-    number = "is not a number"
-    yield from upserted.cell(PRODUCTS, "stock", missing="is missing", type=number, high=number)
-    yield from upserted.cell(PRODUCTS, "created_at", missing="is missing", type=_TIME)
+    days = {"type": _INTEGER, "low": "is negative"}
+    yield from upserted.cell(SUPPLIERS, "supplier.lead_time_days", "lead_time_days", missing="is missing", **days)
+    yield from upserted.cell(SUPPLIERS, "supplier.return_window_days", "return_window_days", **days)
+    share = dict.fromkeys(("type", "low", "high"), "is not between 0 and 1")
+    yield from upserted.cell(SUPPLIERS, "supplier.reliability", "reliability", missing="is missing", **share)
+    yield from upserted.cell(PRODUCTS, "stock", missing="is missing", type=_INTEGER, high=_INTEGER)
+    yield from upserted.time(PRODUCTS, "created_at")
 
 
 def _orders() -> Iterator[EventRule]:
@@ -157,8 +166,7 @@ def _orders() -> Iterator[EventRule]:
     version = (ORDER_EVENTS, "version")
     yield every.only(*_PLACED).rule("version", Breach.PLACEMENT, NOT_VERSION_1, version)
     yield every.only(*EVENT_TYPES[1:]).rule("version", Breach.PLACEMENT, NOT_PLACED, version)
-    identifier = "is not an identifier of 1 to 100 characters"
-    yield from every.cell(ORDER_EVENTS, "order_id", missing="is missing", form=identifier)
+    yield from every.identifier(ORDER_EVENTS, "order_id")
     shipped = every.only(*_SHIPPED)
     yield from shipped.cell(ORDER_EVENTS, "carrier", missing="is missing")
     yield from shipped.cell(ORDER_EVENTS, "tracking_number", missing="is missing")
@@ -169,7 +177,7 @@ def _orders() -> Iterator[EventRule]:
 
 
 def _placed_orders(placed: _Topic) -> Iterator[EventRule]:
-    yield from placed.cell(ORDERS, "customer_id", missing="is missing")
+    yield from placed.identifier(ORDERS, "customer_id")
     yield from placed.cell(ORDERS, "channel", missing="is missing")
     yield from placed.cell(ORDERS, "country", missing="is missing", form=_COUNTRY)
     yield from placed.cell(ORDERS, "currency", missing="is missing", form="is not an ISO 4217 code of three letters")
@@ -178,15 +186,18 @@ def _placed_orders(placed: _Topic) -> Iterator[EventRule]:
     yield from placed.cell(ORDERS, "payment_method", missing="is missing")
     for name in ("discount", "shipping_fee", "total"):
         yield from placed.amount(ORDERS, name)
-    yield from placed.cell(ORDERS, "promised_at", missing="is missing", type=_TIME)
+    yield from placed.time(ORDERS, "promised_at")
     yield placed.rule("lines", Breach.ENVELOPE, "lines is missing")
     yield placed.rule("lines", Breach.ENVELOPE, "lines is not an array")
     yield placed.rule("lines", Breach.LINES, NO_LINES, (ORDERS, "order_id"))
     integer, amount = "is missing or not an integer", "is missing or not an amount"
     in_line = {
         "line_no": {"missing": integer, "type": integer},
-        "product_id": {"missing": "is missing"},
-        "quantity": {"missing": integer, "type": integer, "low": "is less than 1"},
+        "product_id": {"missing": "is missing", "length": "is not an identifier of 1 to 100 characters"},
+        "quantity": {
+            **dict.fromkeys(("missing", "type", "high"), f"{integer} of at most 7 digits"),
+            "low": "is less than 1",
+        },
         "unit_price": {"missing": amount, "type": amount, "low": "is negative"},
         "unit_cost": {"missing": amount, "type": amount, "low": "is negative"},
     }
@@ -194,6 +205,7 @@ def _placed_orders(placed: _Topic) -> Iterator[EventRule]:
         for breach, what in words.items():
             cell = (ORDER_LINES, column)
             yield placed.rule(f"lines.{column}", Breach[breach.upper()], f"lines: {column} {what}", cell)
+    yield placed.rule("lines.product_id", Breach.ENVELOPE, f"lines: product_id {_NO_TEXT}")
     yield placed.rule("lines", Breach.LINES, LINE_TWICE, (ORDER_LINES, "line_no"))
     yield placed.rule("lines", Breach.LINES, TOO_MUCH, (ORDERS, "order_id"))
     yield placed.rule("total", Breach.LINES, WRONG_TOTAL, (ORDERS, "total"))

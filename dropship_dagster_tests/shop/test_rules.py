@@ -12,21 +12,17 @@ import pytest
 from dropship_dagster.shop import Rejects, ShopConfig, check, generate, read
 from dropship_dagster.shop.contract import table as table_of
 from dropship_dagster.shop.rules import (
-    EVENT_RULES,
     LINE_TWICE,
     NO_LINES,
     NOT_PLACED,
     NOT_VERSION_1,
     TOO_MUCH,
     WRONG_TOTAL,
-    Breach,
     EventRule,
 )
+from dropship_dagster_tests.shop.rule_examples import CELL_RULES, ROW_RULES, value_that_breaks
 
 Rows = list[dict[str, str]]
-
-CELL_RULES = [rule for rule in EVENT_RULES if rule.table and rule.breach not in (Breach.PLACEMENT, Breach.LINES)]
-ROW_RULES = [rule for rule in EVENT_RULES if rule.breach in (Breach.PLACEMENT, Breach.LINES)]
 
 
 @pytest.fixture(scope="module")
@@ -52,20 +48,6 @@ def broken(good: Path, tmp_path: Path, table: str, change: Callable[[Rows], int]
         writer.writeheader()
         writer.writerows(rows)
     return folder, line
-
-
-def value_that_breaks(rule: EventRule) -> str:
-    """A cell that breaks a rule so, by the rule's meaning alone."""
-    column = rule.field.rpartition(".")[2]
-    if rule.breach is Breach.MISSING:
-        return ""
-    if rule.breach is Breach.TYPE:
-        return "2026-02-30T12:00:00.000Z" if column.endswith(("_at", "_time")) else "many"
-    if rule.breach is Breach.LOW:
-        return "0" if column in ("version", "quantity", "exchange_rate") else "-1"
-    if rule.breach is Breach.HIGH:
-        return "2" if column == "reliability" else "9" * 18
-    return {"country": "FRA", "currency": "EURO", "event_type": "order_lost", "order_id": "O" * 101}[column]
 
 
 @pytest.mark.parametrize("rule", CELL_RULES, ids=lambda rule: f"{rule.topic}: {rule.words}")
