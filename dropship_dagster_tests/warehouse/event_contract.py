@@ -75,7 +75,7 @@ def _product(event: dict[str, Any]) -> set[str]:
     supplier = event.get("supplier")
     supplier = supplier if isinstance(supplier, dict) else {}
     country, window = supplier.get("country"), supplier.get("return_window_days")
-    lead_time, reliability = _integer(supplier.get("lead_time_days"), 5), _number(supplier.get("reliability"), 1, 4)
+    reliability = _number(supplier.get("reliability"), 1, 4)
     return {
         *_texts(event, "name", "category"),
         *_amounts(event, "price", "cost"),
@@ -84,12 +84,9 @@ def _product(event: dict[str, Any]) -> set[str]:
         *_unless("supplier.supplier_id", _is_identifier(supplier.get("supplier_id"))),
         *_unless("supplier.name", supplier.get("name") is not None),
         *_unless("supplier.country", country is None or _is_code(country, 2)),
-        *_unless("supplier.lead_time_days", lead_time is not None and lead_time >= 0),
+        *_unless("supplier.lead_time_days", _is_days(supplier.get("lead_time_days"))),
         *_unless("supplier.reliability", reliability is not None and 0 <= reliability <= 1),
-        *_unless(
-            "supplier.return_window_days",
-            window is None or (_integer(window, 5) or 0) >= 0 == (_integer(window, 5) is None),
-        ),
+        *_unless("supplier.return_window_days", window is None or _is_days(window)),
     }
 
 
@@ -149,6 +146,11 @@ def _texts(event: dict[str, Any], *fields: str) -> set[str]:
 def _amounts(event: dict[str, Any], *fields: str) -> set[str]:
     found = {field: _number(event.get(field), 10, 2) for field in fields}
     return {field for field, amount in found.items() if amount is None or not 0 <= amount <= BILLION}
+
+
+def _is_days(value: Any) -> bool:
+    days = _integer(value, 5)
+    return days is not None and days >= 0
 
 
 def _is_identifier(value: Any) -> bool:

@@ -209,4 +209,4 @@ def test_whatever_fields_are_drawn_are_judged_as_the_contract_says(own_pipeline:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_whatever_fields_are_drawn_are_judged_as_the_contract_says_at_length(own_pipeline: Pipeline) -> None:
-    judge_drawn(own_pipeline, 60)
+    judge_drawn(own_pipeline, 25)
