@@ -6,6 +6,8 @@
 --   SELECT * FROM OPS.LOADED_PARTITIONS;        -- duplicates and gaps are 0
 --   SELECT * FROM OPS.STAGED_MESSAGES;          -- missing and doubled are 0
 --   SELECT * FROM OPS.DIFFERENCES_ORDERS;       -- empty, and so for every table of PROD
+--   SELECT * FROM OPS.CONFLICTS;                -- versions that came a second time with other content
+--   SELECT * FROM OPS.MISSING_VERSIONS;         -- orders that wait for an event between 1 and their newest
 --
 -- The EXPECTED_ views fold all accepted events at once, without streams, MERGE or history of loads.
 
@@ -116,6 +118,44 @@ FROM accepted a
 LEFT JOIN rejected r ON r.SOURCE = a.SOURCE
 LEFT JOIN missing m ON m.SOURCE = a.SOURCE
 LEFT JOIN doubled d ON d.SOURCE = a.SOURCE;
+
+-- Grain: a RAW table. CONFLICTS: rejected messages whose version had been accepted with other content.
+CREATE OR REPLACE VIEW OPS.CONFLICTS
+  COMMENT = 'Rejected messages that contradict an accepted one, by RAW table'
+AS
+SELECT
+  s.SOURCE,
+  COUNT(r.REJECT_REASON) AS CONFLICTS,
+  MIN(r.REJECTED_AT) AS FIRST_AT,
+  MAX(r.REJECTED_AT) AS LAST_AT
+FROM (SELECT 'CUSTOMERS' AS SOURCE UNION ALL SELECT 'PRODUCTS' UNION ALL SELECT 'ORDERS_EVENTS') s
+LEFT JOIN STAGING.REJECTED_EVENTS r ON r.SOURCE = s.SOURCE AND r.REJECT_REASON LIKE 'conflict: %'
+GROUP BY s.SOURCE;
+
+-- Grain: an order with versions missing between 1 and VERSION, its newest. MISSING: how many; FIRST_MISSING: the lowest of
+-- them; BEHIND_SINCE: when the first event behind that hole was loaded, so since when it is late. An event may be on its
+-- way, may be rejected, or was never sent.
+CREATE OR REPLACE VIEW OPS.MISSING_VERSIONS
+  COMMENT = 'Orders that wait for an event between 1 and their newest version'
+AS
+WITH versions AS (
+  SELECT ORDER_ID, VERSION, MIN(INGESTED_AT) AS INGESTED_AT
+  FROM STAGING.ORDER_EVENTS
+  GROUP BY ORDER_ID, VERSION
+),
+numbered AS (
+  SELECT versions.*, ROW_NUMBER() OVER (PARTITION BY ORDER_ID ORDER BY VERSION) AS POSITION FROM versions
+)
+-- Without holes the versions are 1, 2, 3 ...: where one is beyond its position, something below it is missing.
+SELECT
+  ORDER_ID,
+  MAX(VERSION) AS VERSION,
+  MAX(VERSION) - COUNT(*) AS MISSING,
+  COUNT_IF(VERSION = POSITION) + 1 AS FIRST_MISSING,
+  MIN(IFF(VERSION > POSITION, INGESTED_AT, NULL)) AS BEHIND_SINCE
+FROM numbered
+GROUP BY ORDER_ID
+HAVING MAX(VERSION) > COUNT(*);
 
 CREATE OR REPLACE VIEW OPS.EXPECTED_CUSTOMERS
   COMMENT = 'PROD.CUSTOMERS as the accepted events say'

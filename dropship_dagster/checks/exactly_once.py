@@ -64,16 +64,13 @@ def _results(client: Mapping[str, str], endpoint: WarehouseEndpoint) -> Iterator
     report = wh.verify(endpoint, client_config=client, topics=settings.topics)
     topics = {table: topic for topic, table in wh.raw_tables(settings).items()}
     for table in names.RAW_TABLES:
-        yield from _raw(table, report.topics.get(topics[table.name.upper()]))
+        yield from _raw(table, report.topics[topics[table.name.upper()]])
     yield from _staging(report.staging)
     for table in names.PROD_TABLES:
         yield from _prod(table, report.prod[table.name.upper()])
 
 
 def _raw(table: names.Table, verdict: Any) -> list[dg.AssetCheckResult]:
-    if verdict is None:
-        text = "Nothing of its topic was ever loaded."
-        return [_result(table.key, _ONCE, True, text), _result(table.key, _CAUGHT_UP, False, text, WARN)]
     facts = {
         "rows": verdict.raw_rows,
         "duplicates": verdict.duplicates,

@@ -11,6 +11,30 @@ from dropship_dagster.checks.rules import Rule
 
 RULES = (
     Rule(
+        key("staging/rejected_events"),
+        "no_conflicts",
+        "No rejected message contradicts an accepted one. Where some do, two producers or two exports say different "
+        "things: `dropship rejected list --reason conflict` shows them.",
+        """
+        SELECT SOURCE, TOPIC, KAFKA_PARTITION, KAFKA_OFFSET, REJECT_REASON, REJECTED_AT
+        FROM STAGING.REJECTED_EVENTS
+        WHERE REJECT_REASON LIKE 'conflict: %'
+        """,
+        critical=False,
+    ),
+    Rule(
+        key("staging/order_events"),
+        "no_hole_is_old",
+        "No order has waited for more than a day for an event before its newest. What is missing was never sent, or "
+        "was rejected: `dropship rejected list`.",
+        """
+        SELECT ORDER_ID, VERSION, MISSING, FIRST_MISSING, BEHIND_SINCE
+        FROM OPS.MISSING_VERSIONS
+        WHERE BEHIND_SINCE < DATEADD('day', -1, SYSDATE())
+        """,
+        critical=False,
+    ),
+    Rule(
         key("prod/orders"),
         "total_adds_up",
         "TOTAL = sum of the lines - DISCOUNT + SHIPPING_FEE, exactly.",

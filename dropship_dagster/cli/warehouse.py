@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
@@ -244,7 +245,24 @@ def _show_verdict(report: VerifyReport) -> None:
         out.print(f"[yellow]{report.behind:,} messages wait in Kafka: run `dropship consume`.[/]")
     if report.waiting:
         out.print(f"[yellow]{report.waiting:,} messages of RAW wait for the task graph: run `dropship refresh`.[/]")
+    for notice in _notices(report):
+        out.print(plain(notice), style="yellow")
     out.print(_VERDICTS[report.status])
+
+
+def _notices(report: VerifyReport) -> Iterator[str]:
+    """What is as it should be and somebody should know."""
+    if report.conflicts.count:
+        yield (
+            f"{report.conflicts.count:,} messages contradict an accepted one and are rejected (`dropship rejected list "
+            f"--reason conflict`), first: {report.conflicts.examples[0]['reason']}"
+        )
+    if report.holes.count:
+        first = report.holes.examples[0]
+        yield (
+            f"{report.holes.count:,} orders wait for an event before their newest, first: {first['order_id']} has "
+            f"version {first['version']}, and version {first['first_missing']} is missing"
+        )
 
 
 def sql(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dropship_dagster.warehouse.errors import WarehouseError as WarehouseError
     from dropship_dagster.warehouse.errors import WarehouseUnavailableError as WarehouseUnavailableError
     from dropship_dagster.warehouse.failures import LoaderFailure as LoaderFailure
+    from dropship_dagster.warehouse.findings import Findings as Findings
     from dropship_dagster.warehouse.graph import TABLE_OF_TASK as TABLE_OF_TASK
     from dropship_dagster.warehouse.graph import GraphState as GraphState
     from dropship_dagster.warehouse.graph import RefreshReport as RefreshReport
@@ -81,6 +82,7 @@ else:
                 "WarehouseUnavailableError",
             ),
             "failures": ("LoaderFailure",),
+            "findings": ("Findings",),
             "graph": ("GraphState", "RefreshReport", "TABLE_OF_TASK", "TaskRun", "graph_state", "refresh"),
             "load_options": ("LoadOptions",),
             "load_report": ("LoadProgress", "LoadReport", "TopicLoad"),

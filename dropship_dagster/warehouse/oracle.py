@@ -5,8 +5,6 @@ The counting is done by the views of sql/04_validation_queries.sql, in the wareh
 
 from __future__ import annotations
 
-import datetime as dt
-import decimal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +20,7 @@ from dropship_dagster.warehouse.backlog import LOADED_PARTITIONS, Kafka, LoadedP
 from dropship_dagster.warehouse.connection import connect, does_not_exist
 from dropship_dagster.warehouse.errors import NotDeployedError
 from dropship_dagster.warehouse.failures import LoaderFailure, standing_failures
+from dropship_dagster.warehouse.findings import Findings, conflicts, holes, plain
 from dropship_dagster.warehouse.reports import Report
 
 PROD_TABLES = (
@@ -120,6 +119,9 @@ class VerifyReport(Report):
         behind: messages that Kafka holds and RAW does not have yet.
         waiting: messages of RAW that the next run of the task graph stages.
         stopped: where partitions stand because the last run of the loader ended with an error there.
+        conflicts: rejected messages that contradict an accepted one. They are rejected as they should be, so they do
+            not change the verdict; but two sources say different things.
+        holes: orders with versions missing before their newest. The events may be on their way.
     """
 
     ok: bool
@@ -131,6 +133,8 @@ class VerifyReport(Report):
     behind: int
     waiting: int
     stopped: tuple[LoaderFailure, ...]
+    conflicts: Findings
+    holes: Findings
 
 
 def verify(
@@ -165,6 +169,7 @@ def verify(
         prod = {name: _table(connection, name) for name in PROD_TABLES}
         strays = _strays(connection)
         failures = standing_failures(connection)
+        notices = conflicts(connection), holes(connection)
     behind = sum(topic.lag or 0 for topic in found.values())
     problems = [*strays, *_problems(found, staging, waiting, prod)]
     if require_caught_up:
@@ -172,7 +177,9 @@ def verify(
     late = {topic.topic_id for topic in found.values() if topic.lag or topic.lost or topic.beyond}
     stopped = tuple(failure for failure in failures if failure.topic_id in late)
     status = "wrong" if problems else "behind" if behind or waiting else "right"
-    return VerifyReport(status == "right", found, staging, prod, tuple(problems), status, behind, waiting, stopped)
+    return VerifyReport(
+        status == "right", found, staging, prod, tuple(problems), status, behind, waiting, stopped, *notices
+    )
 
 
 def counts(endpoint: WarehouseEndpoint) -> dict[str, int]:
@@ -227,7 +234,7 @@ def _table(connection: SnowflakeConnection, name: str) -> TableVerdict:
     if differences:
         cursor = _query(connection, f"SELECT * FROM OPS.DIFFERENCES_{name} ORDER BY 2, 3, 1 LIMIT {_NAMED_DIFFERENCES}")
         names = [column.name for column in cursor.description]
-        examples = tuple(dict(zip(names, map(_plain, row), strict=True)) for row in cursor.fetchall())
+        examples = tuple(dict(zip(names, map(plain, row), strict=True)) for row in cursor.fetchall())
     return TableVerdict(rows, expected, differences, examples)
 
 
@@ -264,11 +271,3 @@ def _problems(
                 f"PROD.{name}: {table.rows} rows, {table.expected} expected, {table.differences} differences; "
                 f"first: {dict(table.examples[0]) if table.examples else 'rows that are there twice'}"
             )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dt.datetime | dt.date):
-        return value.isoformat()
-    if isinstance(value, decimal.Decimal):
-        return str(value)
-    return value
