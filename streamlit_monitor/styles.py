@@ -10,6 +10,7 @@ STYLES = r"""
   /* A page that draws itself again must not flicker; what is really stale says so in words. */
   [data-stale="true"] { opacity: 1 !important; transition: none !important; }
   [data-testid="stMetricValue"], [data-testid="stMetricDelta"] { font-variant-numeric: tabular-nums; }
+  .st-key-trouble { border-color: #d32f2f !important; border-width: 2px !important; }
   .st-key-title h1 { padding: 0 0 0.25rem; }
   .st-key-title p { margin: 0; }
   [class*="st-key-card-"] { position: relative; }

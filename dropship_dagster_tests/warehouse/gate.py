@@ -45,19 +45,20 @@ def held_up(endpoint: WarehouseEndpoint) -> Iterator[SnowflakeConnection]:
             awake.join()
 
 
-def break_task(endpoint: WarehouseEndpoint, task: str, *, suspend_after: int) -> None:
+def break_task(endpoint: WarehouseEndpoint, task: str, *, suspend_after: int, statement: str = FAILING) -> None:
     """Give a task a statement that always fails.
 
     Args:
         endpoint: the deployed warehouse.
         task: its name in OPS.
         suspend_after: failed runs on end after which the warehouse suspends the schedule.
+        statement: what fails.
     """
     run(
         endpoint,
         *ALWAYS,
         f"ALTER TASK OPS.REFRESH SET SUSPEND_TASK_AFTER_NUM_FAILURES = {suspend_after}",
-        f"ALTER TASK OPS.{task} MODIFY AS {FAILING}",
+        f"ALTER TASK OPS.{task} MODIFY AS {statement}",
         "ALTER TASK OPS.REFRESH RESUME",
     )
 

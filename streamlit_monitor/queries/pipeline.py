@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 
+from dropship_dagster.warehouse.graph_history import ROOT, GraphState, entries_of, recent_runs, root_state, state_of
 from streamlit_monitor.store import Store
 
 _STATIONS = "SELECT STATION, TABLE_NAME, ROWS_THERE AS row_count FROM PROD.V_PIPELINE_STATIONS ORDER BY POSITION"
@@ -109,6 +111,27 @@ def task_graph(store: Store) -> dict[str, frozenset[str]]:
     found = store.look(_GRAPH)
     ours = found[found["schema_name"] == "OPS"]
     return {str(name): _names(after) for name, after in zip(ours["name"], ours["predecessors"], strict=True)}
+
+
+def graph_state(store: Store, database: str) -> GraphState | None:
+    """How the graph is: its schedule, and what failed in its newest run; None for a role that may not see tasks.
+
+    Snowflake shows a role without a privilege on the tasks none, and none of their runs.
+    """
+    tasks = _records(store.look(_GRAPH))
+    ours = [task for task in tasks if task["schema_name"] == "OPS"]
+    if not any(task["name"] == ROOT for task in ours):
+        return None
+    rows = [tuple(row.values()) for row in _records(store.look(recent_runs(database)))]
+    return state_of(*root_state(ours), entries_of(rows))
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows by column, with None for what is not there."""
+    return [
+        {str(name): None if pd.isna(value) else value for name, value in row.items()}
+        for row in frame.astype(object).to_dict("records")
+    ]
 
 
 def _names(predecessors: object) -> frozenset[str]:

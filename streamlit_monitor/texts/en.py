@@ -205,6 +205,13 @@ TEXTS = {
     "reason.payment_failed": "Payment failed",
     "reason.out_of_stock": "Out of stock",
     "size.ONE": "One size",
+    "trouble.failed": "The task graph fails; failed runs on end: {runs}",
+    "trouble.suspended": "The schedule is suspended because run after run failed",
+    "trouble.remedy": "Nothing is lost: what the failed tasks read stays in their streams. Remove the cause "
+    "(`dropship rejected set-aside` for a single event that is the cause), then:",
+    "trouble.resume": "The last run did not fail. This starts the schedule again:",
+    "trouble.unseen": "Whether tasks of the warehouse fail cannot be told here: the role of the dashboard may not see "
+    "them. The check `task_is_healthy` and the sensor `scheduled_refreshes` of Dagster tell.",
     "pipeline.way": "The way of the data",
     "pipeline.way.kafka": "messages · {waiting} wait for RAW",
     "pipeline.way.kafka.then": "messages, when last counted",
@@ -264,6 +271,7 @@ TEXTS = {
     "task.SUCCEEDED": "Succeeded",
     "task.SKIPPED": "Nothing to do",
     "task.FAILED": "Failed",
+    "task.FAILED_AND_AUTO_SUSPENDED": "Failed, schedule suspended",
     "task.CANCELLED": "Cancelled",
     "task.EXECUTING": "Running",
     "column.category": "Category",

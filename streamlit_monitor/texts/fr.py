@@ -209,6 +209,13 @@ TEXTS = {
     "reason.payment_failed": "Paiement échoué",
     "reason.out_of_stock": "Rupture de stock",
     "size.ONE": "Taille unique",
+    "trouble.failed": "Le graphe des tâches échoue : exécutions échouées d’affilée : {runs}",
+    "trouble.suspended": "La planification est suspendue : les exécutions échouaient l’une après l’autre",
+    "trouble.remedy": "Rien n’est perdu : ce que lisent les tâches échouées reste dans leurs streams. Supprimer la "
+    "cause (`dropship rejected set-aside` si un seul événement en est la cause), puis :",
+    "trouble.resume": "La dernière exécution n’a pas échoué. Pour relancer la planification :",
+    "trouble.unseen": "On ne peut pas dire ici si les tâches de l’entrepôt échouent : le rôle du tableau de bord ne "
+    "peut pas les voir. Le contrôle `task_is_healthy` et le sensor `scheduled_refreshes` de Dagster le disent.",
     "pipeline.way": "Le chemin des données",
     "pipeline.way.kafka": "messages · {waiting} attendent RAW",
     "pipeline.way.kafka.then": "messages, au dernier comptage",
@@ -269,6 +276,7 @@ TEXTS = {
     "task.SUCCEEDED": "Réussie",
     "task.SKIPPED": "Rien à faire",
     "task.FAILED": "Échouée",
+    "task.FAILED_AND_AUTO_SUSPENDED": "Échouée, planification suspendue",
     "task.CANCELLED": "Annulée",
     "task.EXECUTING": "En cours",
     "column.category": "Catégorie",

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import streamlit as st
 
+from dropship_dagster.warehouse.graph_history import RESUME, GraphState
 from streamlit_monitor import cards, charts, dagster_ui, live, panels, reports
 from streamlit_monitor.cards import Card
 from streamlit_monitor.language import formats, label, t
@@ -26,6 +27,7 @@ def page() -> None:
 
 
 def _draw(store: Store) -> None:
+    _trouble(pipeline.graph_state(store, live.settings().snowflake_database))
     stations = pipeline.stations(store)
     counts = zip(stations["station"], stations["table_name"], stations["row_count"], strict=True)
     rows = {(str(station), str(table)): float(count) for station, table, count in counts}
@@ -45,6 +47,29 @@ def _draw(store: Store) -> None:
     _tasks(store)
     _rejected(store)
     _loads(loads)
+
+
+def _trouble(state: GraphState | None) -> None:
+    """What keeps the graph from its work, and how to go on. Names, errors and statements are shown as text."""
+    if state is None:
+        st.caption(t("trouble.unseen"))
+        return
+    if not state.failed and not state.suspended_by_failures:
+        return
+    with st.container(border=True, key="trouble"):
+        if state.failed:
+            st.badge(t("trouble.failed", runs=state.failed_runs), icon=":material/error:", color="red")
+            for run in state.failed:
+                st.text(run.failure)
+        if state.suspended_by_failures:
+            st.badge(t("trouble.suspended"), icon=":material/event_busy:", color="red")
+        st.caption(t("trouble.remedy" if state.failed else "trouble.resume"))
+        st.code("\n".join(_commands(state)), language="shell")
+
+
+def _commands(state: GraphState) -> list[str]:
+    """What to run once the cause is removed."""
+    return [*(["dropship refresh"] if state.failed else []), *([RESUME] if state.suspended else [])]
 
 
 def _way(store: Store, rows: dict[tuple[str, str], float]) -> None:
