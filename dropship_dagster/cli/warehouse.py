@@ -227,7 +227,7 @@ def _show_verdict(report: VerifyReport) -> None:
     staging = report.staging
     out.print(
         f"{'STAGING':<15} {staging.accepted:,} accepted, {staging.rejected:,} rejected, "
-        f"{staging.missing} missing, {staging.doubled} twice"
+        f"{report.waiting:,} waiting, {staging.missing - report.waiting:,} missing, {staging.doubled} twice"
     )
     for name, table in report.prod.items():
         out.print(f"{'PROD':<15} {name:<22} {table.rows:,} rows, {table.differences} differences")
