@@ -1,0 +1,106 @@
+"""A second data set in a home that holds one: every way to send it is refused, and every way out works as written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dropship_dagster import stream, warehouse
+from dropship_dagster.automation.run import JobReport
+from dropship_dagster.definitions import run_job
+from dropship_dagster.endpoints import kafka_endpoint, warehouse_endpoint
+from dropship_dagster.settings import Settings
+from dropship_dagster.shop import ShopConfig, generate
+from dropship_dagster_tests.resources.fixtures import platform
+
+__all__ = ["platform"]
+
+
+def dropship(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command with the environment of the test."""
+    command = [sys.executable, "-m", "dropship_dagster.cli", *arguments]
+    variables = {**os.environ, **environment}
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=300, check=False)
+
+
+def own_shop(folder: Path) -> Path:
+    generate(ShopConfig(customers=40, products=15, orders=60, seed=9), folder)
+    (folder / "manifest.json").unlink()
+    return folder
+
+
+def held(settings: Settings) -> tuple[object, ...]:
+    """Every row of PROD's entities, and where the topics end."""
+    with warehouse.connect(warehouse_endpoint(settings)) as connection:
+        rows = [
+            connection.cursor().execute(f"SELECT * FROM PROD.{table} ORDER BY {keys}").fetchall()
+            for table, keys in (
+                ("CUSTOMERS", "1"),
+                ("PRODUCTS", "1"),
+                ("ORDERS", "1"),
+                ("ORDER_LINES", "1, 2"),
+                ("ORDER_STATUS_HISTORY", "1"),
+            )
+        ]
+    return rows, stream.partitions(kafka_endpoint(settings).client_config, settings.topics)
+
+
+def why(report: JobReport) -> str:
+    assert not report.success
+    return " ".join(step.sentence for step in report.failed_steps)
+
+
+@pytest.mark.timeout(900)
+def test_a_second_data_set_is_refused_whichever_way_it_comes(platform: Settings, tmp_path: Path) -> None:
+    assert run_job("full_pipeline").success
+    before = held(platform)
+    own = own_shop(tmp_path / "own")
+
+    done = dropship("demo", DROPSHIP_SEED="7")
+    assert done.returncode == 1
+    assert "Nothing was sent: the generated shop of seed 7 (50 customers, 20 products, 100 orders)" in done.stdout
+    assert "with the generated shop of seed 42 (50 customers, 20 products, 100 orders)" in done.stdout
+    # The data folder now holds seed 7, and the jobs read it.
+    for job in ("replay_seeds", "stream_orders", "full_pipeline"):
+        config = {"ops": {"seeds": {"config": {"seed": 7}}}} if job == "full_pipeline" else None
+        assert "shares identifiers with the generated shop of seed 42" in why(run_job(job, run_config=config)), job
+    for command in (
+        ("replay", "--dir", str(own)),
+        ("replay", "--dir", str(own), "--json"),
+        ("replay",),
+        ("stream", "--duration", "1"),
+    ):
+        done = dropship("produce", *command)
+        assert done.returncode == 1, command
+        assert "shares identifiers with the generated shop of seed 42" in done.stderr
+        assert not done.stdout
+    assert held(platform) == before
+
+    elsewhere = {
+        "SNOWFLAKE_DATABASE": f"{platform.snowflake_database}_2",
+        "DROPSHIP_TOPIC_CUSTOMERS": "other_customers",
+        "DROPSHIP_TOPIC_PRODUCTS": "other_products",
+        "DROPSHIP_TOPIC_ORDERS_EVENTS": "other_orders_events",
+    }
+    done = dropship("produce", "replay", "--dir", str(own), **elsewhere)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert held(platform) == before
+
+    done = dropship("produce", "replay", "--dir", str(own), "--allow-shared-ids")
+    assert (done.returncode, done.stderr) == (0, "")
+    for job in ("load_topics", "refresh_prod"):
+        assert run_job(job).success
+    rows, _ = held(platform)
+    sizes = [len(table) for table in rows]
+    assert sizes == [len(table) for table in before[0]], "no row came, none went"
+    with warehouse.connect(warehouse_endpoint(platform)) as connection:
+        cursor = connection.cursor()
+        changed = "SELECT COUNT(*) FROM STAGING.REJECTED_EVENTS WHERE REJECT_REASON LIKE 'conflict: %'"
+        assert cursor.execute(changed).fetchone()[0] >= 40 + 15 + 60
+    config = {"ops": {"seeds": {"config": {"seed": 42}}}}
+    assert run_job("generate_seeds", run_config=config).success
+    assert dropship("produce", "replay").returncode == 0, "the first one goes on"
