@@ -261,8 +261,8 @@ def _ways_out(settings: Settings) -> str:
         "DROPSHIP_TOPIC_ORDERS_EVENTS"
     )
     allow = (
-        "With --allow-shared-ids (allow_shared_ids in a job) it is sent all the same, and its events of known "
-        "identifiers are rejected as conflicts."
+        "With --allow-shared-ids (allow_shared_ids in a job) it is sent all the same: its versions of known "
+        "identifiers are rejected as conflicts, and those that are not known change what is there."
     )
     if settings.snowflake_account or settings.kafka_bootstrap_servers:
         return f"Give it a database and topics of its own: {another}. {allow}"

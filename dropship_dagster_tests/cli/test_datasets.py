@@ -92,15 +92,6 @@ def test_a_second_data_set_is_refused_whichever_way_it_comes(platform: Settings,
 
     done = dropship("produce", "replay", "--dir", str(own), "--allow-shared-ids")
     assert (done.returncode, done.stderr) == (0, "")
-    for job in ("load_topics", "refresh_prod"):
-        assert run_job(job).success
-    rows, _ = held(platform)
-    sizes = [len(table) for table in rows]
-    assert sizes == [len(table) for table in before[0]], "no row came, none went"
-    with warehouse.connect(warehouse_endpoint(platform)) as connection:
-        cursor = connection.cursor()
-        changed = "SELECT COUNT(*) FROM STAGING.REJECTED_EVENTS WHERE REJECT_REASON LIKE 'conflict: %'"
-        assert cursor.execute(changed).fetchone()[0] >= 40 + 15 + 60
     config = {"ops": {"seeds": {"config": {"seed": 42}}}}
     assert run_job("generate_seeds", run_config=config).success
     assert dropship("produce", "replay").returncode == 0, "the first one goes on"

@@ -161,6 +161,26 @@ def test_a_warehouse_that_knows_no_data_set_is_compared_and_adopted(deployed: Se
         admit(deployed, tmp_path / "two")
 
 
+def test_what_is_allowed_all_the_same_is_rejected_as_conflicts(deployed: Settings, tmp_path: Path) -> None:
+    first, other = made(tmp_path / "one"), made(tmp_path / "two", seed=7)
+    admit(deployed, first)
+    send(deployed, first)
+    load(deployed)
+    held = [
+        "SELECT * FROM PROD.CUSTOMERS ORDER BY 1",
+        "SELECT * FROM PROD.PRODUCTS ORDER BY 1",
+        "SELECT * FROM PROD.ORDER_LINES ORDER BY 1, 2",
+        "SELECT ORDER_ID, CUSTOMER_ID, PLACED_AT, TOTAL FROM PROD.ORDERS ORDER BY 1",
+    ]
+    before = [query(deployed, sql) for sql in held]
+    admit(deployed, other, allow_shared=True)
+    send(deployed, other)
+    load(deployed)
+    assert [query(deployed, sql) for sql in held] == before
+    conflicts = "SELECT COUNT(*) FROM STAGING.REJECTED_EVENTS WHERE REJECT_REASON LIKE 'conflict: version 1 %'"
+    assert query(deployed, conflicts) == [(40 + 15 + 60,)]
+
+
 def test_topics_that_hold_another_data_set_are_found_without_a_warehouse(platform: Settings, tmp_path: Path) -> None:
     first, other = made(tmp_path / "one"), made(tmp_path / "two", seed=7)
     assert admit(platform, first) == ()
