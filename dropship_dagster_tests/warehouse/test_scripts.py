@@ -68,7 +68,7 @@ def test_every_table_declares_its_key() -> None:
                 continue
             tables += 1
             assert sqlglot.parse_one(statement, read="snowflake").find(exp.PrimaryKey), statement.splitlines()[0]
-    assert tables == 28
+    assert tables == 31
 
 
 @pytest.mark.parametrize("field", ["database", "warehouse", "role"])
