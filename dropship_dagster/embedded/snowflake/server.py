@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
@@ -92,11 +92,16 @@ class Server:
                 Route("/telemetry/send", self._telemetry, methods=["POST"]),
                 Route("/", self._alive, methods=["GET"]),
             ],
-            exception_handlers={_BadRequest: self._bad_request, Exception: self._broken},
+            exception_handlers={_BadRequest: self._bad_request, ClientDisconnect: self._left, Exception: self._broken},
         )
 
     async def _bad_request(self, _: Request, error: Exception) -> Response:
         return JSONResponse({"success": False, "code": "390102", "message": str(error), "data": None}, 400)
+
+    async def _left(self, request: Request, _: Exception) -> Response:
+        """A client was killed while it sent a request: nothing of it has run, and nobody reads the answer."""
+        log.info("a client left before its request %s was complete", request.url.path)
+        return Response(status_code=400)
 
     async def _broken(self, request: Request, error: Exception) -> Response:
         log.error("request %s", request.url.path, exc_info=error)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
-from dropship_dagster_tests.embedded.snowflake.server import Server
+from dropship_dagster_tests.embedded.snowflake.server import Server, eventually
 
 
 def start(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -53,3 +54,20 @@ def test_a_stop_ends_running_statements_within_its_time(own_server: Server) -> N
     assert own_server.stop() == 0
     own_server.start()
     assert own_server.session(database="DROPSHIP").value("SELECT COUNT(*) FROM T") == 0
+
+
+def test_a_client_that_is_killed_in_the_middle_of_a_request_is_a_line_in_the_log(own_server: Server) -> None:
+    session = own_server.session()
+    assert session.connection.rest is not None
+    head = (
+        "POST /queries/v1/query-request HTTP/1.1",
+        "Host: 127.0.0.1",
+        f'Authorization: Snowflake Token="{session.connection.rest.token}"',
+        "Content-Length: 1000",
+    )
+    with socket.create_connection((own_server.state["host"], own_server.state["port"])) as client:
+        client.sendall("\r\n".join([*head, "", '{"sqlText": "SEL']).encode())
+    eventually(lambda: "/queries/v1/query-request" in own_server.log(), "a word about it")
+    assert session.value("SELECT 1") == 1
+    assert own_server.stop() == 0
+    assert "Traceback" not in own_server.log()
