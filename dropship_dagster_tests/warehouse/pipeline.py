@@ -7,10 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Producer
@@ -150,14 +152,16 @@ class ConsumerProcess:
             "tables": pipeline.tables,
             **options,
         }
-        self.popen = subprocess.Popen(
-            [sys.executable, "-m", "dropship_dagster_tests.warehouse.consumer_process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        )
+        self._output = tempfile.NamedTemporaryFile(prefix="consumer-")  # noqa: SIM115 it goes when this object does
+        with Path(self._output.name).open("w") as output:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", "dropship_dagster_tests.warehouse.consumer_process"],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            )
         assert self.popen.stdin
         self.popen.stdin.write(json.dumps(request))
         self.popen.stdin.close()
@@ -168,8 +172,12 @@ class ConsumerProcess:
 
     def wait(self, timeout: float = 300) -> tuple[int, str, str]:
         """Exit code, output, errors."""
-        out, errors = self.popen.communicate(timeout=timeout)
-        return self.popen.returncode, out, errors
+        _, errors = self.popen.communicate(timeout=timeout)
+        return self.popen.returncode, self.printed(), errors
+
+    def printed(self) -> str:
+        """What it has written so far."""
+        return Path(self._output.name).read_text()
 
     def kill(self) -> None:
         if self.popen.poll() is None:

@@ -104,7 +104,7 @@ def test_a_warehouse_that_stalls_and_then_dies_is_waited_for_in_bounded_memory(
         time.sleep(2)
         stalled = resident_megabytes(consumer.popen.pid)
         server.kill()
-        time.sleep(3)
+        wait_until(lambda: "state waiting: " in consumer.printed(), "the consumer waits for the warehouse")
         assert resident_megabytes(consumer.popen.pid) < stalled + 50
         assert stalled < 400
         server.start()
@@ -165,7 +165,7 @@ def test_a_broker_that_stands_still_and_then_dies_is_waited_for(server: Server, 
             pipeline.send(pipeline.orders, orders(pipeline, 0, 500))
             wait_until(lambda: pipeline.value("SELECT COUNT(*) FROM RAW.ORDERS_EVENTS") == 1000, "the first rows")
             os.kill(broker.pid, signal.SIGSTOP)
-            time.sleep(30)
+            wait_until(lambda: "state stalled: " in consumer.printed(), "the consumer has noticed")
             assert process_state(broker.pid) == "T", "the broker did not stand still"
             assert consumer.popen.poll() is None
             os.kill(broker.pid, signal.SIGCONT)
