@@ -106,9 +106,7 @@ def test_the_shell_script_passes_every_file_and_name_to_the_snowflake_cli(tmp_pa
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SNOWFLAKE_ROLE": "deployer"}
     subprocess.run([SQL_DIR / "run_all.sh", "-d", "shop"], check=True, env=environment, capture_output=True)
     lines = calls.read_text().splitlines()
-    assert [re.search(r"(\d\d_\w+\.sql)", line)[1] for line in lines] == sorted(
-        script.name for script in read_scripts()
-    )
+    assert [re.search(r"(\d\d_\w+\.sql)", line)[1] for line in lines] == [script.name for script in read_scripts()]
     assert all("-D database=SHOP -D warehouse=DROPSHIP_WH -D admin_role=DEPLOYER" in line for line in lines)
     refused = subprocess.run([SQL_DIR / "run_all.sh", "-d", "a b"], env=environment, capture_output=True, text=True)
     assert refused.returncode == 2
