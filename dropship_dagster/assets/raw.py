@@ -53,7 +53,10 @@ def raw(
             if dg.AssetKey([names.RAW, table.lower()]) in context.selected_asset_keys
         }
         options = wh.LoadOptions(
-            max_events=config.max_events, max_seconds=config.max_seconds, accept_gaps=config.accept_gaps
+            max_events=config.max_events,
+            max_seconds=config.max_seconds,
+            accept_gaps=config.accept_gaps,
+            concede=True,  # beside a consumer that follows, what it loads is loaded too
         )
         client = kafka.client_config()
         batches = Batches()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from dropship_dagster import privacy
@@ -75,7 +77,9 @@ class Sender:
         for block in range(start, stop, _SERVE_EVERY):
             end = min(block + _SERVE_EVERY, stop)
             keys, values = messages.keys[block:end].to_pylist(), messages.values[block:end].to_pylist()
-            for key, value, time_ms in zip(keys, values, messages.times_ms[block:end].tolist(), strict=True):
+            # Kafka refuses messages of the future (message.timestamp.after.max.ms); the value has the event's own time.
+            times = np.minimum(messages.times_ms[block:end], int(time.time() * 1000)).tolist()
+            for key, value, time_ms in zip(keys, values, times, strict=True):
                 try:
                     # By position, without callbacks: keyword arguments cost a third of the call.
                     produce(topic, value, key, _ANY_PARTITION, None, None, time_ms, headers)

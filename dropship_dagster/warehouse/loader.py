@@ -109,7 +109,7 @@ def load(
     Raises:
         DataLostError: Kafka no longer has messages that were not loaded.
         OffsetsMovedError: another consumer loads the same partitions; nothing of this one's last batch is loaded. One
-            that follows does not give up: it goes on from where the other one got.
+            that follows or concedes does not give up: it goes on from where the other one got.
         NotDeployedError, CredentialsRefusedError, WarehouseUnavailableError, StreamError: it cannot begin or go on.
     """
     loader = _Loader(endpoint, client_config, tables, options or LoadOptions(), run_id or str(uuid.uuid4()))
@@ -144,6 +144,7 @@ class _Loader:
         self._membership: GroupMembership | None = None
         self._looked_at = -math.inf
         self._plan_now: _Plan | None = None
+        self._ends: dict[tuple[str, int], int] = {}
         self._failed_at: list[StandingAt] = []
 
     def run(
@@ -190,7 +191,7 @@ class _Loader:
                 # Planning anew reads the warehouse's offsets again, and says what was lost.
                 logger.info("Planning anew: %s", change)
             except OffsetsMovedError as moved:
-                if not self._options.follow:
+                if not (self._options.follow or self._options.concede):
                     raise
                 logger.info("Planning anew: %s", moved)
                 self._enter("waiting: another consumer loads the same partitions")
@@ -217,7 +218,9 @@ class _Loader:
             for number, state in mine.items():
                 after[number] = self._check_held(topic, number, after[number], state.low, state.high)
                 plan.positions[name, number] = after[number]
-                plan.ends[name, number] = state.high
+                # A bounded run that plans anew still ends where the topics ended when it began.
+                end = state.high if self._options.follow else self._ends.setdefault((name, number), state.high)
+                plan.ends[name, number] = max(end, after[number])
             plan.topics.append(topic)
         return plan
 

@@ -14,6 +14,8 @@ from dropship_dagster.stream import (
     Assignment,
     OffsetOutOfRangeError,
     PartitionReader,
+    TopicSpec,
+    ensure_topics,
     partitions,
 )
 from dropship_dagster.stream.headers import read_headers
@@ -141,7 +143,8 @@ def test_watermarks_and_ids_are_those_of_the_broker(new_topics: Callable[[], Top
 
 def test_a_timestamp_that_no_client_can_read_is_null_and_in_the_headers(topics: Topics) -> None:
     """The year 57000 of a producer that sent microseconds breaks no reader of the table."""
-    topic = topics.names[ORDERS_EVENTS]
+    topic = f"{topics.names[ORDERS_EVENTS]}_any_time"
+    ensure_topics(topics.client, [TopicSpec(topic, 1, config={"message.timestamp.after.max.ms": str(2**63 - 1)})])
     producer = Producer(topics.client)
     last = 253_402_300_799_999
     for time_ms in (1_735_689_600_000, 1_735_689_600_000_000, last, last + 1, 2**63 - 1):

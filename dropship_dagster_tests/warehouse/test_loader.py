@@ -226,6 +226,29 @@ def test_of_two_consumers_at_once_one_gives_up_and_nothing_is_doubled(pipeline: 
     pipeline.assert_loaded(20)
 
 
+def test_a_bounded_consumer_that_concedes_goes_on_from_where_the_other_one_got(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    pipeline.send(pipeline.orders, placed(pipeline, 0, 15))
+    hold = tmp_path / "hold"
+    hold.touch()
+    conceding = pipeline.process(hold_before_commit=str(hold), concede=True)
+    try:
+        wait_until(Path(f"{hold}.reached").exists, "the first consumer's commit")
+        conceding.signal(signal.SIGSTOP)
+        assert pipeline.load().events == 15
+        pipeline.send(pipeline.orders, placed(pipeline, 15, 5))
+        hold.unlink()
+        conceding.signal(signal.SIGCONT)
+        code, out, errors = conceding.wait()
+    finally:
+        conceding.kill()
+    assert code == 0, errors
+    assert json.loads(out.splitlines()[-1])["events"] == 0, "it ends where the topics ended when it began"
+    assert pipeline.load().events == 5
+    pipeline.assert_loaded(20)
+
+
 def test_consumers_that_share_the_partitions_load_everything_together(pipeline: Pipeline) -> None:
     pipeline.send(pipeline.orders, placed(pipeline, 0, 60))
     reports = []
