@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from dropship_dagster_tests.dashboard.browser import Chromium, visit
 
@@ -41,6 +42,15 @@ def tab_to(page: Page, words: str, key: str = "Tab") -> dict[str, object]:
     raise AssertionError(f"Tab does not reach {words!r}, only {passed}")
 
 
+def marked_soon(page: Page) -> bool:
+    """Whether what has the focus shows it once it is drawn, which a busy machine does late."""
+    try:
+        page.wait_for_function(f"() => ({FOCUSED})().marked", timeout=20_000)
+    except PlaywrightTimeoutError:
+        return False
+    return True
+
+
 def test_tab_reaches_what_can_be_used_and_it_shows_where_it_is(chromium: Chromium, address: str) -> None:
     with visit(chromium, f"{address}/?period=year") as seen:
         seen.wait_for_cards()
@@ -52,7 +62,7 @@ def test_tab_reaches_what_can_be_used_and_it_shows_where_it_is(chromium: Chromiu
             if focused["tag"] == "BODY":
                 break
             places.add(focused["place"])
-            if not focused["marked"]:
+            if not focused["marked"] and not marked_soon(seen.page):
                 unmarked.append((focused["place"], focused["words"]))
         assert places >= {"stTopNavLink", "stSelectbox", "stPageLink", "stDownloadButton", "stDataFrame"}
         assert unmarked == []
