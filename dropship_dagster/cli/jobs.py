@@ -42,7 +42,8 @@ def show_outcome(report: JobReport) -> None:
         out.print(f"  [red]step failed[/] {step.step}: {step.sentence}")
     for check in report.failed_checks:
         if check.status == "failed":
-            out.print(f"  [red]failed[/] {check.asset} {check.check}: {check.description or ''}")
+            word = "[red]failed[/]" if check.severity == "ERROR" else "[yellow]warned[/]"
+            out.print(f"  {word} {check.asset} {check.check}: {check.description or ''}")
     untold = sum(check.status == "not_evaluated" for check in report.failed_checks)
     if untold:
         out.print(f"  [yellow]{untold} not evaluated[/], because the run did not get to them")

@@ -1,4 +1,6 @@
-"""Remove the generator's files from a folder, and nothing of somebody's own (`make clean`).
+"""Remove a generated data set, and nothing of somebody's own (`make clean`).
+
+One changed file makes the whole set somebody's own: what is left of a set without the others cannot be loaded.
 
 python -m dropship_dagster.shop.removal FOLDER
 """
@@ -8,13 +10,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from dropship_dagster.shop.ownership import remove_generated
+from dropship_dagster.shop.ownership import own_files, remove_generated
 
 
 def main(arguments: list[str]) -> int:
     """Remove them, and say what stays."""
     folder = Path(arguments[0])
     if not folder.is_dir():
+        return 0
+    own = own_files(folder)
+    if own:
+        sys.stdout.write(f"{folder} stays as it is: {', '.join(own)} were not written by Dropship, or changed since\n")
         return 0
     left = remove_generated(folder)
     if left:
