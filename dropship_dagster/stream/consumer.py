@@ -165,7 +165,7 @@ class PartitionReader:
         for place, run, failed in _runs(messages):
             if failed:
                 for message in run:
-                    self._handle(message.error(), message, place)
+                    self._handle(message.error(), message, place, until.get(place))
             else:
                 self._take_run(place, run, collected, until.get(place))
         self._last_heard = time.monotonic()
@@ -201,11 +201,13 @@ class PartitionReader:
                 self._paused.discard(place)
                 self._ended.discard(place)
 
-    def _handle(self, error: KafkaError, message: Message, place: Place) -> None:
+    def _handle(self, error: KafkaError, message: Message, place: Place, end: int | None) -> None:
         code = error.code()
         if code == KafkaError._PARTITION_EOF:
-            # Offsets may have holes (transaction markers, compaction): the end is where the broker says it is.
-            self._position[place] = max(self._position[place], message.offset())
+            # Offsets may have holes (transaction markers, compaction): the partition ends where the broker says it
+            # does. What is beyond `end` was not to be read, and says nothing of holes there.
+            reached = message.offset() if end is None else min(message.offset(), end)
+            self._position[place] = max(self._position[place], reached)
             self._ended.add(place)
             self._last_heard = time.monotonic()
         elif code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):

@@ -181,3 +181,17 @@ def test_headers_that_the_client_never_gives_stand_as_one_pair_of_nulls() -> Non
             raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
 
     assert read_headers([Silent()]) == [[(None, None)]]
+
+
+def test_the_end_of_a_partition_says_nothing_of_messages_that_were_not_to_be_read(topics: Topics) -> None:
+    """Messages that came after the end was asked for are in the partition, and are no hole in it."""
+    topic, ends = topics.names[ORDERS_EVENTS], {}
+    for partition in range(3):
+        filled(topics, 4 + partition, partition)
+        ends[topic, partition] = 3
+    ends[topic, 2] = 7  # one more than there are: the reader waits while the ends of the others are told
+    for _ in range(10):
+        with PartitionReader(topics.client, [Assignment(topic, partition, 0) for partition in range(3)]) as reader:
+            batch = reader.fetch(max_messages=1_000, max_seconds=1, until=ends)
+        assert {place[1]: offset for place, offset in batch.next_offsets.items()} == {0: 3, 1: 3, 2: 6}
+        assert sorted(batch.rows["partition"].to_pylist()) == [0] * 3 + [1] * 3 + [2] * 6
