@@ -102,7 +102,7 @@ def _staging(verdict: Any, waiting: int) -> list[dg.AssetCheckResult]:
 
 
 def _prod(table: names.Table, verdict: Any) -> list[dg.AssetCheckResult]:
-    same = not verdict.differences and verdict.rows == verdict.expected
+    same = verdict.is_right or verdict.merging
     text = f"{verdict.rows:,} rows, {verdict.expected:,} expected, {verdict.differences:,} differences."
     facts: dict[str, Any] = {"rows": verdict.rows, "expected": verdict.expected, "differences": verdict.differences}
     if verdict.examples:

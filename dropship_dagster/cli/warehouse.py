@@ -245,6 +245,9 @@ def _show_verdict(report: VerifyReport) -> None:
         out.print(f"[yellow]{report.behind:,} messages wait in Kafka: run `dropship consume`.[/]")
     if report.waiting:
         out.print(f"[yellow]{report.waiting:,} messages of RAW wait for the task graph: run `dropship refresh`.[/]")
+    for name, table in report.prod.items():
+        if table.merging:
+            out.print(f"[yellow]Tasks have yet to merge into PROD.{name}: run `dropship refresh`.[/]")
     for notice in _notices(report):
         out.print(plain(notice), style="yellow")
     out.print(_VERDICTS[report.status])
