@@ -500,7 +500,7 @@ judged AS (
       WHEN RELIABILITY_TEXT IS NULL THEN 'supplier.reliability is missing'
       WHEN RELIABILITY IS NULL OR RELIABILITY < 0 OR RELIABILITY > 1
         THEN 'supplier.reliability is not between 0 and 1'
-      WHEN NVL(TO_VARCHAR(RETURN_WINDOW_DAYS), '') <> RETURN_WINDOW_DAYS_TEXT
+      WHEN RETURN_WINDOW_DAYS_TEXT IS DISTINCT FROM TO_VARCHAR(RETURN_WINDOW_DAYS)
         THEN 'supplier.return_window_days is not an integer'
       WHEN RETURN_WINDOW_DAYS < 0 THEN 'supplier.return_window_days is negative'
       WHEN STOCK_TEXT IS NULL THEN 'stock is missing'

@@ -5,15 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from snowflake.connector.cursor import SnowflakeCursor
 
 from dropship_dagster.endpoints import WarehouseEndpoint
-from dropship_dagster.warehouse.connection import connect
+from dropship_dagster.warehouse.connection import connect, with_retries
 from dropship_dagster.warehouse.errors import WarehouseError
 from dropship_dagster.warehouse.offsets import transaction
 from dropship_dagster.warehouse.refold import KEYS, everything, run_task, statements_of
 from dropship_dagster.warehouse.reports import Report
+
+_PATIENCE_SECONDS = 120.0
+"""How long to try again beside a run of the graph, whose locks a rebuild may have to give way to."""
 
 
 @dataclass(frozen=True)
@@ -57,19 +61,21 @@ def rebuild(endpoint: WarehouseEndpoint, tables: Iterable[str]) -> RebuildReport
         NotDeployedError: there is no graph.
     """
     began = time.monotonic()
-    wanted = _names(tables)
-    with connect(endpoint, query_tag="dropship rebuild") as connection:
-        statements = statements_of(connection, endpoint.database)
-        rebuilt = []
-        for table in wanted:
-            with transaction(connection) as cursor:
-                *queueing, merge = statements[table]
-                run_task(cursor, queueing, everything(table))  # first, as in the task: locks are taken in one order
-                removed = _remove_wrong(cursor, table)
-                changed = run_task(cursor, [merge], everything(table))
-                rows = int(cursor.execute(f"SELECT COUNT(*) FROM PROD.{table}").fetchone()[0])
-            rebuilt.append(RebuiltTable(table, removed, changed, rows))
+    rebuilt = [
+        with_retries(partial(_rebuild, endpoint, table), patience_seconds=_PATIENCE_SECONDS) for table in _names(tables)
+    ]
     return RebuildReport(tuple(rebuilt), round(time.monotonic() - began, 3))
+
+
+def _rebuild(endpoint: WarehouseEndpoint, table: str) -> RebuiltTable:
+    with connect(endpoint, query_tag="dropship rebuild") as connection:
+        *queueing, merge = statements_of(connection, endpoint.database)[table]
+        with transaction(connection) as cursor:
+            run_task(cursor, queueing, everything(table))  # first, as in the task: locks are taken in one order
+            removed = _remove_wrong(cursor, table)
+            changed = run_task(cursor, [merge], everything(table))
+            rows = int(cursor.execute(f"SELECT COUNT(*) FROM PROD.{table}").fetchone()[0])
+    return RebuiltTable(table, removed, changed, rows)
 
 
 def _names(tables: Iterable[str]) -> list[str]:

@@ -13,7 +13,7 @@ from snowflake.connector import SnowflakeConnection
 from snowflake.connector.cursor import SnowflakeCursor
 
 from dropship_dagster.endpoints import WarehouseEndpoint
-from dropship_dagster.warehouse.connection import connect
+from dropship_dagster.warehouse.connection import connect, with_retries
 from dropship_dagster.warehouse.errors import WarehouseError
 from dropship_dagster.warehouse.offsets import transaction
 from dropship_dagster.warehouse.refold import Source, run_task, statements_of
@@ -40,6 +40,7 @@ _ENTITIES: Mapping[str, _Entity] = {
     "PRODUCTS": _Entity("PRODUCT_EVENTS", "PRODUCT_ID", ("PRODUCTS", "PRODUCTS_HISTORY")),
     "ORDERS_EVENTS": _Entity("ORDER_EVENTS", "ORDER_ID", ("ORDERS", "ORDER_LINES", "ORDER_STATUS_HISTORY")),
 }
+_PATIENCE_SECONDS = 120.0
 _PLACE = "TOPIC_ID = ? AND KAFKA_PARTITION = ? AND KAFKA_OFFSET = ?"
 _STAGED = " UNION ALL ".join(
     f"SELECT '{source}', {entity.key}, TOPIC_ID FROM STAGING.{entity.events} "
@@ -77,6 +78,16 @@ def set_aside(
     """
     if not reason.strip():
         raise WarehouseError("Say why the event is set aside: --reason TEXT.")
+    found_id = with_retries(  # beside a run of the graph, whose locks it may have to give way to
+        lambda: _move(endpoint, topic, partition, offset, reason, topic_id), patience_seconds=_PATIENCE_SECONDS
+    )
+    return show_rejected(endpoint, topic, partition, offset, topic_id=found_id)
+
+
+def _move(
+    endpoint: WarehouseEndpoint, topic: str, partition: int, offset: int, reason: str, topic_id: str | None
+) -> str:
+    """The transaction; the topic id of the event."""
     with connect(endpoint, query_tag="dropship rejected set-aside") as connection:
         source, key, found_id = _find(connection, topic, partition, offset, topic_id)
         statements = statements_of(connection, endpoint.database)
@@ -95,7 +106,7 @@ def set_aside(
             _refold(cursor, statements, entity, key)
             for supplier in suppliers:
                 _refold(cursor, statements, _Entity("PRODUCT_EVENTS", "SUPPLIER_ID", ("SUPPLIERS",)), supplier)
-    return show_rejected(endpoint, topic, partition, offset, topic_id=found_id)
+    return found_id
 
 
 def _find(
