@@ -22,23 +22,10 @@ from dropship_dagster.warehouse.connection import connect, does_not_exist
 from dropship_dagster.warehouse.errors import NotDeployedError
 from dropship_dagster.warehouse.failures import LoaderFailure, standing_failures
 from dropship_dagster.warehouse.findings import Findings, conflicts, holes, plain
-from dropship_dagster.warehouse.refold import everything
+from dropship_dagster.warehouse.refold import KEYS, everything
 from dropship_dagster.warehouse.reports import Report
 
-PROD_TABLES = (
-    "CUSTOMERS",
-    "CUSTOMERS_HISTORY",
-    "SUPPLIERS",
-    "PRODUCTS",
-    "PRODUCTS_HISTORY",
-    "ORDERS",
-    "ORDER_LINES",
-    "ORDER_STATUS_HISTORY",
-    "DAILY_SALES",
-    "DAILY_PRODUCT_SALES",
-    "DAILY_SUPPLIER_DELIVERIES",
-    "CUSTOMER_FIRST_ORDERS",
-)
+PROD_TABLES = tuple(KEYS)
 STATIONS = (
     *(f"RAW.{name}" for name in ("CUSTOMERS", "PRODUCTS", "ORDERS_EVENTS")),
     *(f"STAGING.{name}" for name in ("CUSTOMER_EVENTS", "PRODUCT_EVENTS", "ORDER_EVENTS", "REJECTED_EVENTS")),

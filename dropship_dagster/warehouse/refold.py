@@ -33,6 +33,9 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """The key of each table of PROD, in the order in which the tables depend on each other."""
 
+_OF_PRODUCTS = frozenset({"DAILY_SALES", "DAILY_SUPPLIER_DELIVERIES"})
+"""The derived tables that follow the products as well."""
+
 _STREAM = re.compile(r"\b(?:STAGING|OPS|PROD)\.[A-Z_]+_STREAM\b")
 _BLOCK = re.compile(r"BEGIN\s+TRANSACTION\s*;(.*)\bCOMMIT\s*;", re.DOTALL | re.IGNORECASE)
 
@@ -58,10 +61,10 @@ def everything(table: str) -> Mapping[str, Source]:
     staged = events.get(table.removesuffix("_HISTORY"), "ORDER_EVENTS")
     if not table.startswith(("DAILY_", "CUSTOMER_FIRST_")):
         return {f"STAGING.{table}_STREAM": Source(f"STAGING.{staged}")}
-    return {
-        f"OPS.{table}_STREAM": Source(daily if table.startswith("DAILY_") else "PROD.ORDERS"),
-        f"PROD.{table}_PRODUCTS_STREAM": Source("(SELECT * FROM PROD.PRODUCTS WHERE FALSE)"),
-    }
+    sources = {f"OPS.{table}_STREAM": Source(daily if table.startswith("DAILY_") else "PROD.ORDERS")}
+    if table in _OF_PRODUCTS:
+        sources[f"PROD.{table}_PRODUCTS_STREAM"] = Source("(SELECT * FROM PROD.PRODUCTS WHERE FALSE)")
+    return sources
 
 
 def run_task(cursor: SnowflakeCursor, statements: Sequence[str], sources: Mapping[str, Source]) -> int:
