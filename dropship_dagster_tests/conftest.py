@@ -25,6 +25,14 @@ os.environ["DROPSHIP_ENV_FILE"] = ""
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
 
 
+@pytest.fixture(autouse=True)
+def usual_umask() -> Iterator[None]:
+    """A command that runs inside the test process sets a umask of its own, which the next test must not inherit."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings of an own home folder; whatever was started in it is stopped at the end."""

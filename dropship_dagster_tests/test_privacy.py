@@ -137,10 +137,8 @@ def test_a_closed_folder_is_not_walked_again(tmp_path: Path) -> None:
 
 
 def test_a_data_folder_that_was_there_keeps_its_mode_and_the_files_in_it_are_closed(
-    tmp_path: Path, request: pytest.FixtureRequest
+    tmp_path: Path,
 ) -> None:
-    before = os.umask(0o022)
-    request.addfinalizer(lambda: os.umask(before))
     (tmp_path / "shared").mkdir(0o755)
     config = ShopConfig(customers=5, products=5, orders=5, seed=1)
     for name, mode in {"shared": 0o755, "new/data": 0o700}.items():

@@ -6,7 +6,8 @@
 --              ├── STAGE_PRODUCTS ───── MERGE_PRODUCTS, MERGE_PRODUCTS_HISTORY, MERGE_SUPPLIERS
 --              └── STAGE_ORDER_EVENTS ─ MERGE_ORDERS, MERGE_ORDER_LINES, MERGE_ORDER_STATUS_HISTORY
 --   MERGE_DAILY_SALES and MERGE_DAILY_SUPPLIER_DELIVERIES come after MERGE_ORDERS, MERGE_ORDER_LINES and MERGE_PRODUCTS;
---   MERGE_DAILY_PRODUCT_SALES after MERGE_ORDERS and MERGE_ORDER_LINES; MERGE_CUSTOMER_FIRST_ORDERS after MERGE_ORDERS.
+--   MERGE_DAILY_PRODUCT_SALES and MERGE_CUSTOMER_FIRST_ORDERS after MERGE_ORDERS and MERGE_ORDER_LINES. Whoever reads
+--   OPS.CHANGED_ORDERS comes after both that write to it, so that a run leaves nothing in its streams.
 --
 -- PROD converges to the fold of the accepted events in whatever order, however often and beside whatever else the tasks
 -- run. The edges of the graph only make that happen within one run. Three rules see to it:
@@ -1614,7 +1615,7 @@ WHEN NOT MATCHED THEN INSERT (SALES_DATE, SUPPLIER_ID, MINUTES, ORDERS, LATE, PR
 CREATE OR REPLACE TASK OPS.MERGE_CUSTOMER_FIRST_ORDERS
   WAREHOUSE = "<% warehouse %>"
   COMMENT = 'PROD.ORDERS -> PROD.CUSTOMER_FIRST_ORDERS, the customers whose orders changed'
-AFTER OPS.MERGE_ORDERS
+AFTER OPS.MERGE_ORDERS, OPS.MERGE_ORDER_LINES
 AS
 MERGE INTO PROD.CUSTOMER_FIRST_ORDERS t
 USING (
