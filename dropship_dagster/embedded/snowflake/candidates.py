@@ -7,6 +7,7 @@ cannot take DuckDB's own MERGE.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,9 +54,12 @@ def _only_in(branch: int, value: exp.Expr) -> exp.Expr:
 
 def _materialise(session: Session, select: exp.Select) -> tuple[Step, dict[str, str]]:
     """The step that makes the candidates, and the DuckDB types of their columns."""
-    query = render(translate(select, session))
-    described = session.describe_query(query)
-    return Step(f"CREATE OR REPLACE TEMPORARY TABLE {_TABLE} AS {query}"), dict(described)
+    query = translate(select, session)
+    return _candidates_of(query), dict(session.describe_query(render(query)))
+
+
+def _candidates_of(query: exp.Expr) -> Step:
+    return Step(f"CREATE OR REPLACE TEMPORARY TABLE {_TABLE} AS {render(query)}")
 
 
 def merge(session: Session, target: Name, tree: exp.Merge) -> tuple[Step, ...]:
@@ -208,16 +212,35 @@ class Target:
     values: list[str] | None
 
 
+@dataclass(frozen=True)
+class Taken:
+    """A value that targets take, as a candidate column.
+
+    Attributes:
+        where: the rows of the only target that takes it, if it is a column of the source: in others it takes no room.
+    """
+
+    column: exp.Alias
+    where: exp.Expr | None
+
+
 def multi_insert(session: Session, names: list[Name], tree: exp.MultitableInserts) -> tuple[Step, ...]:
     """INSERT ALL and INSERT FIRST; docs.snowflake.com/en/sql-reference/sql/insert-multi-table.
 
     "The value must be compatible with the data type of the column [...] even for rows that would be filtered out by the
     condition in the WHEN clause" (usage notes; whether they fail is left open): here they always fail.
     """
-    _, targets, kinds, extra = _prepared(session, names, tree, frozenset())
-    converted_ones = {value for target in targets for value in _conversions(session, target, kinds, extra)}
-    made, targets, kinds, extra = _prepared(session, names, tree, frozenset(converted_ones))
-    steps = [made]
+    tests, targets, candidates = _targets(names, tree)
+    alias = exp.TableAlias(this=exp.to_identifier("SOURCE"))
+    whole = any(target.values is None for target in targets)
+    select = exp.Select(expressions=[*([exp.Star()] if whole else []), *tests, *(taken.column for taken in candidates)])
+    select.set("from_", exp.From(this=exp.Subquery(this=tree.args["source"].copy(), alias=alias)))
+    query = translate(select, session)
+    kinds = dict(session.describe_query(render(query)))
+    extra = {column.alias for column in [*tests, *(taken.column for taken in candidates)]}
+    needed = {value for target in targets for value in _conversions(session, target, kinds, extra)}
+    _keep_for_their_targets(query, {taken.column.alias: taken.where for taken in candidates if taken.where}, needed)
+    steps = [_candidates_of(query)]
     for target in targets:
         made_fit = ", ".join(_conversions(session, target, kinds, extra).values())
         if made_fit and not isinstance(target.where, exp.Boolean):
@@ -240,18 +263,12 @@ def multi_insert(session: Session, names: list[Name], tree: exp.MultitableInsert
     return tuple(steps)
 
 
-def _prepared(
-    session: Session, names: list[Name], tree: exp.MultitableInserts, everywhere: frozenset[str]
-) -> tuple[Step, list[Target], dict[str, str], set[str]]:
-    """The step that makes the candidates, the targets, the columns' types, and which are not the source's own."""
-    tests, targets, values = _targets(names, tree, everywhere)
-    alias = exp.TableAlias(this=exp.to_identifier("SOURCE"))
-    whole = any(target.values is None for target in targets)
-    select = exp.Select(expressions=[*([exp.Star()] if whole else []), *tests, *values])
-    select.set("from_", exp.From(this=exp.Subquery(this=tree.args["source"].copy(), alias=alias)))
-    extra = {column.alias for column in [*tests, *values]}
-    made, kinds = _materialise(session, select)
-    return made, targets, kinds, extra
+def _keep_for_their_targets(query: exp.Expr, wheres: Mapping[str, exp.Expr], needed: Collection[str]) -> None:
+    """Leave a candidate column empty in rows that its only target does not take, unless all its rows are `needed`."""
+    for projection in query.expressions:
+        where = wheres.get(projection.alias)
+        if where is not None and projection.alias not in needed:
+            projection.set("this", exp.Case(ifs=[exp.If(this=where.copy(), true=projection.this)]))
 
 
 def _taken(target: Target, kinds: dict[str, str], extra: set[str]) -> list[str]:
@@ -277,14 +294,10 @@ def _conversions(session: Session, target: Target, kinds: dict[str, str], extra:
     }
 
 
-def _targets(
-    names: list[Name], tree: exp.MultitableInserts, everywhere: frozenset[str]
-) -> tuple[list[exp.Expr], list[Target], list[exp.Expr]]:
+def _targets(names: list[Name], tree: exp.MultitableInserts) -> tuple[list[exp.Expr], list[Target], list[Taken]]:
     """The outcomes of the conditions, the targets, and the values they take, each as candidate columns.
 
-    A column of the source that several targets take is one candidate column. One that a single target takes as it is
-    has its value in the rows of that target alone, so that it takes no room in others; those named in `everywhere`, and
-    what is computed, have theirs in every row.
+    A column of the source that several targets take is one candidate column.
     """
     first = str(tree.args.get("kind")).upper() == "FIRST"
     tests: list[exp.Expr] = []
@@ -306,11 +319,8 @@ def _targets(
             values.append(column)
         targets.append(Target(name, columns, where, values if given else None))
     candidates = [
-        exp.alias_(
-            value.copy()
-            if len(wheres) > 1 or column in everywhere or not isinstance(value, exp.Column)
-            else exp.Case(ifs=[exp.If(this=wheres[0].copy(), true=value.copy())]),
-            column,
+        Taken(
+            exp.alias_(value.copy(), column), wheres[0] if len(wheres) == 1 and isinstance(value, exp.Column) else None
         )
         for column, value, wheres in taken.values()
     ]

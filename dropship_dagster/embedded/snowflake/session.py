@@ -318,9 +318,12 @@ class Session(Transactional):
         described = self._probe.execute(f"DESCRIBE {query}").fetchall()
         return [(str(row[0]), str(row[1])) for row in described]
 
-    def types_of(self, select: str) -> list[str] | None:
+    def columns_of_query(self, select: str) -> list[tuple[str, str]] | None:
         try:
-            described = self._probe.execute(f"DESCRIBE {select}").fetchall()
+            return self.describe_query(select)
         except duckdb.Error:
             return None
-        return [str(row[1]) for row in described]
+
+    def types_of(self, select: str) -> list[str] | None:
+        columns = self.columns_of_query(select)
+        return None if columns is None else [kind for _, kind in columns]

@@ -47,5 +47,8 @@ class Environment(Protocol):
     def slot(self, name: str, *, numbers: bool) -> exp.Expr | None:
         """A place for a bound parameter in a text that is kept, if there may be one; `numbers`: also for a number."""
 
+    def columns_of_query(self, select: str) -> list[tuple[str, str]] | None:
+        """Name and DuckDB type of a query's columns; None when it cannot be bound by itself."""
+
     def types_of(self, select: str) -> list[str] | None:
         """The DuckDB types of a query's columns; None when it cannot be bound by itself."""

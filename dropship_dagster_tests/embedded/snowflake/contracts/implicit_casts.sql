@@ -51,3 +51,16 @@ SELECT REGEXP_SUBSTR('a1b2', '[a-z]([0-9])', 1, 1, 'e') AS A, REGEXP_SUBSTR('a1b
 -- source: docs.snowflake.com/en/sql-reference/functions/initcap: an apostrophe is no delimiter
 SELECT INITCAP('the Quick-fox_jumps') AS A, INITCAP('o''neil [x]') AS B, INITCAP(NULL) AS C;
 --= The Quick-Fox_Jumps | O'neil [X] | NULL
+-- a column of the sources comes before an alias of the same name. source: dwh.dev/blog/reusing-column-aliases
+CREATE TABLE ABC AS SELECT 1 AS A, 100 AS B, 1000 AS C;
+SELECT A + 1 AS B, B + 1 AS C FROM ABC;
+--= 2 | 101
+SELECT A + 1 AS D, D + 1 AS E FROM ABC;
+--= 2 | 3
+SELECT N::FLOAT AS D, D || T AS E, 7 AS N, N || 'y' AS F FROM (SELECT 2.50 AS N, 'a' AS T);
+--= 2.5 | 2.5a | 7 | 2.50y
+-- types go from one common table expression to the next; a quotient has six digits more (operators-arithmetic)
+WITH A AS (SELECT 7 AS N, NULL AS Z), B AS (SELECT N / 2 AS H, Z FROM A), C AS (SELECT H || 'x' AS T, Z FROM B) SELECT T, LENGTH(T) AS L, Z FROM C;
+--= 3.500000x | 9 | NULL
+WITH RECURSIVE R AS (SELECT 1 AS N UNION ALL SELECT N + 1 FROM R WHERE N < 3), S AS (SELECT SUM(N) / 4 AS Q FROM R) SELECT Q || '!' AS T FROM S;
+--= 1.500000!
