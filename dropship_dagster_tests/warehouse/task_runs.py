@@ -80,9 +80,13 @@ class Tasks:
 
     def quiet_pass(self) -> None:
         """Every task once, in the graph's order."""
+        self.run(*self.bodies)
+
+    def run(self, *tasks: str) -> None:
+        """These tasks one after the other."""
         with warehouse.connect(self.pipeline.endpoint) as connection:
-            for body in self.bodies.values():
-                connection.cursor().execute(body)
+            for task in tasks:
+                connection.cursor().execute(self.bodies[task])
 
     def disorder(self, steps: int) -> None:
         """Runs in random order, of which some are repeated, run beside each other, fail or are killed."""

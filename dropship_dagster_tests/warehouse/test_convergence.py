@@ -108,6 +108,30 @@ def test_tasks_in_any_order_beside_each_other_killed_and_repeated_converge(own_p
     assert tasks.struck["failed"] > 0
 
 
+def test_what_a_task_merges_behind_the_others_reaches_every_table_that_is_computed_from_it(
+    own_pipeline: Pipeline,
+) -> None:
+    """The others have used up their streams by then, so only what the late task leaves to them tells of its change."""
+    pipeline = own_pipeline
+    tasks = Tasks(pipeline, random.Random(0))
+    derived = [task for task in tasks.bodies if task.startswith(("MERGE_DAILY", "MERGE_CUSTOMER_FIRST"))]
+    orders: list[dict[str, Any]] = []
+    products: list[dict[str, Any]] = []
+    for turn, late in enumerate(("MERGE_ORDERS", "MERGE_ORDER_LINES", "MERGE_PRODUCTS"), start=1):
+        order = Order(pipeline.id(turn))
+        placed = order.placed(at=f"2026-02-{turn:02d}T10:00:00.000Z")
+        steps = [order.paid(version=2), order.shipped(version=3), order.delivered(version=4)]
+        supplier = product("P00001")["supplier"] | {"supplier_id": f"S{turn:03d}"}
+        version = product("P00001", turn, category=CATEGORIES[turn - 1], supplier=supplier)
+        pipeline.send(pipeline.orders, [placed, *steps])
+        pipeline.send(pipeline.products, [version])
+        orders += [placed, *steps]
+        products.append(version)
+        pipeline.load()
+        tasks.run(*(task for task in tasks.bodies if task != late), late, *derived)
+        compare_derived(pipeline, Shop(orders, products))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", range(2, 22))

@@ -220,7 +220,7 @@ class Taken:
         where: the rows of the only target that takes it, if it is a column of the source: in others it takes no room.
     """
 
-    column: exp.Alias
+    column: exp.Expr
     where: exp.Expr | None
 
 
@@ -255,11 +255,11 @@ def multi_insert(session: Session, names: list[Name], tree: exp.MultitableInsert
     for target in targets:
         listed = f"({', '.join(quote(column) for column in target.columns)})" if target.columns else ""
         chosen = ", ".join(_results(session, target, kinds, extra))
-        query = (
+        inserted = (
             f"INSERT INTO {session.stored(target.name).sql} {listed} SELECT {chosen} FROM {_TABLE} AS c "
             f"WHERE {target.where.sql('duckdb')}"
         )
-        steps.append(Step(query, f"number of rows inserted into {target.name.name}"))
+        steps.append(Step(inserted, f"number of rows inserted into {target.name.name}"))
     return tuple(steps)
 
 
