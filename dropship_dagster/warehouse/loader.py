@@ -1,4 +1,4 @@
-"""The loader: Kafka into RAW, exactly once, in bounded batches or for as long as it is let.
+"""The loader: Kafka into RAW, exactly once, in bounded batches or until it is stopped.
 
 One engine for both: fetch up to a number of messages, bytes or seconds, encode, upload, commit. While a batch is
 committed the next one is fetched and uploaded, and never more than that: with the warehouse slow or away, the loader
@@ -15,22 +15,15 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
-
-from snowflake.connector import SnowflakeConnection
-from snowflake.connector import errors as snowflake_errors
 
 from dropship_dagster.endpoints import WarehouseEndpoint
-from dropship_dagster.stream import Assignment, GroupMembership, OffsetOutOfRangeError, PartitionReader, partitions
+from dropship_dagster.stream import Assignment, GroupMembership, OffsetOutOfRangeError, PartitionReader
 from dropship_dagster.stream.client import ClientConfig
-from dropship_dagster.warehouse.batch import EncodedBatch, LoadedTopic, gather
+from dropship_dagster.warehouse.batch import EncodedBatch, gather
 from dropship_dagster.warehouse.commit import Committed, commit_batch
-from dropship_dagster.warehouse.connection import close_quietly, open_connection, with_retries
 from dropship_dagster.warehouse.errors import (
     CredentialsRefusedError,
-    DataLostError,
     KafkaUnreachableError,
     NotDeployedError,
     OffsetsMovedError,
@@ -38,9 +31,10 @@ from dropship_dagster.warehouse.errors import (
 )
 from dropship_dagster.warehouse.failures import StandingAt, record_failure
 from dropship_dagster.warehouse.load_options import LoadOptions
+from dropship_dagster.warehouse.load_plan import Plan, Planner, TopicPartition, TopicsChangedError
 from dropship_dagster.warehouse.load_report import LoadProgress, LoadReport, Totals
+from dropship_dagster.warehouse.load_session import LoadSession
 from dropship_dagster.warehouse.observer import LoadLog, LoadObserver, Observers
-from dropship_dagster.warehouse.offsets import accept_gap, read_positions, register
 from dropship_dagster.warehouse.refresher import Refresher
 from dropship_dagster.warehouse.stage import Staged, Stager, remove_abandoned
 from dropship_dagster.warehouse.topics import GROUP, MEMBERS_GROUP, LagReporter, TopicWatch
@@ -51,32 +45,11 @@ GATHER_SECONDS = 5.0
 SILENCE_SECONDS = 10.0
 LOOK_AGAIN_SECONDS = 10.0
 
-_REQUEST_SECONDS = 120
 # A batch that the warehouse waits for is smaller, the first one even more.
 _AWAITED_PART, _FIRST_PART = 3, 8
 # What the consumer fetches ahead; with it and two batches the whole loader stays below 400 MB. A quarter of the bytes a
 # partition would take five times the broker's processor time.
 _FETCH_AHEAD = {"queued.max.messages.kbytes": "8192", "fetch.message.max.bytes": "524288"}
-
-Place = tuple[str, int]
-Result = TypeVar("Result")
-
-
-@dataclass
-class _Plan:
-    """Where each of this consumer's partitions stands, and in a bounded run where it ends."""
-
-    topics: list[LoadedTopic]
-    positions: dict[Place, int]
-    ends: dict[Place, int]
-    generation: int = 0
-
-    def expected(self, topic: str) -> dict[int, int]:
-        return {number: at for (name, number), at in self.positions.items() if name == topic}
-
-
-class _TopicsChangedError(Exception):
-    """A topic was made again or got partitions, or the group gave this consumer others: plan anew."""
 
 
 def load(
@@ -112,11 +85,23 @@ def load(
             that follows or concedes does not give up: it goes on from where the other one got.
         NotDeployedError, CredentialsRefusedError, WarehouseUnavailableError, StreamError: it cannot begin or go on.
     """
-    loader = _Loader(endpoint, client_config, tables, options or LoadOptions(), run_id or str(uuid.uuid4()))
-    return loader.run(stop or threading.Event(), progress, on_state, observer)
+    run_id = run_id or str(uuid.uuid4())
+    return _Loader(
+        endpoint,
+        client_config,
+        tables,
+        options or LoadOptions(),
+        run_id,
+        stop or threading.Event(),
+        progress,
+        on_state,
+        Observers(LoadLog(run_id), observer) if observer else LoadLog(run_id),
+    ).run()
 
 
 class _Loader:
+    """Reads by a plan, commits one batch while it fetches the next, and plans anew when the plan no longer holds."""
+
     def __init__(
         self,
         endpoint: WarehouseEndpoint,
@@ -124,39 +109,38 @@ class _Loader:
         tables: Mapping[str, str],
         options: LoadOptions,
         run_id: str,
-    ) -> None:
-        self._endpoint, self._client_config, self._tables = endpoint, client_config, tables
-        self._options, self._run_id = options, run_id
-        self._watch = TopicWatch(client_config)
-        self._lag = LagReporter(client_config)
-        self._connection: SnowflakeConnection | None = None
-        self._loaded: dict[Place, int] = {}
-        self._totals = Totals()
-        self._stop = threading.Event()
-        self._progress: Callable[[LoadProgress], None] | None = None
-        self._on_state: Callable[[str], None] | None = None
-        self._observer: LoadObserver = LoadLog(run_id)
-        self._state = "loading"
-        self._began = time.monotonic()
-        self._expected: int | None = None
-        self._taken = 0
-        self._refresher: Refresher | None = None
-        self._membership: GroupMembership | None = None
-        self._looked_at = -math.inf
-        self._plan_now: _Plan | None = None
-        self._ends: dict[tuple[str, int], int] = {}
-        self._failed_at: list[StandingAt] = []
-
-    def run(
-        self,
         stop: threading.Event,
         progress: Callable[[LoadProgress], None] | None,
         on_state: Callable[[str], None] | None,
-        observer: LoadObserver | None,
-    ) -> LoadReport:
-        self._stop, self._progress, self._on_state = stop, progress, on_state
-        if observer:
-            self._observer = Observers(self._observer, observer)
+        observer: LoadObserver,
+    ) -> None:
+        self._endpoint, self._client_config, self._tables = endpoint, client_config, tables
+        self._options, self._run_id, self._stop = options, run_id, stop
+        self._progress, self._on_state, self._observer = progress, on_state, observer
+        self._session = LoadSession(
+            endpoint,
+            run_id,
+            keep_alive=options.follow,
+            patience_seconds=options.patience,
+            stop=stop,
+            on_wait=self._wait_for_warehouse,
+        )
+        self._watch = TopicWatch(client_config)
+        self._planner = Planner(client_config, tables, options, self._session, self._watch, run_id)
+        self._lag = LagReporter(client_config)
+        self._refresher: Refresher | None = None
+        self._membership: GroupMembership | None = None
+        self._plan: Plan | None = None
+        self._failed_at: list[StandingAt] = []
+        self._loaded: dict[TopicPartition, int] = {}
+        self._totals = Totals()
+        self._expected: int | None = None
+        self._taken = 0
+        self._state = "loading"
+        self._began = time.monotonic()
+        self._looked_at = -math.inf
+
+    def run(self) -> LoadReport:
         if self._options.follow and self._options.refresh:
             self._refresher = Refresher(self._endpoint, lambda why: self._enter(f"the refresh failed: {why}"))
         try:
@@ -173,21 +157,23 @@ class _Loader:
                 self._membership.close()
             if self._refresher:
                 self._refresher.close()
-            self._close_connection()
+            self._session.close()
             self._lag.close()
+        self._totals.gaps = self._planner.gaps
         return self._totals.report(self._run_id, ended, time.monotonic() - self._began)
 
     def _run(self) -> str:
-        self._retrying(lambda: remove_abandoned(self._session()))
+        self._session.retrying(lambda: remove_abandoned(self._session.connection()))
         while True:
-            plan = self._plan_now = self._retrying(self._plan)
+            self._failed_at = []
+            plan = self._plan = self._session.retrying(lambda: self._planner.plan(self._membership))
             self._observer.planned(dict(plan.positions))
             self._enter("loading")
             if self._expected is None and not self._options.follow:
-                self._expected = sum(plan.ends[place] - at for place, at in plan.positions.items())
+                self._expected = sum(plan.ends[partition] - at for partition, at in plan.positions.items())
             try:
                 return self._read(plan)
-            except (_TopicsChangedError, OffsetOutOfRangeError) as change:
+            except (TopicsChangedError, OffsetOutOfRangeError) as change:
                 # Planning anew reads the warehouse's offsets again, and says what was lost.
                 logger.info("Planning anew: %s", change)
             except OffsetsMovedError as moved:
@@ -197,67 +183,13 @@ class _Loader:
                 self._enter("waiting: another consumer loads the same partitions")
                 self._stop.wait(self._options.flush_seconds)
 
-    # -- planning ---------------------------------------------------------------------------------------------------
-
-    def _plan(self) -> _Plan:
-        """Where to read from: the warehouse's offsets, with rows made for partitions that have none."""
-        connection, self._failed_at = self._session(), []
-        generation, assigned = self._membership.assigned() if self._membership else (0, frozenset())
-        plan = _Plan([], {}, {}, generation)
-        for name, offsets in partitions(self._client_config, self._tables).items():
-            topic = LoadedTopic(name, str(offsets.topic_id), self._tables[name])
-            mine = {
-                state.partition: state
-                for state in offsets.partitions
-                if self._is_mine(state.partition) and (not self._membership or (name, state.partition) in assigned)
-            }
-            known = {position.partition: position for position in read_positions(connection, topic.topic_id)}
-            new = {number: state.low for number, state in mine.items() if number not in known}
-            register(connection, name, topic.topic_id, new, self._run_id)
-            after = {**new, **{number: known[number].next_offset for number in mine if number in known}}
-            for number, state in mine.items():
-                after[number] = self._check_held(topic, number, after[number], state.low, state.high)
-                plan.positions[name, number] = after[number]
-                # A bounded run that plans anew still ends where the topics ended when it began.
-                end = state.high if self._options.follow else self._ends.setdefault((name, number), state.high)
-                plan.ends[name, number] = max(end, after[number])
-            plan.topics.append(topic)
-        return plan
-
-    def _check_held(self, topic: LoadedTopic, partition: int, after: int, low: int, high: int) -> int:
-        """The offset to go on from, once the broker is known to hold it."""
-        self._failed_at = [StandingAt(topic.name, topic.topic_id, partition, after)]
-        if after > high:
-            raise DataLostError(
-                f"Partition {partition} of topic {topic.name} is loaded to offset {after}, but the broker ends at "
-                f"{high}: it lost messages that RAW still has, and would give their offsets to new ones. Replay what "
-                "is missing into a new topic (delete this one and let it be made again)."
-            )
-        if after >= low:
-            self._failed_at = []
-            return after
-        if not self._options.accept_gaps:
-            raise DataLostError(
-                f"Partition {partition} of topic {topic.name}: offsets {after} to {low - 1} ({low - after} messages) "
-                "were not loaded and the broker no longer has them. Restore the topic, or accept the gap and load on "
-                f"from offset {low}: dropship consume --accept-gaps"
-            )
-        accept_gap(self._session(), topic.name, topic.topic_id, partition, after, low, self._run_id)
-        self._failed_at = []
-        self._totals.gaps += low - after
-        return low
-
-    def _is_mine(self, partition: int) -> bool:
-        index, count = self._options.share
-        return partition % count == index
-
     # -- reading ----------------------------------------------------------------------------------------------------
 
-    def _read(self, plan: _Plan) -> str:
+    def _read(self, plan: Plan) -> str:
         assignments = [Assignment(topic, number, at) for (topic, number), at in plan.positions.items()]
         with (
             PartitionReader({**_FETCH_AHEAD, **self._client_config}, assignments, group=GROUP) as reader,
-            Stager(self._open_session) as stager,
+            Stager(self._session.open) as stager,
             ThreadPoolExecutor(1, "commit") as committer,
         ):
             pending: Future[None] | None = None
@@ -285,7 +217,7 @@ class _Loader:
         pending.result()
 
     def _next(
-        self, plan: _Plan, reader: PartitionReader, pending: Future[None] | None
+        self, plan: Plan, reader: PartitionReader, pending: Future[None] | None
     ) -> tuple[str | None, list[EncodedBatch]]:
         """Fetch and encode while a commit is `pending`; why it was the last time, if it was."""
         options, began = self._options, time.monotonic()
@@ -323,14 +255,14 @@ class _Loader:
             return self._options.batch_bytes
         return max(1, self._options.batch_bytes // (_AWAITED_PART if self._taken else _FIRST_PART))
 
-    def _look_again(self, plan: _Plan) -> None:
+    def _look_again(self, plan: Plan) -> None:
         """Notice what changes while no message comes that would be committed."""
         if self._membership and self._membership.generation != plan.generation:
-            raise _TopicsChangedError("the group shares out its partitions anew")
+            raise TopicsChangedError("the group shares out its partitions anew")
         if time.monotonic() - self._looked_at >= LOOK_AGAIN_SECONDS:
             self._looked_at = time.monotonic()
             try:
-                self._check_identity(plan)
+                self._planner.check(plan, grouped=self._membership is not None)
             except KafkaUnreachableError as error:
                 logger.info("The topics cannot be looked at: %s", error)  # the silence is told where it is measured
 
@@ -349,11 +281,13 @@ class _Loader:
     # -- committing (the committer's thread) ------------------------------------------------------------------------
 
     def _commit_all(
-        self, plan: _Plan, batches: Sequence[EncodedBatch], files: Sequence[Future[Staged | None] | None]
+        self, plan: Plan, batches: Sequence[EncodedBatch], files: Sequence[Future[Staged | None] | None]
     ) -> None:
         for batch, file in zip(batches, files, strict=True):
             try:
-                committed = self._retrying(partial(self._commit, plan, batch, [file.result() if file else None]))
+                committed = self._session.retrying(
+                    partial(self._commit, plan, batch, [file.result() if file else None])
+                )
             except Exception:
                 topic = batch.topic
                 self._failed_at = [
@@ -362,22 +296,10 @@ class _Loader:
                 raise
             self._note(committed)
 
-    def _commit(self, plan: _Plan, batch: EncodedBatch, unused: list[Staged | None]) -> Committed:
+    def _commit(self, plan: Plan, batch: EncodedBatch, unused: list[Staged | None]) -> Committed:
         """`unused`: the uploaded file until the first attempt takes it; each further attempt has one of its own."""
-        self._check_identity(plan)
-        return commit_batch(self._session(), batch, self._run_id, unused.pop() if unused else None)
-
-    def _check_identity(self, plan: _Plan) -> None:
-        """After the fetch and before the commit: messages of a topic made again must not get the old one's id."""
-        now = self._watch.identities(self._tables)
-        for topic in plan.topics:
-            identity = now.get(topic.name)
-            if identity is None or identity.topic_id != topic.topic_id:
-                raise _TopicsChangedError(f"topic {topic.name} was deleted or made again")
-            # A group notices new partitions by itself and shares them out.
-            mine = set() if self._membership else {number for number in identity.partitions if self._is_mine(number)}
-            if mine - set(plan.expected(topic.name)):
-                raise _TopicsChangedError(f"topic {topic.name} has new partitions")
+        self._planner.check(plan, grouped=self._membership is not None)
+        return commit_batch(self._session.connection(), batch, self._run_id, unused.pop() if unused else None)
 
     def _note(self, committed: Committed) -> None:
         batch = committed.batch
@@ -395,46 +317,17 @@ class _Loader:
         """Record where this run ended: at a batch or a partition, or else wherever it stood."""
         if isinstance(error, CredentialsRefusedError | WarehouseUnavailableError | NotDeployedError):
             return  # there is no warehouse to record it in
-        places = self._failed_at
-        if not places and self._plan_now:
-            ids = {topic.name: topic.topic_id for topic in self._plan_now.topics}
-            places = [StandingAt(name, ids[name], at, to) for (name, at), to in self._plan_now.positions.items()]
+        places = self._failed_at or self._planner.failed_at
+        if not places and self._plan:
+            ids = {topic.name: topic.topic_id for topic in self._plan.topics}
+            places = [StandingAt(name, ids[name], at, to) for (name, at), to in self._plan.positions.items()]
         record_failure(self._endpoint, places, error, self._run_id)
 
-    # -- the warehouse ----------------------------------------------------------------------------------------------
+    # -- states -----------------------------------------------------------------------------------------------------
 
-    def _session(self) -> SnowflakeConnection:
-        if self._connection is None:
-            self._connection = self._open_session()
-        return self._connection
-
-    def _open_session(self) -> SnowflakeConnection:
-        return open_connection(
-            self._endpoint,
-            query_tag=f"dropship consume {self._run_id}",
-            network_timeout=_REQUEST_SECONDS,
-            keep_alive=self._options.follow,
-        )
-
-    def _close_connection(self) -> None:
-        if self._connection is not None:
-            close_quietly(self._connection)
-            self._connection = None
-
-    def _retrying(self, action: Callable[[], Result]) -> Result:
-        def attempt() -> Result:
-            try:
-                return action()
-            except (snowflake_errors.Error, OSError):
-                # Its transaction is rolled back by the server; what it was doing is settled under the next one's lock.
-                self._close_connection()
-                raise
-
-        def waiting(reason: str, seconds: float) -> None:
-            self._observer.retrying(reason, seconds)
-            self._enter(f"waiting: {reason} (next attempt in {seconds:.0f} s)")
-
-        return with_retries(attempt, patience_seconds=self._options.patience, stop=self._stop, on_wait=waiting)
+    def _wait_for_warehouse(self, reason: str, seconds: float) -> None:
+        self._observer.retrying(reason, seconds)
+        self._enter(f"waiting: {reason} (next attempt in {seconds:.0f} s)")
 
     def _enter(self, state: str) -> None:
         if state != self._state:
