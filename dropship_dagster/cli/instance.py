@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from dropship_dagster import privacy
 from dropship_dagster.endpoints import ServiceError
-from dropship_dagster.files import replace_durably
+from dropship_dagster.files import locked, replace_durably
 from dropship_dagster.settings import PROJECT_ROOT, Settings
 
 
@@ -28,8 +27,7 @@ def prepare(settings: Settings) -> Path:
     privacy.make_folder(home)
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
-    with (home / "prepare.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(home / "prepare.lock"):
         _install_config(home)
         _migrate(home)
     return home

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +25,7 @@ from dropship_dagster.cli.signals import stop_on_signals
 from dropship_dagster.embedded.supervisor import SERVICES
 from dropship_dagster.endpoints import kafka_endpoint, supervisor, warehouse_endpoint
 from dropship_dagster.errors import DropshipError
-from dropship_dagster.files import has_csv
+from dropship_dagster.files import has_csv, locked
 from dropship_dagster.settings import PROJECT_ROOT, Settings
 
 _LOCK = "up.lock"
@@ -211,13 +211,12 @@ def _print_addresses(config: Settings) -> None:
 @contextmanager
 def _only_one(config: Settings) -> Iterator[bool]:
     privacy.make_folder(config.home)
-    with open(config.home / _LOCK, "a+", opener=privacy.opener) as lock:
+    with ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            handle = held.enter_context(locked(config.home / _LOCK, wait=False))
         except BlockingIOError:
             yield False
             return
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
         yield True

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import itertools
 import os
 import shutil
@@ -19,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dropship_dagster import privacy
+from dropship_dagster.files import locked, sync_folder
 from dropship_dagster.shop.errors import OwnFilesError, ShopError
 from dropship_dagster.shop.ownership import refuse_own_files, remove_generated
 
@@ -51,7 +51,7 @@ def replaced_folder(target: Path, *, overwrite: bool = False, kept: Keep | None 
     staging, retired = target.parent / f".{target.name}.partial", target.parent / f".{target.name}.replaced"
     try:
         privacy.make_folder(target.parent)
-        with _locked(target.parent / f".{target.name}.lock"):
+        with locked(target.parent / f".{target.name}.lock"):
             _clean_up(target, staging, retired)
             staging.mkdir(0o700)
             try:
@@ -62,10 +62,10 @@ def replaced_folder(target: Path, *, overwrite: bool = False, kept: Keep | None 
                     privacy.close(file)
                 if target.exists():  # somebody may have made it for more people than its owner
                     staging.chmod(target.stat().st_mode & 0o7777)
-                _sync_folder(staging)
+                sync_folder(staging)
                 old = backup_folder(target) if own else retired
                 _swap(staging, target, old)
-                _sync_folder(target.parent)
+                sync_folder(target.parent)
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
             if own and kept:
@@ -127,17 +127,6 @@ def _check_target(target: Path) -> None:
         raise ShopError(f"{target} is a file: name a folder.")
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One writer a folder: the second waits."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
 def _swap(staging: Path, target: Path, old: Path) -> None:
     """Put the new folder in the place of the old one, which is at `old` afterwards, also when it was killed between.
 
@@ -169,11 +158,3 @@ def _exchange(one: Path, other: Path) -> bool:
     if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
         return False
     raise OSError(code, os.strerror(code), str(other))
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -6,12 +6,10 @@ messages are made and sent again, with the same event ids, and no order id is ev
 
 from __future__ import annotations
 
-import fcntl
 import io
 import json
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from dropship_dagster import privacy
-from dropship_dagster.files import replace_durably
+from dropship_dagster.files import locked, replace_durably
 from dropship_dagster.shop.lifecycle import Events
 from dropship_dagster.stream.errors import StreamError
 from dropship_dagster.stream.simulation import Pace, State
@@ -120,14 +118,11 @@ def only_producer(path: Path) -> Iterator[None]:
         StreamError: another live producer uses it.
     """
     privacy.make_folder(path.parent)
-    handle = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
+    with ExitStack() as held:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.enter_context(locked(path.with_name(f".{path.name}.lock"), wait=False))
         except BlockingIOError:
             raise StreamError(
                 f"Another live producer uses the state {path}: wait for it, or name another state file."
             ) from None
         yield
-    finally:
-        os.close(handle)
