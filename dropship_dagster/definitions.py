@@ -15,7 +15,6 @@ import dagster as dg
 from dropship_dagster import privacy
 from dropship_dagster.assets.definitions import ASSETS
 from dropship_dagster.automation.jobs import JOBS
-from dropship_dagster.automation.live import stream_orders
 from dropship_dagster.automation.retention import retention
 from dropship_dagster.automation.run import JobReport
 from dropship_dagster.automation.run import run_job as _run_job
@@ -37,7 +36,7 @@ warnings.filterwarnings(
 defs = dg.Definitions(
     assets=ASSETS,
     asset_checks=CHECKS,
-    jobs=[*JOBS, stream_orders, retention, run_retention],
+    jobs=[*JOBS, retention, run_retention],
     sensors=SENSORS,
     schedules=SCHEDULES,
     resources={"kafka": KafkaResource(), "warehouse": WarehouseResource(), "alerts": alert_resource()},

@@ -19,6 +19,9 @@ POOL = "kafka"
 FINGERPRINT = "seeds"
 """Metadata: which files were replayed; see `dropship_dagster.assets.seeds.fingerprint`."""
 
+_LOOK_BACK = 100
+"""Materializations of a topic among which a replay is looked for."""
+
 _UPSTREAM = {
     stream.CUSTOMERS: ("seeds/customers",),
     stream.PRODUCTS: ("seeds/products", "seeds/suppliers"),
@@ -133,6 +136,21 @@ def held(offsets: stream.TopicOffsets) -> dict[str, Any]:
         metadata.ROW_COUNT: sum(each.high - each.low for each in offsets.partitions),
         "end_offsets": dg.MetadataValue.json({str(each.partition): each.high for each in offsets.partitions}),
     }
+
+
+def replayed(instance: dg.DagsterInstance) -> str | None:
+    """The fingerprint of the files that a run replayed last, whoever started it; None when none did.
+
+    Live traffic passes it on with what it adds to the topic. Other materializations, such as one reported by hand in
+    the UI, say nothing of files and are passed over.
+    """
+    events = instance.fetch_materializations(topic_key(stream.CUSTOMERS), limit=_LOOK_BACK).records
+    for record in events:
+        materialization = record.asset_materialization
+        value = materialization.metadata.get(FINGERPRINT) if materialization else None
+        if value is not None and value.value:
+            return str(value.value)
+    return None
 
 
 def _metadata(

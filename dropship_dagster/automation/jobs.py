@@ -7,6 +7,7 @@ from dagster import AssetSelection
 
 from dropship_dagster.assets import names
 from dropship_dagster.automation.hooks import report_failure
+from dropship_dagster.automation.live_orders import send_live_orders
 from dropship_dagster.checks.seeds import seed_checks
 
 _SEEDS = AssetSelection.groups(names.SEEDS)
@@ -48,4 +49,15 @@ full_pipeline = _job(
     "From nothing to a validated PROD: seeds, topics, RAW, STAGING, PROD, checks, report.",
 )
 
-JOBS = (generate_seeds, replay_seeds, load_topics, refresh_prod, validate, full_pipeline)
+
+@dg.job(
+    description="New orders and the life of open ones, for a bounded time.",
+    hooks={report_failure},
+    executor_def=dg.in_process_executor,
+)
+def stream_orders() -> None:
+    """One step."""
+    send_live_orders()
+
+
+JOBS = (generate_seeds, replay_seeds, load_topics, refresh_prod, validate, full_pipeline, stream_orders)

@@ -9,8 +9,7 @@ from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from pydantic import Field
 
-from dropship_dagster.automation.jobs import load_topics
-from dropship_dagster.automation.live import stream_orders
+from dropship_dagster.automation.jobs import load_topics, stream_orders
 
 FREQUENT = (load_topics.name, stream_orders.name)
 """The jobs that sensors start by the minute. Every other one is started by people or by night: its runs are kept."""

@@ -20,8 +20,7 @@ import snowflake.connector  # noqa: F401 - so that no tick is spent on importing
 from dropship_dagster import warehouse
 from dropship_dagster.assets import names
 from dropship_dagster.assets.names import key
-from dropship_dagster.assets.topics import FINGERPRINT
-from dropship_dagster.automation.live import live_traffic, seconds_to_wait
+from dropship_dagster.assets.topics import FINGERPRINT, replayed
 from dropship_dagster.automation.sensors.active import sensor_status
 from dropship_dagster.automation.sensors.backlog import (
     LOOK_ANYWAY_SECONDS,
@@ -33,7 +32,8 @@ from dropship_dagster.automation.sensors.backlog import (
 )
 from dropship_dagster.automation.sensors.failures import failed_runs
 from dropship_dagster.automation.sensors.first_run import first_run
-from dropship_dagster.automation.sensors.seeds import replayed, seed_files
+from dropship_dagster.automation.sensors.live_traffic import live_traffic, seconds_to_wait
+from dropship_dagster.automation.sensors.seeds import seed_files
 from dropship_dagster.automation.sensors.task_history import Seen, scheduled_refreshes, worth_a_look
 from dropship_dagster.definitions import defs, run_job
 from dropship_dagster.endpoints import warehouse_endpoint

@@ -1,18 +1,13 @@
 """New or changed CSV files -> replay_seeds."""
 
 import dagster as dg
-from dagster import DagsterInstance
 
-from dropship_dagster import stream
 from dropship_dagster.assets.seeds import fingerprint
-from dropship_dagster.assets.topics import FINGERPRINT, topic_key
+from dropship_dagster.assets.topics import replayed
 from dropship_dagster.automation.jobs import full_pipeline, replay_seeds
 from dropship_dagster.automation.sensors.active import active_run, skip
 from dropship_dagster.resources import user_errors
 from dropship_dagster.settings import Settings
-
-_LOOK_BACK = 100
-"""Materializations of a topic among which a replay is looked for."""
 
 
 @dg.sensor(
@@ -35,18 +30,3 @@ def seed_files(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         return skip(f"A run of {active} is on its way.", context.cursor)
     # No run key: one is never used again, and files may come back to what they were. The cursor does it.
     return dg.SensorResult([dg.RunRequest(tags={"dropship/seeds": found[:16]})], cursor=found)
-
-
-def replayed(instance: DagsterInstance) -> str | None:
-    """The fingerprint of the files that a run replayed last, whoever started it; None when none did.
-
-    Live traffic passes it on with what it adds to the topic. Other materializations, such as one reported by hand in
-    the UI, say nothing of files and are passed over.
-    """
-    events = instance.fetch_materializations(topic_key(stream.CUSTOMERS), limit=_LOOK_BACK).records
-    for record in events:
-        materialization = record.asset_materialization
-        value = materialization.metadata.get(FINGERPRINT) if materialization else None
-        if value is not None and value.value:
-            return str(value.value)
-    return None

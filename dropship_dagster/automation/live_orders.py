@@ -1,6 +1,5 @@
-"""stream_orders: new orders and what becomes of them, for a bounded time; and the sensor that makes it go on."""
+"""The step of stream_orders: new orders and what becomes of them, for a bounded time."""
 
-import time
 from pathlib import Path
 
 import dagster as dg
@@ -8,17 +7,10 @@ from pydantic import Field
 
 from dropship_dagster import shop, stream
 from dropship_dagster.assets import metadata
-from dropship_dagster.assets.topics import FINGERPRINT, POOL, admit, held, topic_key
-from dropship_dagster.automation.hooks import report_failure
-from dropship_dagster.automation.jobs import full_pipeline, replay_seeds
-from dropship_dagster.automation.sensors.active import active_run, sensor_status, skip
-from dropship_dagster.automation.sensors.seeds import replayed
+from dropship_dagster.assets.topics import FINGERPRINT, POOL, admit, held, replayed, topic_key
 from dropship_dagster.errors import DropshipError
 from dropship_dagster.resources import KafkaResource, user_errors
 from dropship_dagster.settings import Settings
-
-_FIRST_WAIT_SECONDS = 30.0
-_MOST_FAILURES = 6
 
 
 class LiveConfig(dg.Config):
@@ -96,40 +88,6 @@ def send_live_orders(context: dg.OpExecutionContext, config: LiveConfig, kafka: 
             raise DropshipError(f"{report.failed:,} of {report.sent:,} messages were not acknowledged.")
 
 
-@dg.job(
-    description="New orders and the life of open ones, for a bounded time.",
-    hooks={report_failure},
-    executor_def=dg.in_process_executor,
-)
-def stream_orders() -> None:
-    """One step."""
-    send_live_orders()
-
-
-@dg.sensor(
-    job=stream_orders,
-    minimum_interval_seconds=15,
-    default_status=sensor_status(),
-    description="Keeps the shop alive: a run of stream_orders after the other. On in `dropship up`, else off.",
-)
-def live_traffic(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    """Ask for the next run when the files are replayed and none is on its way; wait longer after failures."""
-    if replayed(context.instance) is None:
-        return skip("The CSV files are not replayed yet: customers and products must be known before new orders.")
-    with user_errors():
-        reason = why_not(Settings.load().data_dir)
-    if reason:
-        return skip(reason)
-    active = active_run(context.instance, [stream_orders.name, replay_seeds.name, full_pipeline.name])
-    if active:
-        return skip(f"A run of {active} is on its way.")
-    wait = seconds_to_wait(context.instance)
-    if wait > 0:
-        return skip(f"The last run of {stream_orders.name} failed: see it. The next attempt is in {wait:.0f} s.")
-    number = int(context.cursor or 0) + 1
-    return dg.SensorResult([dg.RunRequest(run_key=f"live-{number}")], cursor=str(number))
-
-
 def why_not(folder: Path) -> str | None:
     """Why live traffic cannot go on from a folder: only the generator's own, unchanged, says how; None if it can."""
     if shop.generated_manifest(folder) is not None:
@@ -137,21 +95,3 @@ def why_not(folder: Path) -> str | None:
     own = shop.own_files(folder)
     what = f"holds files of your own ({', '.join(own)})" if own else "holds no generated shop"
     return f"{folder} {what}: live traffic goes on from the files that `dropship generate` wrote."
-
-
-def seconds_to_wait(instance: dg.DagsterInstance) -> float:
-    """How long to leave it after the newest runs failed: half a minute, then twice as long each time, up to 16 minutes.
-
-    What broke may mend itself (a broker that is away) or not (another shop's files); neither is worth a failed run and
-    an alert every few seconds.
-    """
-    records = instance.get_run_records(dg.RunsFilter(job_name=stream_orders.name), limit=_MOST_FAILURES)
-    failures = 0
-    for record in records:
-        if record.dagster_run.status != dg.DagsterRunStatus.FAILURE:
-            break
-        failures += 1
-    if not failures:
-        return 0.0
-    ended = records[0].end_time or records[0].update_timestamp.timestamp()
-    return max(0.0, ended + _FIRST_WAIT_SECONDS * 2.0 ** (failures - 1) - time.time())
