@@ -2,7 +2,7 @@
 
 An identifier alone says little: every shop has an order 1. Two records with one identifier are the same when what never
 changes of them agrees (when and by whom an order was placed, when a customer signed up), and, in the same version, the
-rest as well. A sample decides, because a folder may hold millions: the identifiers whose hashes are the smallest. It
+rest as well; of a customer's name and e-mail a hash is compared, because records are stored. A sample decides, because a folder may hold millions: the identifiers whose hashes are the smallest. It
 takes the same identifiers from two folders that share them, and covers a folder evenly.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 import zlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -39,6 +40,9 @@ ANOTHER_SHARE = 0.1
 _ENTITIES = (ORDERS, PRODUCTS, CUSTOMERS)
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing: spreads what CRC-32 keeps close together
 
+_HASH = ", name and e-mail of hash "
+_HASH_DIGITS = 16
+
 Key = tuple[str, str]
 """The kind of a record (orders, products, customers) and its identifier."""
 
@@ -53,6 +57,7 @@ class Record:
         version: the version that `detail` is of; 0 where it is not known.
         lasting: what no version changes.
         detail: what a version may change. No names or addresses: it is recorded in the warehouse.
+        content: hash of what else a version may change; empty where there is nothing else, or it is not known.
     """
 
     entity: str
@@ -60,6 +65,18 @@ class Record:
     version: int
     lasting: str
     detail: str
+    content: str = ""
+
+    @classmethod
+    def recorded(cls, entity: str, name: str, version: int, lasting: str, recorded_detail: str) -> Record:
+        """A record as the warehouse keeps it; before hashes were kept, it ended with `detail`."""
+        detail, _, content = recorded_detail.partition(_HASH)
+        return cls(entity, name, version, lasting, detail, content)
+
+    @property
+    def recorded_detail(self) -> str:
+        """`detail` and `content` as the warehouse keeps them."""
+        return f"{self.detail}{_HASH}{self.content}" if self.content else self.detail
 
     @property
     def key(self) -> Key:
@@ -69,13 +86,16 @@ class Record:
     @property
     def words(self) -> str:
         """The content in a sentence."""
-        return ", ".join(part for part in (self.lasting, self.detail) if part)
+        return ", ".join(part for part in (self.lasting, self.recorded_detail) if part)
 
     def agrees(self, other: Record) -> bool:
         """Whether both may be the same record."""
         if self.lasting != other.lasting:
             return False
-        return self.version != other.version or self.detail == other.detail
+        if self.version != other.version:
+            return True
+        both_hashed = self.content and other.content
+        return self.detail == other.detail and (not both_hashed or self.content == other.content)
 
 
 @dataclass(frozen=True)
@@ -129,10 +149,18 @@ def order(order_id: str, customer_id: str, placed_at: object, total: object) -> 
     return Record("orders", order_id, 1, f"placed {_time(placed_at)} by {customer_id}, total {_amount(total)}", "")
 
 
-def customer(customer_id: str, version: int, signed_up_at: object, city: str | None, country: str | None) -> Record:
-    """A customer; without city and country where the version is 0."""
-    detail = f"{city}, {country}" if version else ""
-    return Record("customers", customer_id, version, f"signed up {_time(signed_up_at)}", detail)
+def customer(
+    customer_id: str,
+    version: int,
+    signed_up_at: object,
+    city: str | None,
+    country: str | None,
+    name: str | None,
+    email: str | None,
+) -> Record:
+    """A customer; where the version is 0, without what a version may change."""
+    detail, content = (f"{city}, {country}", _hash(customer_id, name, email)) if version else ("", "")
+    return Record("customers", customer_id, version, f"signed up {_time(signed_up_at)}", detail, content)
 
 
 def product(product_id: str, version: int, created_at: object, name: str | None, price: object) -> Record:
@@ -186,6 +214,7 @@ def differences(ours: Iterable[Record], theirs: Iterable[Record]) -> list[Differ
     known: dict[Key, list[Record]] = {}
     for record in theirs:
         known.setdefault(record.key, []).append(record)
+    known = {key: _with_hashes(records) for key, records in known.items()}
     compared: dict[str, int] = {}
     differing: dict[str, list[Record]] = {}
     for record in ours:
@@ -201,6 +230,12 @@ def differences(ours: Iterable[Record], theirs: Iterable[Record]) -> list[Differ
             there = known[example.key][0]
             found.append(Difference(table.name, compared[table.name], len(differing[table.name]), example, there))
     return found
+
+
+def _with_hashes(records: list[Record]) -> list[Record]:
+    """Without those that are there with a hash as well: recorded before hashes were kept, they tell less."""
+    hashed = {replace(record, content="") for record in records if record.content}
+    return [record for record in records if record not in hashed]
 
 
 def _tables(folder: Path) -> list[Table]:
@@ -257,7 +292,7 @@ def _hashes(ids: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.uint64]]:
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
     ORDERS.name: ("order_id", "customer_id", "ordered_at", "total"),
     PRODUCTS.name: ("product_id", "version", "created_at", "name", "price"),
-    CUSTOMERS.name: ("customer_id", "version", "signed_up_at", "city", "country"),
+    CUSTOMERS.name: ("customer_id", "version", "signed_up_at", "city", "country", "name", "email"),
 }
 """By file, the arguments of `order`, `product` and `customer`."""
 
@@ -276,6 +311,11 @@ def _time(value: object) -> str:
         return str(value)
     utc = value if value.tzinfo is None else value.astimezone(dt.UTC)
     return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+
+
+def _hash(*values: str | None) -> str:
+    """The identifier is one of the values: equal names of two customers have different hashes."""
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:_HASH_DIGITS]
 
 
 def _amount(value: object) -> str:

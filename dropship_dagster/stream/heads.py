@@ -65,5 +65,6 @@ def _record(role: str, event: Mapping[str, Any]) -> Record | None:
         return order(event["order_id"], event["customer_id"], event["event_time"], event["total"])
     version = int(event["version"])
     if role == roles.CUSTOMERS:
-        return customer(event["customer_id"], version, event["signed_up_at"], event["city"], event["country"])
+        fields = ("signed_up_at", "city", "country", "name", "email")
+        return customer(event["customer_id"], version, *(event[field] for field in fields))
     return product(event["product_id"], version, event["created_at"], event["name"], event["price"])

@@ -45,7 +45,7 @@ FROM PROD.ORDERS o JOIN ({_SAMPLE}) s ON s.ID = o.ORDER_ID
 WHERE o.PLACED_VERSION > 0
 """
 _CUSTOMERS = f"""
-SELECT c.CUSTOMER_ID, NVL(h.VERSION, 0), {_TIME.format("c.SIGNED_UP_AT")}, h.CITY, h.COUNTRY
+SELECT c.CUSTOMER_ID, NVL(h.VERSION, 0), {_TIME.format("c.SIGNED_UP_AT")}, h.CITY, h.COUNTRY, h.NAME, h.EMAIL
 FROM PROD.CUSTOMERS c JOIN ({_SAMPLE}) s ON s.ID = c.CUSTOMER_ID
 LEFT JOIN PROD.CUSTOMERS_HISTORY h
   ON h.CUSTOMER_ID = c.CUSTOMER_ID AND h.VERSION = s.VERSION AND NOT h.IS_DELETED
@@ -311,7 +311,7 @@ def _register(
     else:
         data_set_id = continued.id
         _see(cursor, data_set, continued)
-    rows = [[data_set_id, each.entity, each.id, each.version, each.lasting, each.detail] for each in records]
+    rows = [[data_set_id, each.entity, each.id, each.version, each.lasting, each.recorded_detail] for each in records]
     if rows:
         cursor.execute(_RECORD, (json.dumps(rows, ensure_ascii=False),))
 
@@ -329,7 +329,7 @@ def _registered(cursor: SnowflakeCursor, ours: Sequence[shop.Record]) -> list[tu
     for entity, sample in _samples(ours):
         for data_set_id, *values in cursor.execute(_REGISTERED, (sample, entity)).fetchall():
             kind, name, version, lasting, detail = values
-            found.append((data_set_id, shop.Record(kind, name, int(version), lasting, detail)))
+            found.append((data_set_id, shop.Record.recorded(kind, name, int(version), lasting, detail)))
     return found
 
 

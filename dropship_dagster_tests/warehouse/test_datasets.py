@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -137,6 +139,57 @@ def test_a_few_changed_rows_are_named_and_a_higher_version_is_no_difference(depl
     assert "product P00001 is 'created " in note
     assert "(1 of 15 compared products differ)" in note
     assert "a higher version" in note
+
+
+def with_other_names(folder: Path, beside: Path) -> Path:
+    """The same folder with other names and addresses; what else it tells of a customer is the same."""
+    shutil.copytree(folder, beside)
+    edit(beside, "customers.csv", r"(\nC\d+),[^,]*,[^,]*", r"\1,Somebody Else,else@example.org")
+    return beside
+
+
+def test_known_customers_of_other_names_are_another_data_set(deployed: Settings, tmp_path: Path) -> None:
+    first = own(tmp_path / "one")
+    other = with_other_names(first, tmp_path / "two")
+    admit(deployed, first)
+    with pytest.raises(wh.SharedIdentifiersError) as refused:
+        admit(deployed, other)
+    said = str(refused.value)
+    assert re.search(r"customer C0000001 is 'signed up .*, name and e-mail of hash [0-9a-f]{16}' there", said)
+    assert "(40 of 40 compared customers differ)" in said
+    kept = str(query(deployed, "SELECT DISTINCT DETAIL FROM OPS.DATA_SET_RECORDS"))
+    for row in csv.DictReader((first / "customers.csv").open(encoding="utf-8")):
+        assert row["name"] not in kept
+        assert row["email"] not in kept
+
+    send(deployed, first)
+    with pytest.raises(wh.SharedIdentifiersError, match="compared customers differ"):
+        admit(deployed.model_copy(update={"snowflake_database": f"{deployed.snowflake_database}_NONE"}), other)
+    load(deployed)
+    for table in ("OPS.DATA_SETS", "OPS.DATA_SET_RECORDS"):
+        query(deployed, f"DELETE FROM {table}")
+    with pytest.raises(wh.SharedIdentifiersError, match="compared customers differ"):
+        admit(deployed, other)
+    assert admit(deployed, first) == ()
+
+
+def test_a_warehouse_with_records_of_before_the_hashes_takes_the_same_folder_and_refuses_another(
+    deployed: Settings, tmp_path: Path
+) -> None:
+    first = own(tmp_path / "one")
+    other = with_other_names(first, tmp_path / "two")
+    admit(deployed, first)
+    send(deployed, first)
+    load(deployed)
+    query(deployed, "UPDATE OPS.DATA_SET_RECORDS SET DETAIL = REGEXP_REPLACE(DETAIL, ', name and e-mail of hash .*', '')")
+    assert query(deployed, "SELECT COUNT(*) FROM OPS.DATA_SET_RECORDS WHERE DETAIL LIKE '%hash%'") == [(0,)]
+    assert admit(deployed, first) == ()
+    grown = shutil.copytree(first, tmp_path / "grown")
+    edit(grown, "customers.csv", r"\nC0000001,", r"\nC7700001,New Customer,new@example.org,,Ulm,DE,de_DE,ads,new,"
+         r"2024-12-01T00:00:00.000Z,1\nC0000001,")  # fmt: skip
+    assert admit(deployed, grown) == ()
+    with pytest.raises(wh.SharedIdentifiersError, match="compared customers differ"):
+        admit(deployed, other)
 
 
 def test_a_warehouse_that_knows_no_data_set_is_compared_and_adopted(deployed: Settings, tmp_path: Path) -> None:
