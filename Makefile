@@ -20,7 +20,7 @@ install: ## Make .venv and install the locked packages (again only when the lock
 install-dev: ## The same with what the tests and linters need
 	@sh scripts/install.sh requirements-dev.txt
 
-demo: install ## The whole pipeline on this machine, once, with a summary; ends 0 only if every check passes
+demo: install ## The whole pipeline on this machine, once, with a summary; exits 1 if a step or a critical check fails
 	@$(DROPSHIP) demo $(ARGS)
 
 all: demo ## The same as demo

@@ -61,6 +61,12 @@ def keep_private(folder: Path, ours: Collection[str], *, beside: Collection[str]
         _close(folder, folder.stat())
 
 
+def is_open(path: Path) -> bool:
+    """Whether the mode of a file or folder lets other users do anything with it; a link has none of its own."""
+    mode = path.lstat().st_mode
+    return not stat.S_ISLNK(mode) and bool(mode & _OTHERS)
+
+
 def close(path: Path) -> None:
     """Take from others a file, or a folder with all that is in it. One that is closed already is not looked into."""
     try:

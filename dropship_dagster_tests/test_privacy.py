@@ -16,7 +16,7 @@ import pytest
 from dropship_dagster import privacy
 from dropship_dagster.embedded.supervisor import SERVICES, Supervisor
 from dropship_dagster.settings import PROJECT_ROOT, Settings
-from dropship_dagster.shop import ShopConfig, generate
+from dropship_dagster.shop import ShopConfig, close_generated, generate
 
 AS_NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
 SEVERAL = 40
@@ -134,6 +134,31 @@ def test_a_closed_folder_is_not_walked_again(tmp_path: Path) -> None:
     privacy.keep_private(home, {"kafka"})
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     assert stat.S_IMODE((home / "kafka" / "later").stat().st_mode) == 0o644, "nobody gets there"
+
+
+@pytest.mark.parametrize("command", ["generate", "demo"])
+def test_a_generated_data_folder_that_an_earlier_version_left_open_is_closed(place: Path, command: str) -> None:
+    dropship(place, "generate")
+    open_up(place / "data")
+    files = files_in(place / "data")
+    assert read_by_nobody(place, files) == files
+    dropship(place, command)
+    assert open_to_others(place / "data") == []
+    assert read_by_nobody(place, files) == []
+
+
+def test_of_an_open_data_folder_with_foreign_files_those_of_the_generator_are_closed(tmp_path: Path) -> None:
+    config = ShopConfig(customers=5, products=5, orders=5, seed=1)
+    for name, foreign in {"edited": "orders.csv", "beside": "notes.txt"}.items():
+        folder = tmp_path / name
+        generate(config, folder)
+        with (folder / foreign).open("a", encoding="utf-8") as file:
+            file.write("my own\n")
+        open_up(folder)
+        close_generated(folder)
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.iterdir())}
+        assert {each for each, mode in modes.items() if mode & 0o077} == {name, foreign}
+        assert modes["customers.csv"] == 0o600
 
 
 def test_a_data_folder_that_was_there_keeps_its_mode_and_the_files_in_it_are_closed(

@@ -27,6 +27,7 @@ _PERIOD = "period"
 _COMPARE = "compare"
 _DATES = "dates"
 _FIRST_DATES = "dates-of-the-url"
+_NO_DATES = "no-dates-in-the-url"
 _TO = "_"
 _ALLOWED: dict[str, Collection[str]] = {_PERIOD: PRESETS, _COMPARE: COMPARISONS, LANGUAGE: LANGUAGES}
 
@@ -51,6 +52,8 @@ def draw(title: str, *, about_orders: bool) -> None:
 
 
 def _draw_period() -> None:
+    if st.session_state[_NO_DATES]:
+        st.text(t("control.dates.unknown", first=str(FIRST_DAY), last=str(LAST_DAY)))
     with st.container(horizontal=True, vertical_alignment="top"):
         st.segmented_control(
             t("control.period"),
@@ -109,13 +112,20 @@ def link() -> dict[str, str]:
 
 
 def _read_url() -> None:
-    """The first run of a visit takes the controls from the URL; a value that does not exist counts as none."""
+    """The first run of a visit takes the controls from the URL.
+
+    A value that does not exist counts as none, and so does a custom period without two days that can be shown.
+    """
     state, url = st.session_state, st.query_params
     for key, allowed in _ALLOWED.items():
         if state.get(key) not in allowed:
             state[key] = url[key] if url.get(key) in allowed else _defaults()[key]
     if _FIRST_DATES not in state:
         state[_FIRST_DATES] = _parsed(url.get(_DATES, ""))
+        state[_NO_DATES] = state[_PERIOD] == "custom" and not state[_FIRST_DATES]
+        if state[_NO_DATES]:
+            state[_PERIOD] = DEFAULT_PRESET
+    state[_NO_DATES] = state[_NO_DATES] and state[_PERIOD] == DEFAULT_PRESET  # until another period is chosen
 
 
 def _write_url() -> None:

@@ -6,6 +6,7 @@ In a folder with files of somebody's own nothing is generated: the assets are th
 import hashlib
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from dropship_dagster.errors import DropshipError
 from dropship_dagster.resources import user_errors
 from dropship_dagster.settings import Settings
 from dropship_dagster.shop.contract import Table, table
+from dropship_dagster.shop.counting import rows_of
 from dropship_dagster.shop.manifest import FILE as MANIFEST_FILE
 from dropship_dagster.shop.manifest import file_digest
 
@@ -42,6 +44,10 @@ class SeedsConfig(dg.Config):
     seed: int | None = Field(None, ge=0, description="The same seed gives the same bytes, on every machine.")
     dirty: float = Field(0.0, ge=0, le=0.5, description="The share of rows that get a fault, to see what checks catch.")
     parameters: str | None = Field(None, description="A copy of shop.toml with other parameters of the shop.")
+    allow_shared_ids: bool = Field(
+        False,
+        description="Replace generated files although the warehouse holds another data set with the same identifiers.",
+    )
 
 
 SEED_TABLES = tuple(_DESCRIPTIONS)
@@ -69,14 +75,16 @@ def _specs() -> Iterator[dg.AssetSpec]:
 def seeds(context: dg.AssetExecutionContext, config: SeedsConfig) -> Iterator[dg.MaterializeResult[None]]:
     """Generate the CSV files into the data folder; a folder that holds exactly this already is left as it is.
 
-    Files of somebody's own there are used as they are, and nothing is written.
+    Files of somebody's own there are used as they are, and nothing is written. Generated files are not replaced by
+    files that could not be sent, because the warehouse holds another data set with their identifiers.
     """
     begin = time.monotonic()
     with user_errors():
         settings = Settings.load()
         wanted = _shop_config(config, settings)
         try:
-            manifest = shop.generate(wanted, settings.data_dir)
+            accept = None if config.allow_shared_ids else partial(_accept, context, settings)
+            manifest = shop.generate(wanted, settings.data_dir, accept=accept)
         except shop.OwnFilesError:
             own = shop.own_files(settings.data_dir)
             if not own:
@@ -103,6 +111,22 @@ def seeds(context: dg.AssetExecutionContext, config: SeedsConfig) -> Iterator[dg
             )
 
 
+def _accept(context: dg.AssetExecutionContext, settings: Settings, new: Path) -> None:
+    """Refuse new files that could not be sent, before they replace others.
+
+    Raises:
+        SharedIdentifiersError: see `warehouse.compare`.
+    """
+    from dropship_dagster import warehouse  # late, as in topics.admit
+
+    try:
+        notes = warehouse.compare(settings, shop.data_set(new))
+    except warehouse.SharedIdentifiersError as error:
+        raise warehouse.SharedIdentifiersError(f"{error} {settings.data_dir} stays as it was.") from None
+    for note in notes:
+        context.log.warning(note)
+
+
 def _own(folder: Path) -> Iterator[dg.MaterializeResult[None]]:
     """Somebody's own files, as they are; one that the folder need not hold has no rows."""
     held = {table.name for table in shop.tables_of(folder)}
@@ -113,14 +137,13 @@ def _own(folder: Path) -> Iterator[dg.MaterializeResult[None]]:
             facts["source"] = "not in the folder: known from before"
             yield dg.MaterializeResult(asset_key=seed_key(name), metadata=facts)
             continue
-        rejects = shop.Rejects()
-        good = sum(len(batch.lines) for batch in shop.read_batches(folder, table(name), rejects))
+        rows = rows_of(folder, table(name))
         digest = file_digest(path)
         yield dg.MaterializeResult(
             asset_key=seed_key(name),
             data_version=dg.DataVersion(digest),
             metadata={
-                metadata.ROW_COUNT: good + rejects.count,
+                metadata.ROW_COUNT: rows,
                 metadata.COLUMN_SCHEMA: _column_schema(table(name)),
                 **facts,
                 "bytes": path.stat().st_size,

@@ -29,6 +29,8 @@ EXIT_FAILED = 1
 EXIT_BEHIND = 3
 """Right so far, but messages wait. 2 is what a command line that is not understood ends with."""
 
+ALLOW_SHARED_IDS = "Send it although the warehouse holds another data set with the same identifiers."
+
 logger = logging.getLogger("dropship.command")
 
 _secrets: set[str] = set()

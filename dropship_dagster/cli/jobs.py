@@ -36,8 +36,10 @@ def run(config: Settings, job: str, doing: str, run_config: Mapping[str, Any] | 
 def show_outcome(report: JobReport) -> None:
     """How many checks passed, each that did not, and each step that failed."""
     passed = len(report.checks) - len(report.failed_checks)
-    colour = "green" if not report.failed_checks else "red"
-    out.print(f"Checks: [{colour}]{passed} of {len(report.checks)} passed[/]")
+    warned = [check for check in report.failed_checks if check.status == "failed" and check.severity != "ERROR"]
+    colour = "green" if report.success and not warned else "yellow" if report.success else "red"
+    told = f", {len(warned)} warned" if warned else ""
+    out.print(f"Checks: [{colour}]{passed} of {len(report.checks)} passed{told}[/]")
     for step in report.failed_steps:
         out.print(f"  [red]step failed[/] {step.step}: {step.sentence}")
     for check in report.failed_checks:

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from dropship_dagster.cli.console import EXIT_FAILED, err, out, print_json, progress_bar, sentences, settings
+from dropship_dagster.cli.console import (
+    ALLOW_SHARED_IDS,
+    EXIT_FAILED,
+    err,
+    out,
+    print_json,
+    progress_bar,
+    sentences,
+    settings,
+)
 from dropship_dagster.cli.signals import stop_on_signals
 from dropship_dagster.endpoints import KafkaEndpoint, kafka_endpoint
 from dropship_dagster.settings import Settings
@@ -22,7 +31,6 @@ if TYPE_CHECKING:
     from dropship_dagster.stream import ProduceReport
 
 _SHOWN_REJECTS = 5
-_ALLOW = "Send it although the warehouse holds another data set with the same identifiers."
 
 app = typer.Typer(no_args_is_help=True, help="Produce events: replay the CSV files, or a continuous stream.")
 
@@ -36,7 +44,7 @@ def replay(
         float, typer.Option(min=0, max=1, help="The share of a file's rows that may break the contract; more stop it.")
     ] = REJECT_SHARE,
     resume: Annotated[bool, typer.Option(help="Go on where a killed replay of this folder ended.")] = False,
-    allow_shared_ids: Annotated[bool, typer.Option("--allow-shared-ids", help=_ALLOW)] = False,
+    allow_shared_ids: Annotated[bool, typer.Option("--allow-shared-ids", help=ALLOW_SHARED_IDS)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Send customers, products and order events in event order. Twice has the effect of once.
@@ -87,7 +95,7 @@ def stream_orders(
     start: Annotated[
         str | None, typer.Option(help="Move the shop's clock forward: now, or a time such as 2026-07-01T09:00:00Z.")
     ] = None,
-    allow_shared_ids: Annotated[bool, typer.Option("--allow-shared-ids", help=_ALLOW)] = False,
+    allow_shared_ids: Annotated[bool, typer.Option("--allow-shared-ids", help=ALLOW_SHARED_IDS)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Send new customers and orders, the steps of open ones and changed stock, where the files or the last run ended.

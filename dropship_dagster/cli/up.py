@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from dropship_dagster import privacy
+from dropship_dagster import privacy, shop
 from dropship_dagster.cli.console import out, sentences, settings
 from dropship_dagster.cli.instance import prepare
 from dropship_dagster.cli.processes import ProcessGroup, Program, answers, check_free
@@ -114,6 +114,7 @@ def _run(config: Settings, live: bool) -> None:
 
 
 def _run_until(config: Settings, live: bool, stop: threading.Event) -> None:
+    shop.close_generated(config.data_dir)
     out.print("Starting the services ...")
     kafka_endpoint(config)
     warehouse_endpoint(config)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dropship_dagster.shop.config import Parameters as Parameters
     from dropship_dagster.shop.config import ShopConfig as ShopConfig
     from dropship_dagster.shop.config import load_parameters as load_parameters
+    from dropship_dagster.shop.counting import row_counts as row_counts
     from dropship_dagster.shop.datasets import DataSet as DataSet
     from dropship_dagster.shop.datasets import Difference as Difference
     from dropship_dagster.shop.datasets import Record as Record
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from dropship_dagster.shop.manifest import Manifest as Manifest
     from dropship_dagster.shop.manifest import fitting_manifest as fitting_manifest
     from dropship_dagster.shop.manifest import read_manifest as read_manifest
+    from dropship_dagster.shop.ownership import close_generated as close_generated
     from dropship_dagster.shop.ownership import folder_signature as folder_signature
     from dropship_dagster.shop.ownership import generated_manifest as generated_manifest
     from dropship_dagster.shop.ownership import own_files as own_files
@@ -50,12 +52,19 @@ else:
         {
             "checking": ("CheckReport", "check"),
             "config": ("Parameters", "ShopConfig", "load_parameters"),
+            "counting": ("row_counts",),
             "datasets": ("DataSet", "Difference", "Record", "data_set", "differences", "records_of", "stream_of"),
             "dirt": ("Fault", "Layer", "Score", "read_truth", "score"),
             "errors": ("OwnFilesError", "ShopError", "TooManyRejectsError"),
             "history": ("generate",),
             "manifest": ("Manifest", "fitting_manifest", "read_manifest"),
-            "ownership": ("folder_signature", "generated_manifest", "own_files", "used_as_they_are"),
+            "ownership": (
+                "close_generated",
+                "folder_signature",
+                "generated_manifest",
+                "own_files",
+                "used_as_they_are",
+            ),
             "parts": ("known_before", "tables_of"),
             "reading": ("Batch", "read", "read_batches"),
             "rejects": ("Reject", "Rejects"),

@@ -2,8 +2,9 @@
 
 An identifier alone says little: every shop has an order 1. Two records with one identifier are the same when what never
 changes of them agrees (when and by whom an order was placed, when a customer signed up), and, in the same version, the
-rest as well; of a customer's name and e-mail a hash is compared, because records are stored. A sample decides, because a folder may hold millions: the identifiers whose hashes are the smallest. It
-takes the same identifiers from two folders that share them, and covers a folder evenly.
+rest as well; of a customer's name and e-mail a hash is compared, because records are stored. A sample decides, because
+a folder may hold millions: the identifiers whose hashes are the smallest. It takes the same identifiers from two
+folders that share them, and covers a folder evenly.
 """
 
 from __future__ import annotations

@@ -29,9 +29,14 @@ _RENAME_EXCHANGE = 2  # renameat2(2), Linux 3.15
 Keep = Callable[[Path], None]
 """Called with the folder into which somebody's own files were moved."""
 
+Accept = Callable[[Path], None]
+"""Called with a new folder before it takes the place of files that are there; they stay when it raises."""
+
 
 @contextmanager
-def replaced_folder(target: Path, *, overwrite: bool = False, kept: Keep | None = None) -> Iterator[Path]:
+def replaced_folder(
+    target: Path, *, overwrite: bool = False, kept: Keep | None = None, accept: Accept | None = None
+) -> Iterator[Path]:
     """Yield an empty folder that becomes `target` when the block ends well, and vanishes when it does not.
 
     Only files that the generator wrote, and nobody changed since, are removed: each is compared with its manifest
@@ -41,6 +46,7 @@ def replaced_folder(target: Path, *, overwrite: bool = False, kept: Keep | None 
         target: the wanted folder. It may exist when all of its files are the generator's.
         overwrite: somebody's own CSV files are moved into a dated folder beside it, instead of being refused.
         kept: called with that folder.
+        accept: asked whether the new folder may replace files that are there.
 
     Raises:
         OwnFilesError: the target holds somebody's own files.
@@ -56,6 +62,8 @@ def replaced_folder(target: Path, *, overwrite: bool = False, kept: Keep | None 
             staging.mkdir(0o700)
             try:
                 yield staging
+                if accept and target.is_dir() and any(target.iterdir()):
+                    accept(staging)
                 _check_target(target)
                 own = refuse_own_files(target, overwrite=overwrite)
                 for file in staging.iterdir():

@@ -19,10 +19,11 @@ from dropship_dagster.shop.csvfile import CsvWriter, FileFacts
 from dropship_dagster.shop.demand import Demand
 from dropship_dagster.shop.dirt import TRUTH_FILE, Dirt, truth_text
 from dropship_dagster.shop.draws import Draws, Ints
-from dropship_dagster.shop.folder import Keep, replaced_folder
+from dropship_dagster.shop.folder import Accept, Keep, replaced_folder
 from dropship_dagster.shop.lifecycle import Events, LifeCycle
 from dropship_dagster.shop.manifest import Manifest
 from dropship_dagster.shop.orders import Block, Orders
+from dropship_dagster.shop.ownership import close_generated
 from dropship_dagster.shop.people import Customers
 from dropship_dagster.shop.text import DAY_MS
 
@@ -106,6 +107,7 @@ def generate(
     overwrite: bool = False,
     progress: Progress | None = None,
     kept: Keep | None = None,
+    accept: Accept | None = None,
 ) -> Manifest:
     """Make the shop's history as CSV files in the folder `out`, which appears whole or not at all.
 
@@ -117,15 +119,17 @@ def generate(
         overwrite: CSV files that are somebody's own are moved into a dated folder beside it, instead of being refused.
         progress: see Progress.
         kept: called with the folder into which they were moved.
+        accept: called with the new files before they replace others; what it raises leaves those as they are.
 
     Raises:
         OwnFilesError: the folder holds files that the generator did not write, or that were changed since.
         ShopError: the folder cannot be written.
     """
+    close_generated(out)
     already = manifests.holds(out, config)
     if already is not None:
         return already
-    with replaced_folder(out, overwrite=overwrite, kept=kept) as folder:
+    with replaced_folder(out, overwrite=overwrite, kept=kept, accept=accept) as folder:
         files = _write_history(Shop(config), folder, progress or _silent)
         manifest = Manifest(manifests.GENERATOR, manifests.config_values(config), files, config.dirty > 0)
         _write_durably(folder / manifests.FILE, manifest.to_json())

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from dropship_dagster import environment, privacy
 from dropship_dagster.shop import manifest as manifests
 from dropship_dagster.shop.contract import TABLES
 from dropship_dagster.shop.dirt import TRUTH_FILE
@@ -116,6 +117,27 @@ def refuse_own_files(folder: Path, *, overwrite: bool = False) -> bool:
             "moves them into a folder beside this one."
         )
     return bool(found.own)
+
+
+def close_generated(folder: Path) -> None:
+    """Take from other users of the machine the generator's files that an earlier version left open to them.
+
+    The folder is closed with them when it holds nothing else. One whose files are closed keeps its mode: somebody chose
+    it. A file system without modes is told of, once.
+    """
+    try:
+        is_open = any(entry.name in _KNOWN_FILES and privacy.is_open(entry) for entry in folder.iterdir())
+    except OSError:
+        return  # whoever needs the folder says so
+    if not is_open:
+        return
+    try:
+        privacy.keep_private(folder, contents(folder).generated)
+    except OSError as error:
+        environment.tell_once(
+            f"{error.filename} cannot be closed to other users of this machine ({error.strerror}): it holds personal "
+            "data, so move DROPSHIP_DATA_DIR to a disk of your own."
+        )
 
 
 def remove_generated(folder: Path) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dropship_dagster.warehouse.connection import connect as connect
     from dropship_dagster.warehouse.datasets import Admission as Admission
     from dropship_dagster.warehouse.datasets import admit as admit
+    from dropship_dagster.warehouse.datasets import compare as compare
     from dropship_dagster.warehouse.deployment import DeployReport as DeployReport
     from dropship_dagster.warehouse.deployment import deploy as deploy
     from dropship_dagster.warehouse.deployment import is_deployed as is_deployed
@@ -66,7 +67,7 @@ else:
         {
             "backlog": ("TopicVerdict",),
             "connection": ("connect",),
-            "datasets": ("Admission", "admit"),
+            "datasets": ("Admission", "admit", "compare"),
             "deployment": ("DeployReport", "deploy", "is_deployed"),
             "errors": (
                 "CredentialsRefusedError",

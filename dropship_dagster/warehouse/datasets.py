@@ -125,12 +125,38 @@ def admit(
         StreamError: Kafka does not answer.
         ShopError: the folder cannot be read.
     """
+    return _compared(settings, data_set, opening, allow_shared=allow_shared, prepare=prepare)
+
+
+def compare(settings: Settings, data_set: shop.DataSet) -> tuple[str, ...]:
+    """Compare a data set as `admit` does, and register nothing: whether it could be sent.
+
+    Neither warehouse nor topics are made for it; where there are none yet, there is nothing to compare with.
+
+    Returns:
+        Sentences on what was not checked, or differs here and there.
+
+    Raises:
+        SharedIdentifiersError, StreamError, ShopError: as `admit`.
+    """
+    return _compared(settings, data_set, (), register=False).notes
+
+
+def _compared(
+    settings: Settings,
+    data_set: shop.DataSet,
+    opening: Sequence[shop.Record],
+    *,
+    allow_shared: bool = False,
+    prepare: bool = False,
+    register: bool = True,
+) -> Admission:
     notes: list[str] = []
     endpoint = _endpoint(settings, notes, start=prepare)
     try:
         if endpoint is not None and _is_there(endpoint, prepare=prepare):
             with connect(endpoint, query_tag=_QUERY_TAG, network_timeout=_NETWORK_SECONDS) as connection:
-                return _admit(settings, connection, data_set, opening, allow_shared)
+                return _admit(settings, connection, data_set, opening, allow_shared=allow_shared, register=register)
     except SharedIdentifiersError:
         raise
     except (WarehouseError, snowflake_errors.Error, OSError) as error:
@@ -182,14 +208,17 @@ def _admit(
     connection: SnowflakeConnection,
     data_set: shop.DataSet,
     opening: Sequence[shop.Record],
+    *,
     allow_shared: bool,
+    register: bool,
 ) -> Admission:
     with transaction(connection) as cursor:
         registers = _lock(cursor, data_set)
         held = [_Held(*row) for row in cursor.execute(_HELD).fetchall()] if registers else []
         known = next((each for each in held if each.fingerprint == data_set.fingerprint), None)
         if known is not None and not opening:
-            _see(cursor, data_set, known)
+            if register:
+                _see(cursor, data_set, known)
             return Admission(data_set)
         ours = [*data_set.sample, *opening]
         registered = _registered(cursor, ours) if held else []
@@ -205,9 +234,9 @@ def _admit(
             notes += _judge(settings, _anew(data_set), opening, theirs, place, owner)
             if not held and not theirs:
                 notes += _compare_topics(settings, data_set, opening)
-        if registers:
+        if registers and register:
             _register(cursor, data_set, ours, known or _continued(data_set, ours, held, registered))
-        else:
+        elif register:
             notes.append(
                 f"{data_set.label} was compared with the warehouse but not registered there: `dropship deploy` makes "
                 "the tables of this version."
@@ -240,7 +269,7 @@ def _judge(
         if difference.is_another:
             raise SharedIdentifiersError(
                 f"Nothing was sent: {data_set.label} shares identifiers with {owner(difference.theirs)}, {place}, and "
-                f"they are not the same: {difference.words}. {_ways_out(settings)}"
+                f"they are not the same: {difference.words}. {_ways_out(settings, data_set)}"
             )
         notes.append(
             f"{data_set.label} has rows that differ from {owner(difference.theirs)}, {place}: {difference.words}. "
@@ -254,11 +283,13 @@ def _anew(stream_of: shop.DataSet) -> shop.DataSet:
     return replace(stream_of, label=f"{stream_of.label}, begun anew without the state of an earlier run,")
 
 
-def _ways_out(settings: Settings) -> str:
+def _ways_out(settings: Settings, data_set: shop.DataSet) -> str:
     """What can be done with a second data set here."""
+    # A shop that is generated there must not replace the files of this one: its live traffic goes on from them.
+    folder = " and another DROPSHIP_DATA_DIR" if data_set.kind == "generated" else ""
     another = (
         "another SNOWFLAKE_DATABASE together with other DROPSHIP_TOPIC_CUSTOMERS, DROPSHIP_TOPIC_PRODUCTS and "
-        "DROPSHIP_TOPIC_ORDERS_EVENTS"
+        f"DROPSHIP_TOPIC_ORDERS_EVENTS{folder}"
     )
     allow = (
         "With --allow-shared-ids (allow_shared_ids in a job) it is sent all the same: its versions of known "
@@ -267,7 +298,7 @@ def _ways_out(settings: Settings) -> str:
     if settings.snowflake_account or settings.kafka_bootstrap_servers:
         return f"Give it a database and topics of its own: {another}. {allow}"
     return (
-        f"Give it a warehouse and topics of its own: another DROPSHIP_HOME, or {another}. Or start over here: "
+        f"Give it a warehouse and topics of its own: another DROPSHIP_HOME{folder}, or {another}. Or start over here: "
         f"`dropship down`, then remove {settings.home}. {allow}"
     )
 
@@ -356,6 +387,8 @@ def _samples(records: Iterable[shop.Record]) -> list[tuple[str, str]]:
 
 def _compare_topics(settings: Settings, data_set: shop.DataSet, opening: Sequence[shop.Record]) -> list[str]:
     """Refuse a data set when the topics begin with messages of another one."""
+    if not (settings.kafka_bootstrap_servers or (settings.home / "kafka").is_dir()):
+        return []
     heads = stream.topic_heads(kafka_endpoint(settings).client_config, stream.topic_names(settings))
     ours = shop.records_of(data_set.folder, {record.key for record in heads}) if heads else []
     place = f"of which the topics {', '.join(settings.topics)} already hold messages"

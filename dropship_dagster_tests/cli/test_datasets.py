@@ -49,6 +49,10 @@ def held(settings: Settings) -> tuple[object, ...]:
     return rows, stream.partitions(kafka_endpoint(settings).client_config, settings.topics)
 
 
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 def why(report: JobReport) -> str:
     assert not report.success
     return " ".join(step.sentence for step in report.failed_steps)
@@ -59,12 +63,19 @@ def test_a_second_data_set_is_refused_whichever_way_it_comes(platform: Settings,
     assert run_job("full_pipeline").success
     before = held(platform)
     own = own_shop(tmp_path / "own")
+    files = content(platform.data_dir)
 
     done = dropship("demo", DROPSHIP_SEED="7")
     assert done.returncode == 1
+    assert f"{platform.data_dir} stays as it was" in done.stdout
+    for job in ("generate_seeds", "full_pipeline"):
+        said = why(run_job(job, run_config={"ops": {"seeds": {"config": {"seed": 7}}}}))
+        assert f"{platform.data_dir} stays as it was" in said, job
+    assert content(platform.data_dir) == files
+    assert held(platform) == before
+    assert dropship("generate", "--seed", "7").returncode == 0, "asked for by name, it writes the files"
     assert "Nothing was sent: the generated shop of seed 7 (50 customers, 20 products, 100 orders)" in done.stdout
     assert "with the generated shop of seed 42 (50 customers, 20 products, 100 orders)" in done.stdout
-    # The data folder now holds seed 7, and the jobs read it.
     for job in ("replay_seeds", "stream_orders", "full_pipeline"):
         config = {"ops": {"seeds": {"config": {"seed": 7}}}} if job == "full_pipeline" else None
         assert "shares identifiers with the generated shop of seed 42" in why(run_job(job, run_config=config)), job
@@ -92,6 +103,13 @@ def test_a_second_data_set_is_refused_whichever_way_it_comes(platform: Settings,
 
     done = dropship("produce", "replay", "--dir", str(own), "--allow-shared-ids")
     assert (done.returncode, done.stderr) == (0, "")
-    config = {"ops": {"seeds": {"config": {"seed": 42}}}}
-    assert run_job("generate_seeds", run_config=config).success
+    assert run_job("generate_seeds", run_config={"ops": {"seeds": {"config": {"seed": 42}}}}).success
+    assert content(platform.data_dir) == files
     assert dropship("produce", "replay").returncode == 0, "the first one goes on"
+    # Own sizes for a third one, which is another data set than both.
+    done = dropship("demo", "--allow-shared-ids", DROPSHIP_SEED="8")
+    assert "was replaced" not in done.stdout
+    assert done.returncode == 1
+    assert "failed" in done.stdout
+    assert "conflict" in done.stdout
+    assert content(platform.data_dir) != files

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -115,6 +116,29 @@ def test_demo_uses_own_files_and_says_so(platform: Settings) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "used as they are" in done.stdout
     assert content(folder) == before
+    for name in ("customers", "orders", "order_events"):
+        rows = (folder / f"{name}.csv").read_text(encoding="utf-8").count("\n") - 1
+        assert re.search(rf"CSV\W+{name}\.csv\W+{rows}\b", done.stdout), done.stdout
+    report = json.loads((platform.reports_dir / "validation.json").read_bytes())
+    assert report["stations"]["seeds"]["customers"] == 40
+    assert report["stations"]["seeds"]["orders"] == 60
+
+
+@pytest.mark.timeout(600)
+def test_a_check_that_warns_is_named_and_the_demo_ends_with_0(platform: Settings) -> None:
+    folder = own_shop(platform.data_dir)
+    generate(ShopConfig(customers=40, products=15, orders=60, seed=3), folder.with_name("same"))
+    (folder.with_name("same") / "manifest.json").rename(folder / "manifest.json")
+    customers = folder / "customers.csv"
+    text = customers.read_text(encoding="utf-8")
+    city = text.splitlines()[1].split(",")[4]
+    customers.write_text(text.replace(f",{city},", ",Elsewhere,", 1), encoding="utf-8")
+    before = content(folder)
+    done = dropship("demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"Checks: \d+ of \d+ passed, \d+ warned", done.stdout)
+    assert re.search(r"warned seeds/customers \w+: .*customers\.csv was changed since it was generated", done.stdout)
+    assert content(folder) == before, "a generated folder that was edited by hand stays as it is"
 
 
 def test_replay_sends_the_rest_and_ends_with_1_when_rows_were_left_out(platform: Settings) -> None:

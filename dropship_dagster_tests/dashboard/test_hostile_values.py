@@ -115,7 +115,24 @@ def test_dates_of_the_address_that_no_page_can_show_count_as_none(dates: str) ->
     app = opened("overview", {"period": "custom", "dates": dates, "compare": "year"})
     assert not app.exception
     shown = [control.value for control in app.date_input]
-    assert shown in ([()], [(date(2024, 12, 30), date(2025, 1, 6))])
+    told = [text.value for text in app.text if "YYYY-MM-DD_YYYY-MM-DD" in text.value]
+    if dates.startswith("2025-W"):  # ISO 8601's weeks are dates
+        assert (shown, told) == ([(date(2024, 12, 30), date(2025, 1, 6))], [])
+        return
+    assert (shown, app.session_state["period"], len(told)) == ([], "28d", 1)
+    assert [app.query_params.get(name) for name in ("period", "dates", "compare")] == [None, None, "year"]
+    assert app.metric, "the page of the default period"
+    app.session_state["period"] = "7d"
+    assert not [text for text in app.run().text if "YYYY-MM-DD_YYYY-MM-DD" in text.value]
+
+
+@pytest.mark.parametrize("product", ["unknown", " ", "<b>P1</b>", "*", LONG])
+def test_a_product_of_the_address_that_is_not_there_is_named_above_all_products(product: str) -> None:
+    app = opened("products", {"product": product})
+    assert not app.exception
+    assert f"There is no product {product[:100]}." in [text.value for text in app.text]
+    assert app.selectbox(key="products-open").options
+    assert len(app.dataframe) == len(opened("products", {}).dataframe) == 1
 
 
 @pytest.mark.parametrize("page", ["overview", "products", "customers", "fulfilment"])

@@ -181,7 +181,9 @@ def test_a_warehouse_with_records_of_before_the_hashes_takes_the_same_folder_and
     admit(deployed, first)
     send(deployed, first)
     load(deployed)
-    query(deployed, "UPDATE OPS.DATA_SET_RECORDS SET DETAIL = REGEXP_REPLACE(DETAIL, ', name and e-mail of hash .*', '')")
+    query(
+        deployed, "UPDATE OPS.DATA_SET_RECORDS SET DETAIL = REGEXP_REPLACE(DETAIL, ', name and e-mail of hash .*', '')"
+    )
     assert query(deployed, "SELECT COUNT(*) FROM OPS.DATA_SET_RECORDS WHERE DETAIL LIKE '%hash%'") == [(0,)]
     assert admit(deployed, first) == ()
     grown = shutil.copytree(first, tmp_path / "grown")

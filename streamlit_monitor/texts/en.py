@@ -12,6 +12,10 @@ TEXTS = {
     "control.period": "Period",
     "control.compare": "Compare with",
     "control.dates": "From and to",
+    "control.dates.unknown": (
+        "The address has no two dates (YYYY-MM-DD_YYYY-MM-DD, from {first} to {last}) for a custom period, "
+        "so the usual one is shown."
+    ),
     "period.today": "Today",
     "period.7d": "7 days",
     "period.28d": "28 days",

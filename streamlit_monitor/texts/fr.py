@@ -14,6 +14,10 @@ TEXTS = {
     "control.period": "Période",
     "control.compare": "Comparer à",
     "control.dates": "Du et au",
+    "control.dates.unknown": (
+        "L’adresse ne contient pas deux dates (YYYY-MM-DD_YYYY-MM-DD, du {first} au {last}) pour une période "
+        "personnalisée : la période habituelle est affichée."
+    ),
     "period.today": "Aujourd’hui",
     "period.7d": "7 jours",
     "period.28d": "28 jours",

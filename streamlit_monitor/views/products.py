@@ -21,8 +21,8 @@ _LONGEST_ID = 100
 
 
 def page() -> None:
-    """Draw the page, or the one of the product that the URL names."""
-    if _PRODUCT in st.query_params:
+    """Draw the page, or the one of the product that the URL names; of one that is not there, it says so."""
+    if st.query_params.get(_PRODUCT):
         live(_draw_product)
     else:
         live(_draw)
@@ -126,13 +126,14 @@ def _may_be_an_id(text: str) -> bool:
 def _draw_product(view: View) -> None:
     name = st.query_params.get(_PRODUCT, "")
     product = products.one(view.store, name) if _may_be_an_id(name) else None
+    if product is None:
+        st.text(t("products.unknown", product=name[:_LONGEST_ID]))
+        _draw(view)
+        return
     if st.button(t("products.back"), icon=":material/arrow_back:", type="tertiary", key="products-back"):
         del st.query_params[_PRODUCT]
         st.session_state.pop("products-open", None)
         st.rerun()
-    if product is None:
-        st.text(t("products.unknown", product=name[:_LONGEST_ID]))
-        return
     with st.container(key="name-product"):
         st.text(str(product["name"]))
     facts = ("product_id", "category", "subcategory", "brand", "material", "colour", "supplier", "supplier_country")

@@ -19,7 +19,7 @@ from dropship_dagster.embedded.kafka.storage.append import Durability
 from dropship_dagster.embedded.kafka.storage.files import raise_file_limit
 from dropship_dagster.embedded.kafka.storage.metadata import UnsupportedFormatError
 from dropship_dagster.embedded.kafka.storage.reserve import Reserve
-from dropship_dagster.embedded.kafka.strays import LostMetadataError
+from dropship_dagster.embedded.kafka.strays import LostMetadataError, UnreadableMetadataError, is_damaged
 from dropship_dagster.embedded.service import (
     EXIT_NOT_WRITABLE,
     DataDir,
@@ -144,6 +144,10 @@ def _open(options: BrokerOptions, reserve: Reserve) -> Broker:
         return reserve.spend_at_start(step)
     except (UnsupportedFormatError, LostMetadataError) as error:
         raise ServiceError(str(error), EXIT_NOT_WRITABLE) from error
+    except sqlite3.DatabaseError as error:
+        if is_damaged(error):
+            raise ServiceError(str(UnreadableMetadataError(options.data_dir, error)), EXIT_NOT_WRITABLE) from error
+        raise _unusable_folder(options, error) from error
     except (OSError, sqlite3.Error) as error:
         raise _unusable_folder(options, error) from error
 

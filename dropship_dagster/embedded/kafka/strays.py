@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import shutil
+import sqlite3
 from pathlib import Path
 
 from dropship_dagster.embedded.service import sync_folder
@@ -28,6 +29,25 @@ class LostMetadataError(Exception):
             "of their topics and the offsets of groups are unknown. Put it back from a backup of the folder, or move "
             f"{data_dir / TOPICS_FOLDER} away to start with no topics. Nothing was changed."
         )
+
+
+class UnreadableMetadataError(Exception):
+    """The file of the metadata is no database, or a damaged one."""
+
+    def __init__(self, data_dir: Path, error: sqlite3.DatabaseError) -> None:
+        metadata, topics = data_dir / METADATA_FILE, data_dir / TOPICS_FOLDER
+        super().__init__(
+            f"{metadata} cannot be read as a SQLite database ({error}): put it back from a backup of the folder. "
+            f"Without one, move it and {topics} away, and the broker starts with no topics: the names and settings of "
+            "the topics and the offsets of groups are lost with the file, and the records cannot be served without "
+            "them. Nothing was changed."
+        )
+
+
+def is_damaged(error: sqlite3.Error) -> bool:
+    """Whether an error of SQLite says that the file is no database, or a damaged one."""
+    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the upper bits tell it more exactly
+    return primary in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
 def check_metadata_file(data_dir: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -59,6 +60,48 @@ def test_a_start_without_the_metadata_of_its_records_refuses_and_touches_nothing
         assert "Traceback" not in refused.stderr
         assert files(broker.data_dir / "topics") == before
 
+    metadata.write_bytes(backup)
+    broker.start()
+    assert values(broker, "orders") == VALUES
+
+
+def of_random_bytes(path: Path) -> None:
+    path.write_bytes(random.Random(7).randbytes(64 << 10))
+
+
+def with_random_bytes_inside(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[4096:] = random.Random(7).randbytes(len(content) - 4096)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [of_random_bytes, with_random_bytes_inside])
+def test_a_start_with_damaged_metadata_names_the_file_and_each_way_on_works(
+    broker: BrokerProcess, damage: Callable[[Path], None]
+) -> None:
+    produce_to(broker, "orders")
+    assert broker.stop() == 0
+    metadata = broker.data_dir / "metadata.db"
+    backup = metadata.read_bytes()
+    damage(metadata)
+    before = files(broker.data_dir)
+    refused = run(broker.data_dir)
+    assert refused.returncode == 5
+    for words in (f"{metadata} cannot be read as a SQLite database", "from a backup", "offsets of groups are lost"):
+        assert words in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert {name: before[name] for name in before if name.startswith(("topics", "metadata.db"))}.items() <= files(
+        broker.data_dir
+    ).items()
+
+    away = broker.data_dir.with_name("away")
+    away.mkdir()
+    metadata.rename(away / "metadata.db")
+    (broker.data_dir / "topics").rename(away / "topics")
+    broker.start()
+    assert broker.stop() == 0
+    shutil.rmtree(broker.data_dir / "topics")
+    (away / "topics").rename(broker.data_dir / "topics")
     metadata.write_bytes(backup)
     broker.start()
     assert values(broker, "orders") == VALUES
