@@ -95,6 +95,10 @@ def stream_orders(
     start: Annotated[
         str | None, typer.Option(help="Move the shop's clock forward: now, or a time such as 2026-07-01T09:00:00Z.")
     ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(help="Where it goes on from (live.state in DROPSHIP_HOME); one for each set of topics."),
+    ] = None,
     allow_shared_ids: Annotated[bool, typer.Option("--allow-shared-ids", help=ALLOW_SHARED_IDS)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -112,7 +116,7 @@ def stream_orders(
     with sentences(config.home), stop_on_signals() as stop, progress_bar() as progress:
         begin = stream.moment(start) if start else None
         endpoint = prepare_topics(config)
-        seeds, state = folder or config.data_dir, config.home / "live.state"
+        seeds, state = folder or config.data_dir, state or config.home / "live.state"
         opening = stream.opening(seeds, rate=rate, state=state, seed=seed, start=begin, daily_curve=daily_curve)
         _admit(config, shop.stream_of(shop.data_set(seeds)), opening, allow_shared=allow_shared_ids)
         report = stream.live(

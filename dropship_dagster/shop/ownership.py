@@ -95,7 +95,7 @@ def used_as_they_are(folder: Path, own: Sequence[str]) -> str:
     """The sentence that says why nothing is generated; `own` are the names of `own_files`."""
     return (
         f"{folder} holds files that Dropship did not write, or that were changed since ({', '.join(own)}): they are "
-        "used as they are, and nothing is generated. Another DROPSHIP_DATA_DIR has the generated shop."
+        "used as they are, and nothing is generated. Name another DROPSHIP_DATA_DIR to have a shop generated there."
     )
 
 

@@ -61,12 +61,12 @@ def load(path: Path, identity: str) -> Saved | None:
     if saved is None:
         raise StreamError(
             f"The stream's state {path} has format {head.get('format')}, this version reads {_FORMAT}: name another "
-            "state file with other topics, or remove it together with the topics."
+            "state file (--state FILE) with other topics, or remove it together with the topics."
         )
     if saved.identity != identity:
         raise StreamError(
-            f"The stream's state {path} belongs to another shop or seed: name another state file, "
-            "or use the folder and seed it was made with."
+            f"The stream's state {path} belongs to another shop or seed: use the folder and seed it was made with, or, "
+            "with topics of its own, another state file (--state FILE)."
         )
     return saved
 
@@ -123,6 +123,7 @@ def only_producer(path: Path) -> Iterator[None]:
             held.enter_context(locked(path.with_name(f".{path.name}.lock"), wait=False))
         except BlockingIOError:
             raise StreamError(
-                f"Another live producer uses the state {path}: wait for it, or name another state file."
+                f"Another live producer uses the state {path}: wait for it, or, with topics of "
+                "its own, name another state file (--state FILE)."
             ) from None
         yield
