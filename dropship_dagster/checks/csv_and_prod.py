@@ -76,7 +76,7 @@ def evaluate(files: CsvFiles, query: Query) -> dg.AssetCheckResult:
         description=(
             f"{missing:,} orders are not in PROD; {rejected:,} rows of the files break the contract and are not sent."
             if explained
-            else _sentence(len(differing), len(expected), bool(found))
+            else _sentence(len(differing), len({*expected, *found}), bool(found))
         ),
         metadata=metadata,
     )

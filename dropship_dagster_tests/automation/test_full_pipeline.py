@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -214,6 +215,10 @@ def test_the_files_of_another_shop_are_told_apart_from_prod(
     assert not report.success
     sentences = {check.check: check.description for check in report.failed_checks}
     assert "another seed or size" in str(sentences["equals_the_csv_files"])
+    differing = re.match(r"([\d,]+) of ([\d,]+) days", str(sentences["equals_the_csv_files"]))
+    assert differing
+    some, of_all = (int(number.replace(",", "")) for number in differing.groups())
+    assert some <= of_all, "days of which only PROD knows count as well"
 
 
 @pytest.mark.slow
