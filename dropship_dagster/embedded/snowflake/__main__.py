@@ -16,9 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from dropship_dagster.hosts import OwnHosts, host_names
-
-from ..service import (
+from dropship_dagster.embedded.service import (
     EXIT_NOT_WRITABLE,
     DataDir,
     ServiceError,
@@ -30,6 +28,7 @@ from ..service import (
     service_parser,
     write_atomically,
 )
+from dropship_dagster.hosts import OwnHosts, host_names
 
 SERVICE = "embedded warehouse"
 ACCOUNT, USER, DATABASE = "embedded", "DROPSHIP", "DROPSHIP"
@@ -127,9 +126,9 @@ def _serve(folder: DataDir, listening: socket.socket, options: argparse.Namespac
     import duckdb
     import uvicorn
 
-    from .clients import Clients
-    from .engine import Engine
-    from .server import Server
+    from dropship_dagster.embedded.snowflake.engine.engine import Engine
+    from dropship_dagster.embedded.snowflake.protocol.clients import Clients
+    from dropship_dagster.embedded.snowflake.protocol.server import Server
 
     try:
         engine = Engine(

@@ -15,10 +15,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from dropship_dagster.embedded.snowflake.engine import Engine
+from dropship_dagster.embedded.snowflake.engine.engine import Engine
+from dropship_dagster.embedded.snowflake.engine.stream_sql import log_table
 from dropship_dagster.embedded.snowflake.errors import SnowflakeError
-from dropship_dagster.embedded.snowflake.session import Session
-from dropship_dagster.embedded.snowflake.stream_sql import log_table
+from dropship_dagster.embedded.snowflake.session.session import Session
 
 SETUP = [
     "CREATE TABLE T (K NUMBER, V VARCHAR)",

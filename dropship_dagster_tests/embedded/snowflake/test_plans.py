@@ -14,8 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 from snowflake.connector.errors import Error
 
-from dropship_dagster.embedded.snowflake import copy_into, dml, stages, statements
-from dropship_dagster.embedded.snowflake.engine import Engine
+from dropship_dagster.embedded.snowflake.engine.engine import Engine
+from dropship_dagster.embedded.snowflake.statements import dispatch
+from dropship_dagster.embedded.snowflake.statements.dml import dml
+from dropship_dagster.embedded.snowflake.statements.loading import copy_into, stages
 from dropship_dagster_tests.embedded.snowflake.server import Server, Session
 
 DAY = dt.date(2024, 1, 2)
@@ -190,7 +192,7 @@ def test_files_go_into_the_table_as_it_is(session: Session, tmp_path: Path) -> N
 def translations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The module of each translation from here on."""
     found: list[str] = []
-    for module in (dml, statements, copy_into):
+    for module in (dml, dispatch, copy_into):
 
         def counted(tree: Any, environment: Any, module: Any = module, translate: Any = module.translate) -> Any:
             found.append(module.__name__.rpartition(".")[2])
@@ -219,11 +221,11 @@ def test_plans_are_kept(tmp_path: Path, translations: list[str]) -> None:
         run("SELECT A FROM T WHERE TO_VARCHAR(A) = ?", ("TEXT", str(number)))
         run(f"COPY INTO T FROM (SELECT $1:A FROM @ST/{number}.parquet)")
         run("COMMIT")
-        expected = ["dml", "statements", "copy_into"]
+        expected = ["dml", "dispatch", "copy_into"]
         assert translations == expected
     run("SELECT A FROM T LIMIT ?", ("FIXED", "1"))
     run("SELECT A FROM T LIMIT ?", ("FIXED", "2"))
-    assert translations == [*expected, "statements", "statements"]
+    assert translations == [*expected, "dispatch", "dispatch"]
     assert opened.execute("SELECT SUM(A) FROM T").rows() == [(6,)]
     opened.close()
     engine.close()

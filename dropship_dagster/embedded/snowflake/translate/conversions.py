@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from ..errors import invalid, refuse
-from .datatypes import ZONED
-from .templates import Arguments, cast_to, fill
+from dropship_dagster.embedded.snowflake.errors import invalid, refuse
+from dropship_dagster.embedded.snowflake.translate.datatypes import ZONED
+from dropship_dagster.embedded.snowflake.translate.templates import Arguments, cast_to, fill
 
 Builder = Callable[[Arguments], exp.Expr]
 

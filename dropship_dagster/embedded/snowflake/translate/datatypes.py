@@ -9,7 +9,7 @@ import re
 
 from sqlglot import exp
 
-from ..errors import refuse
+from dropship_dagster.embedded.snowflake.errors import refuse
 
 DType = exp.DataType.Type
 

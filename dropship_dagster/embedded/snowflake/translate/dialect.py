@@ -7,8 +7,8 @@ from sqlglot.dialects.snowflake import Snowflake
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.parsers.snowflake import SnowflakeParser
 
-from ..errors import SnowflakeError, syntax
-from .functions import OWN
+from dropship_dagster.embedded.snowflake.errors import SnowflakeError, syntax
+from dropship_dagster.embedded.snowflake.translate.functions import OWN
 
 
 class EmbeddedSnowflake(Snowflake):

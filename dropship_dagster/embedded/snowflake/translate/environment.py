@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sqlglot import exp
 
-from ..names import Name
+from dropship_dagster.embedded.snowflake.syntax.names import Name
 
 
 class Environment(Protocol):

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from ..errors import invalid, refuse
-from .functions import path
-from .templates import fill
+from dropship_dagster.embedded.snowflake.errors import invalid, refuse
+from dropship_dagster.embedded.snowflake.translate.functions import path
+from dropship_dagster.embedded.snowflake.translate.templates import fill
 
 
 def _options(call: exp.Explode) -> dict[str, exp.Expr]:

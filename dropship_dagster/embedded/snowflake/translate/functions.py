@@ -12,9 +12,25 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from ..errors import SnowflakeError, invalid, refuse
-from .conversions import Builder, binary, cast, convert_timezone, number, time_of, timestamp_tz, varchar
-from .templates import ENCODED, KEEPS_BINARY, MOMENT, Arguments, cast_to, fill
+from dropship_dagster.embedded.snowflake.errors import SnowflakeError, invalid, refuse
+from dropship_dagster.embedded.snowflake.translate.conversions import (
+    Builder,
+    binary,
+    cast,
+    convert_timezone,
+    number,
+    time_of,
+    timestamp_tz,
+    varchar,
+)
+from dropship_dagster.embedded.snowflake.translate.templates import (
+    ENCODED,
+    KEEPS_BINARY,
+    MOMENT,
+    Arguments,
+    cast_to,
+    fill,
+)
 
 
 def _as_text(operand: exp.Expr, *, encoded: bool) -> exp.Expr:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
-from .templates import fill
+from dropship_dagster.embedded.snowflake.translate.templates import fill
 
 EXTRACT, EXTRACT_TEXT = "json_extract", "json_extract_string"
 

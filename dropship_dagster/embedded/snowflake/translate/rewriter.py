@@ -11,12 +11,12 @@ from typing import cast
 
 from sqlglot import exp
 
-from ..errors import SnowflakeError, refuse
-from . import functions
-from .datatypes import declared, length_of, to_duckdb
-from .environment import Environment
-from .flatten import flatten, share_inputs
-from .templates import INTERNAL, MOMENT, cast_to, fill, internal
+from dropship_dagster.embedded.snowflake.errors import SnowflakeError, refuse
+from dropship_dagster.embedded.snowflake.translate import functions
+from dropship_dagster.embedded.snowflake.translate.datatypes import declared, length_of, to_duckdb
+from dropship_dagster.embedded.snowflake.translate.environment import Environment
+from dropship_dagster.embedded.snowflake.translate.flatten import flatten, share_inputs
+from dropship_dagster.embedded.snowflake.translate.templates import INTERNAL, MOMENT, cast_to, fill, internal
 
 _CONTEXT: dict[type[exp.Expr], str] = {
     exp.CurrentUser: "CURRENT_USER",

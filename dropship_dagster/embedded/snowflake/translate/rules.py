@@ -12,11 +12,11 @@ from typing import cast as cast_type
 
 from sqlglot import exp
 
-from ..errors import refuse
-from . import zoned
-from .datatypes import is_float, is_text, is_zoned, scale_of
-from .paths import EXTRACT, EXTRACT_TEXT
-from .templates import ENCODED, KEEPS_BINARY, USER_CAST, cast_to, fill
+from dropship_dagster.embedded.snowflake.errors import refuse
+from dropship_dagster.embedded.snowflake.translate import timestamp_tz
+from dropship_dagster.embedded.snowflake.translate.datatypes import is_float, is_text, is_zoned, scale_of
+from dropship_dagster.embedded.snowflake.translate.paths import EXTRACT, EXTRACT_TEXT
+from dropship_dagster.embedded.snowflake.translate.templates import ENCODED, KEEPS_BINARY, USER_CAST, cast_to, fill
 
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ, exp.EqualNull)
 _TEXT_FUNCTIONS = (
@@ -31,7 +31,7 @@ _ORDERING = (exp.Ordered, exp.Max, exp.Min, exp.Sum, exp.Median, exp.PercentileC
 _DATE_UNITS = {"DAY", "WEEK", "MONTH", "QUARTER", "YEAR"}
 INTERESTING = (
     exp.Div, exp.Avg, exp.DateTrunc, exp.TimestampTrunc, exp.DateAdd, exp.DateDiff, exp.In, exp.Between, exp.LastDay,
-    exp.AddMonths, exp.Coalesce, exp.Case, exp.If, *zoned.REFUSED, *_COMPARISONS, *_TEXT_FUNCTIONS, *_ARITHMETIC,
+    exp.AddMonths, exp.Coalesce, exp.Case, exp.If, *timestamp_tz.REFUSED, *_COMPARISONS, *_TEXT_FUNCTIONS, *_ARITHMETIC,
     *_ORDERING,
 )  # fmt: skip
 _TEXT_CALLS = {"sf_text", "sf_bound"}
@@ -50,7 +50,7 @@ def operands_of(node: exp.Expr) -> list[exp.Expr]:
         return [node.this, node.expression]
     if isinstance(node, exp.Concat | exp.ConcatWs):
         return list(node.expressions)
-    if isinstance(node, exp.Distinct) or zoned.is_mark(node):
+    if isinstance(node, exp.Distinct) or timestamp_tz.is_mark(node):
         return list(node.expressions)
     if isinstance(node, exp.Case):
         return [
@@ -122,7 +122,7 @@ def retyped(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
     if isinstance(node, exp.Cast):
         return _cast(node, kinds[0]) if node.meta.get(USER_CAST) else node
     if isinstance(node, exp.Anonymous):
-        return zoned.unmarked(node, kinds[0])
+        return timestamp_tz.unmarked(node, kinds[0])
     if isinstance(node, exp.Div):
         return divide(node.this, node.expression, kinds[0], kinds[1])
     if isinstance(node, exp.Avg):
@@ -138,12 +138,12 @@ def retyped(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
     if isinstance(node, exp.Case | exp.If | exp.Coalesce):
         return _branches(node, kinds)
     if any(is_zoned(kind) for kind in kinds):
-        return zoned.other(node)
+        return timestamp_tz.other(node)
     if isinstance(node, exp.ArrayAgg) and kinds and _is_shown(kinds[0]):
         (operand,) = operands_of(node)
         operand.replace(_to_text(operand.copy(), kinds[0]))
         return node
-    if isinstance(node, zoned.REFUSED) and not isinstance(node, exp.Median):
+    if isinstance(node, timestamp_tz.REFUSED) and not isinstance(node, exp.Median):
         return node
     if not any(_is_json(kind) for kind in kinds):
         if isinstance(node, exp.Ceil | exp.Floor):
@@ -177,7 +177,7 @@ def _branches(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
     """CASE, IFF and COALESCE: DuckDB would parse a text beside a VARIANT, which is a string there."""
     if isinstance(node, exp.Case) and node.this is not None:
         if is_zoned(kinds[0]):
-            zoned.other(node)
+            timestamp_tz.other(node)
         kinds = kinds[1:]
     if any(_is_json(kind) for kind in kinds) and any(
         kind is not None and (kind == "VARCHAR" or kind.startswith(("DATE", "TIME", "STRUCT"))) for kind in kinds
@@ -250,11 +250,11 @@ def _cast(node: exp.Cast, kind: str | None) -> exp.Expr:
     if _is_json(kind) and target != "JSON":
         operand, kind = _text(operand), "VARCHAR"
     if is_zoned(target):
-        return zoned.cast_into(operand, kind, safe=safe)
+        return timestamp_tz.cast_into(operand, kind, safe=safe)
     if is_zoned(kind) and target in ("TIMESTAMP", "TIMESTAMP_MS", "TIMESTAMP_S"):
         return fill(_shorter("sf_wall_of({0})", target), [operand])
     if is_zoned(kind):
-        return zoned.cast_from(operand, target)
+        return timestamp_tz.cast_from(operand, target)
     if target == "JSON":
         if _is_shown(kind):
             operand = _to_text(operand, kind)
@@ -303,7 +303,7 @@ def _to_text(operand: exp.Expr, kind: str | None) -> exp.Expr:
     if kind == "BLOB":
         return fill("hex({0})", [operand])
     if is_zoned(kind):
-        return zoned.cast_from(operand, "VARCHAR")
+        return timestamp_tz.cast_from(operand, "VARCHAR")
     if is_float(kind):
         return fill("sf_text_of_double({0})", [operand])
     if kind in ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ"):
@@ -380,7 +380,7 @@ def _date(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
     if _is_json(kind):
         refuse("a date function of a VARIANT; cast it first, e.g. value::TIMESTAMP_NTZ")
     if is_zoned(kind):
-        return zoned.moved(node)
+        return timestamp_tz.moved(node)
     unit = node.args.get("unit")
     name = (unit.name if unit is not None else "DAY").upper()
     if is_text(kind):
@@ -394,7 +394,7 @@ def _date(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
 
 def _difference(node: exp.DateDiff, kinds: list[str | None]) -> exp.Expr:
     if any(is_zoned(kind) for kind in kinds):
-        return zoned.difference(node, kinds)
+        return timestamp_tz.difference(node, kinds)
     for operand, kind in zip(operands_of(node), kinds, strict=True):
         if is_text(kind):
             operand.replace(fill("sf_timestamp({0})", [operand.copy()]))
@@ -419,7 +419,7 @@ def _comparison(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
             if _is_json(kind):
                 operand.replace(_text(operand))
         kinds = ["VARCHAR" if _is_json(kind) else kind for kind in kinds]
-        return zoned.compared(node, operands_of(node), kinds)
+        return timestamp_tz.compared(node, operands_of(node), kinds)
     if not any(_is_json(kind) for kind in kinds):
         return node
     others = {kind for kind in kinds if not _is_json(kind) and kind not in ("NULL", '"NULL"')}

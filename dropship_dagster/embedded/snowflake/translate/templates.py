@@ -24,7 +24,7 @@ MOMENT = "SF_MOMENT('\"')"
 doubled in every name and every string: no statement can write it."""
 
 MARKS = ("sf_wall", "sf_instant")
-"""Calls that zoned.py replaces by their operand, or by the clock or instant of a TIMESTAMP_TZ."""
+"""Calls that timestamp_tz.py replaces by their operand, or by the clock or instant of a TIMESTAMP_TZ."""
 
 
 @lru_cache(maxsize=1024)

@@ -6,10 +6,10 @@ import logging
 
 from sqlglot import exp
 
-from . import paths, typed
-from .environment import Environment
-from .rewriter import Rewriter
-from .templates import MOMENT
+from dropship_dagster.embedded.snowflake.translate import annotate, paths
+from dropship_dagster.embedded.snowflake.translate.environment import Environment
+from dropship_dagster.embedded.snowflake.translate.rewriter import Rewriter
+from dropship_dagster.embedded.snowflake.translate.templates import MOMENT
 
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
@@ -20,7 +20,7 @@ def translate(tree: exp.Expr, environment: Environment) -> exp.Expr:
     Raises:
         SnowflakeError: names that do not exist, and what is not supported, by name.
     """
-    return paths.share(typed.apply(Rewriter(environment).rewrite(tree), environment))
+    return paths.share(annotate.apply(Rewriter(environment).rewrite(tree), environment))
 
 
 def render(tree: exp.Expr) -> str:

@@ -1,0 +1,91 @@
+"""Everything that is there once in a server: the store, the catalogue, streams, locks and tasks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from dropship_dagster.embedded.snowflake.engine.account import Account
+from dropship_dagster.embedded.snowflake.engine.catalog import Catalog
+from dropship_dagster.embedded.snowflake.engine.locks import LockManager, Mode
+from dropship_dagster.embedded.snowflake.engine.plans import Plan, Versioned
+from dropship_dagster.embedded.snowflake.engine.store import Store
+from dropship_dagster.embedded.snowflake.engine.streams import Streams
+from dropship_dagster.embedded.snowflake.engine.tasks import Tasks
+from dropship_dagster.embedded.snowflake.errors import SnowflakeError
+from dropship_dagster.embedded.snowflake.session.session import Session
+from dropship_dagster.embedded.snowflake.syntax.names import Name
+from dropship_dagster.embedded.snowflake.tasks.scheduler import Scheduler
+
+
+class Engine:
+    """The warehouse without its network side."""
+
+    def __init__(self, folder: Path, *, memory_limit: str, threads: int, account: str, user: str) -> None:
+        self.account, self.user = account, user
+        self.store = Store(folder, memory_limit, threads)
+        self.catalog = Catalog(self.store)
+        self.streams = Streams(self.store)
+        self.locks = LockManager()
+        self.objects = Account(self.store)
+        self.tasks = Tasks(self.store)
+        self.scheduler = Scheduler(self)
+        self.definitions = threading.RLock()
+        self._guard = threading.Lock()
+        self.begun = self.commits = 0
+        self.version = 0
+        self.plans: Versioned[Hashable, Plan] = Versioned()  # by text, database, schema and types of bound values
+        self.columns: Versioned[Name, list[tuple[str, str]]] = Versioned()
+        self._written: dict[Name, int] = {}
+
+    def connect(
+        self, *, database: str | None = None, schema: str | None = None, role: str | None = None,
+        warehouse: str | None = None, parameters: Mapping[str, object] | None = None,
+    ) -> Session:  # fmt: skip
+        return Session(self, database=database, schema=schema, role=role, warehouse=warehouse, parameters=parameters)
+
+    @contextmanager
+    def committing(self, tables: Iterable[Name]) -> Iterator[None]:
+        """Number a commit that changes these tables: begun before it, in `commits` when it is over."""
+        with self._guard:
+            self.begun += 1
+        written: Iterable[Name] = ()
+        try:
+            yield
+            written = tables
+        finally:
+            with self._guard:
+                self.commits += 1
+                self._written.update(dict.fromkeys(written, self.commits))
+        self.scheduler.wake()
+
+    @contextmanager
+    def alone(self, table: Name) -> Iterator[bool]:
+        """Lock a table if nobody uses it, for a change; whether it is locked."""
+        owner = object()
+        try:
+            self.locks.acquire(owner, table, Mode.DEFINE, 0, threading.Event())
+        except SnowflakeError:
+            yield False
+            return
+        try:
+            with self.committing([table]):
+                yield True
+        finally:
+            self.locks.release(owner)
+
+    def defined(self) -> None:
+        """A definition has changed: what was translated before is not to be used again."""
+        with self._guard:
+            self.version += 1
+
+    def last_write(self, table: Name) -> int:
+        """The number of the last commit that changed the table; 0 for none since the start."""
+        return self._written.get(table, 0)
+
+    def close(self) -> None:
+        """Stop the tasks and write everything into the file."""
+        self.scheduler.stop()
+        self.store.close()

@@ -1,0 +1,72 @@
+"""Translated statements, and a cache of them: translating costs more than running a small statement.
+
+A plan is what a statement becomes in DuckDB. It holds no data and no offsets: the window of a stream it reads comes
+from DuckDB variables that are set before it runs.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from dropship_dagster.embedded.snowflake.engine.locks import Mode
+from dropship_dagster.embedded.snowflake.engine.streams import Stream
+from dropship_dagster.embedded.snowflake.results import StatementType
+from dropship_dagster.embedded.snowflake.syntax.names import Name
+
+_KEPT = 512
+
+
+@dataclass(frozen=True)
+class Step:
+    """One DuckDB statement.
+
+    Attributes:
+        label: under which its count of rows is reported; None for a step that is not reported.
+        guard: the step counts rows that must not exist (source rows of a MERGE that update one row twice).
+    """
+
+    sql: str
+    label: str | None = None
+    guard: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A statement ready to run, as the catalogue was at `version`."""
+
+    kind: StatementType
+    steps: tuple[Step, ...]
+    streams: tuple[Stream, ...] = ()
+    targets: Mapping[Name, Mode] = field(default_factory=dict)
+    version: int = 0
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Versioned(Generic[K, V]):
+    """What was worked out while the catalogue was at a version; forgotten when a definition changes."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._kept: OrderedDict[K, tuple[int, V]] = OrderedDict()
+
+    def get(self, key: K, version: int) -> V | None:
+        with self._guard:
+            found = self._kept.get(key)
+            if found is None or found[0] != version:
+                return None
+            self._kept.move_to_end(key)
+            return found[1]
+
+    def put(self, key: K, version: int, value: V) -> None:
+        with self._guard:
+            self._kept[key] = version, value
+            self._kept.move_to_end(key)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)

@@ -1,0 +1,1 @@
+"""CREATE, ALTER, DROP, COMMENT and GRANT. `dispatch` calls it."""

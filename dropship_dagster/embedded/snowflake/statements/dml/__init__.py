@@ -1,0 +1,1 @@
+"""INSERT, UPDATE, DELETE, TRUNCATE and MERGE. `dispatch`, `executemany` and `loading` call it."""

@@ -1,0 +1,1 @@
+"""SHOW, DESCRIBE and INFORMATION_SCHEMA. `dispatch` and `environment` call it."""

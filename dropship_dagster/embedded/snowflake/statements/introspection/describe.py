@@ -1,0 +1,59 @@
+"""DESCRIBE TABLE, VIEW, STREAM and TASK."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dropship_dagster.embedded.snowflake.engine.catalog import facts, table_facts
+from dropship_dagster.embedded.snowflake.errors import missing, unsupported
+from dropship_dagster.embedded.snowflake.results import Result, StatementType, table
+from dropship_dagster.embedded.snowflake.statements.introspection import show_pipeline
+from dropship_dagster.embedded.snowflake.statements.introspection.information_schema import DECLARED
+from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
+from dropship_dagster.embedded.snowflake.syntax.names import Name
+
+if TYPE_CHECKING:
+    from dropship_dagster.embedded.snowflake.session.session import Session
+
+
+def run(session: Session, cursor: Cursor) -> Result:
+    cursor.at += 1
+    for kind in ("STREAM", "TASK"):
+        if cursor.accept(kind):
+            return _one(session, kind, session.qualify(cursor.name()))
+    if cursor.word() in ("TABLE", "VIEW") and cursor.word(1) not in ("", ";"):
+        cursor.at += 1
+    elif cursor.word() in ("WAREHOUSE", "SCHEMA", "DATABASE", "USER", "STAGE", "FILE", "SEQUENCE", "RESULT"):
+        raise unsupported(f"DESCRIBE {cursor.near()}; use SHOW")
+    return _columns(session, session.qualify(cursor.name()))
+
+
+def _one(session: Session, kind: str, name: Name) -> Result:
+    rows = show_pipeline.stream_rows if kind == "STREAM" else show_pipeline.task_rows
+    columns, found = rows(session, lambda other: other == name)
+    if not found:
+        raise missing(kind.capitalize(), name)
+    result = table(columns, found)
+    result.type = StatementType.DESCRIBE
+    return result
+
+
+def _columns(session: Session, name: Name) -> Result:
+    stored = session.stored(name)
+    keys = table_facts(session.connection, stored).get("keys", [])
+    primary = {column for key in keys if key["kind"] == "PRIMARY KEY" for column in key["columns"]}
+    unique = {column for key in keys if key["kind"] == "UNIQUE" for column in key["columns"]}
+    rows = session.connection.execute(
+        f"SELECT column_name, {DECLARED}, is_nullable, column_default, comment FROM duckdb_columns() "
+        "WHERE database_name = current_database() AND schema_name = ? AND table_name = ? ORDER BY column_index",
+        [stored.schema_key, stored.name],
+    ).fetchall()
+    columns = ["name", "type", "kind", "null?", "default", "primary key", "unique key", "check", "expression",
+               "comment", "policy name", "privacy domain"]  # fmt: skip
+    result = table(columns, [
+        (column, kind, "COLUMN", "Y" if nullable else "N", default, "Y" if column in primary else "N",
+         "Y" if column in unique else "N", None, None, facts(comment).get("comment"), None, None)
+        for column, kind, nullable, default, comment in rows
+    ])  # fmt: skip
+    result.type = StatementType.DESCRIBE
+    return result

@@ -1,0 +1,1 @@
+"""Stages, their files, and COPY INTO. `dispatch` and `introspection` call it."""

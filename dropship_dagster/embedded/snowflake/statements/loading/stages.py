@@ -1,0 +1,306 @@
+"""Stages and file formats: CREATE, DROP, PUT, LIST, REMOVE. A stage is a folder under the data folder."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import re
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from sqlglot import exp
+
+from dropship_dagster.embedded.snowflake.errors import SnowflakeError, exists, invalid, missing, refuse, unsupported
+from dropship_dagster.embedded.snowflake.results import Column, Result, StatementType, status, table
+from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
+from dropship_dagster.embedded.snowflake.syntax.names import Name
+from dropship_dagster.embedded.snowflake.translate.dialect import parse
+
+if TYPE_CHECKING:
+    from dropship_dagster.embedded.snowflake.session.session import Session
+
+
+@dataclass(frozen=True)
+class Location:
+    """@stage/path: the stage's folder, its format, and the path inside."""
+
+    folder: Path
+    path: str
+    file_format: dict[str, str]
+    label: str
+
+    def files(self) -> list[tuple[str, Path]]:
+        """The files whose path begins with the location's, by their path inside the stage."""
+        found = [file for file in self.folder.rglob("*") if file.is_file() and not file.is_symlink()]
+        named = sorted((str(file.relative_to(self.folder)), file) for file in found)
+        return [(name, file) for name, file in named if name.startswith(self.path)]
+
+
+def locate(session: Session, text: str) -> Location:
+    """The place that `@[database.][schema.]stage[/path]` or `@~[/path]` means.
+
+    Raises:
+        SnowflakeError: no such stage, or a path that leads out of it.
+    """
+    if not text.startswith("@"):
+        raise invalid(f"invalid location '{text}'; a stage is written @name")
+    matched = re.match(r'@((?:"[^"]*"|[^/"])+)/?(.*)$', text, re.DOTALL)
+    if not matched:
+        raise invalid(f"invalid location '{text}'")
+    reference, path = matched.groups()
+    if path.startswith("/") or "\0" in path or ".." in path.split("/"):
+        raise invalid(f"invalid path '{path}': it must stay inside the stage")
+    if reference == "~":
+        return Location(_folder(session, "user"), path, {}, "~")
+    if reference.startswith("%") or ".%" in reference:
+        refuse("table stages (@%table); create a named stage")
+    name = session.qualify(Cursor(reference).name())
+    rows = session.engine.store.query(
+        "SELECT folder, file_format FROM stages WHERE database = ? AND schema = ? AND name = ?",
+        [name.database, name.schema, name.name],
+    )
+    if not rows:
+        raise missing("Stage", name)
+    return Location(_folder(session, rows[0][0]), path, json.loads(rows[0][1]), name.name.lower())
+
+
+def _folder(session: Session, name: str) -> Path:
+    folder = session.engine.store.stages / name
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+# definition -----------------------------------------------------------------------------------------------------
+
+
+def is_creation(cursor: Cursor) -> bool:
+    """Whether CREATE [OR REPLACE] goes on with a stage or a file format."""
+    words = [cursor.word(ahead) for ahead in range(4)]
+    while words and words[0] in ("TEMP", "TEMPORARY", "SCOPED", "VOLATILE"):
+        words.pop(0)
+    return bool(words) and (words[0] == "STAGE" or words[:2] == ["FILE", "FORMAT"] or words[0] == "FILE FORMAT")
+
+
+def create(session: Session, cursor: Cursor, replace: bool) -> Result:
+    temporary = False
+    while cursor.word() in ("TEMP", "TEMPORARY", "SCOPED"):
+        temporary = True
+        cursor.at += 1
+    if cursor.accept("STAGE"):
+        return _create_stage(session, cursor, replace, temporary=temporary)
+    cursor.expect("FILE", "FORMAT")
+    return _create_format(session, cursor, replace)
+
+
+def _create_stage(session: Session, cursor: Cursor, replace: bool, *, temporary: bool) -> Result:
+    if_not_exists = cursor.accept("IF", "NOT", "EXISTS")
+    name = session.qualify(cursor.name())
+    properties = cursor.properties()
+    if "URL" in properties:
+        refuse("an external stage (URL = ...)")
+    unknown = set(properties) - {"FILE_FORMAT", "COMMENT", "ENCRYPTION", "DIRECTORY", "COPY_OPTIONS"}
+    if unknown:
+        refuse(f"the stage property {unknown.pop()}")
+    session.engine.catalog.require_schema(name.database, name.schema)
+    file_format = format_options(session, properties.get("FILE_FORMAT", ""))
+    key = [name.database, name.schema, name.name]
+    where = "database = ? AND schema = ? AND name = ?"
+    with session.define() as connection:
+        old = connection.execute(f"SELECT folder FROM _sf.stages WHERE {where}", key).fetchall()
+        if old and if_not_exists:
+            return status(f"{name.name} already exists, statement succeeded.")
+        if old and not replace:
+            raise exists(name)
+        connection.execute(f"DELETE FROM _sf.stages WHERE {where}", key)
+        connection.execute(
+            "INSERT INTO _sf.stages VALUES (?, ?, ?, ?, ?, ?, now())",
+            [*key, uuid.uuid4().hex, json.dumps(file_format), properties.get("COMMENT", "")],
+        )
+    for (folder,) in old:
+        shutil.rmtree(session.engine.store.stages / folder, ignore_errors=True)
+    if temporary:
+        session.temporary_stages.add(name)
+    return status(f"Stage area {name.name} successfully created.")
+
+
+def _create_format(session: Session, cursor: Cursor, replace: bool) -> Result:
+    if_not_exists = cursor.accept("IF", "NOT", "EXISTS")
+    name = session.qualify(cursor.name())
+    properties = cursor.properties()
+    session.engine.catalog.require_schema(name.database, name.schema)
+    comment = properties.pop("COMMENT", "")
+    key = [name.database, name.schema, name.name]
+    where = "database = ? AND schema = ? AND name = ?"
+    with session.define() as connection:
+        old = connection.execute(f"SELECT 1 FROM _sf.file_formats WHERE {where}", key).fetchall()
+        if old and if_not_exists:
+            return status(f"{name.name} already exists, statement succeeded.")
+        if old and not replace:
+            raise exists(name)
+        connection.execute(f"DELETE FROM _sf.file_formats WHERE {where}", key)
+        connection.execute(
+            "INSERT INTO _sf.file_formats VALUES (?, ?, ?, ?, ?, ?, now())",
+            [*key, properties.get("TYPE", "CSV").upper(), json.dumps(properties), comment],
+        )
+    return status(f"File format {name.name} successfully created.")
+
+
+def format_options(session: Session, text: str) -> dict[str, str]:
+    """The options of FILE_FORMAT = (...), with those of its FORMAT_NAME below them."""
+    if not text:
+        return {}
+    inner = text[1:-1] if text.startswith("(") else f"FORMAT_NAME = '{text}'"
+    options = Cursor(inner).properties()
+    return named_format(session, options.pop("FORMAT_NAME")) | options if "FORMAT_NAME" in options else options
+
+
+def named_format(session: Session, text: str) -> dict[str, str]:
+    """The options of a named file format."""
+    name = session.qualify(Cursor(text).name())
+    rows = session.engine.store.query(
+        "SELECT options FROM file_formats WHERE database = ? AND schema = ? AND name = ?",
+        [name.database, name.schema, name.name],
+    )
+    if not rows:
+        raise missing("File format", name)
+    options: dict[str, str] = json.loads(rows[0][0])
+    return options
+
+
+def drop(session: Session, cursor: Cursor) -> Result:
+    kind = "Stage" if cursor.accept("STAGE") else "File format"
+    if kind == "File format":
+        cursor.expect("FILE", "FORMAT")
+    if_exists = cursor.accept("IF", "EXISTS")
+    name = session.qualify(cursor.name())
+    cursor.end()
+    if not _remove(session, kind, name) and not if_exists:
+        raise missing(kind, name)
+    return status(f"{name.name} successfully dropped.")
+
+
+def _remove(session: Session, kind: str, name: Name) -> bool:
+    control = "stages" if kind == "Stage" else "file_formats"
+    with session.define() as connection:
+        gone = connection.execute(
+            f"DELETE FROM _sf.{control} WHERE database = ? AND schema = ? AND name = ? RETURNING *",
+            [name.database, name.schema, name.name],
+        ).fetchall()
+    if kind == "Stage":
+        for row in gone:
+            shutil.rmtree(session.engine.store.stages / row[3], ignore_errors=True)
+    return bool(gone)
+
+
+def drop_temporary(session: Session) -> None:
+    """Remove the temporary stages of a session that ends."""
+    for name in session.temporary_stages:
+        key = [name.database, name.schema, name.name]
+        gone = session.engine.store.execute(
+            "DELETE FROM stages WHERE database = ? AND schema = ? AND name = ? RETURNING folder", key
+        )
+        for (folder,) in gone:
+            shutil.rmtree(session.engine.store.stages / folder, ignore_errors=True)
+
+
+# files ----------------------------------------------------------------------------------------------------------
+
+
+def _options(tree: exp.Put) -> dict[str, Any]:
+    properties = tree.args["properties"].expressions if tree.args.get("properties") else []
+    found: dict[str, Any] = {}
+    for entry in properties:
+        value = entry.args["value"]
+        found[entry.name.upper()] = value.this if isinstance(value, exp.Boolean) else value.name
+    return found
+
+
+_BARE_SOURCE = re.compile(r"(\bPUT\s+)(file://[^\s';]+)", re.IGNORECASE)
+
+
+def transfer(session: Session, sql: str) -> Result:
+    """PUT: tells the client where to put the files; client and server share this machine."""
+    # In quotes, or the tokenizer takes the /* of file:///folder/*.csv for the beginning of a comment.
+    tree = parse(_BARE_SOURCE.sub(r"\1'\2'", sql, count=1))
+    if not isinstance(tree, exp.Put):
+        raise unsupported("GET")
+    source, target = tree.this.name, tree.args["target"].name
+    if target == "?":
+        target = session.binding("1").name
+    if not source.startswith("file://"):
+        raise invalid(f"invalid source '{source}'; it is written file:///path/of/the/files")
+    location = locate(session, target)
+    folder = location.folder / location.path
+    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.resolve().is_relative_to(location.folder.resolve()):
+        raise invalid(f"invalid path '{location.path}': it must stay inside the stage")
+    options = _options(tree)
+    known = {"AUTO_COMPRESS", "OVERWRITE", "PARALLEL", "SOURCE_COMPRESSION"}
+    if set(options) - known:
+        refuse(f"the option {(set(options) - known).pop()} of PUT")
+    upload = {
+        "command": "UPLOAD",
+        "operation": "Node",
+        "src_locations": [unquote(source.removeprefix("file://"))],
+        "parallel": int(options.get("PARALLEL", 4)),
+        "autoCompress": options.get("AUTO_COMPRESS", True),
+        "sourceCompression": str(options.get("SOURCE_COMPRESSION", "auto_detect")).lower(),
+        "overwrite": options.get("OVERWRITE", False),
+        "stageInfo": {"locationType": "LOCAL_FS", "location": f"{folder}/", "path": location.path, "creds": {}},
+    }
+    return Result([Column("status", "VARCHAR")], type=StatementType.UNKNOWN, upload=upload)
+
+
+def digest(path: Path) -> str:
+    """The MD5 of a file's content, as LIST shows it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _stage_argument(session: Session, cursor: Cursor) -> tuple[Location, str | None]:
+    text = cursor.sql[cursor.tokens[0].end + 1 :].strip().rstrip(";")
+    matched = re.match(r"('[^']*'|\S+)\s*(?:PATTERN\s*=\s*'((?:[^']|'')*)')?\s*$", text, re.IGNORECASE)
+    if not matched:
+        raise invalid(f"invalid location '{text}'")
+    return locate(session, matched.group(1).strip("'")), matched.group(2)
+
+
+def matching(files: list[tuple[str, Path]], pattern: str | None) -> list[tuple[str, Path]]:
+    """The files whose whole path matches a PATTERN."""
+    if pattern is None:
+        return files
+    expression = re.compile(pattern.replace("\\\\", "\\"))
+    return [(name, file) for name, file in files if expression.fullmatch(name)]
+
+
+def list_files(session: Session, cursor: Cursor) -> Result:
+    """LIST @stage: name, size, md5, last_modified."""
+    location, pattern = _stage_argument(session, cursor)
+    rows = []
+    for name, file in matching(location.files(), pattern):
+        try:
+            about, checksum = file.stat(), digest(file)
+        except FileNotFoundError:
+            continue  # another session has removed it since
+        changed = dt.datetime.fromtimestamp(about.st_mtime, dt.UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
+        rows.append((f"{location.label}/{name}", about.st_size, checksum, changed))
+    columns = [("name", "VARCHAR"), ("size", "BIGINT"), ("md5", "VARCHAR"), ("last_modified", "VARCHAR")]
+    return table(columns, rows)
+
+
+def remove(session: Session, cursor: Cursor) -> Result:
+    """REMOVE @stage/path."""
+    location, pattern = _stage_argument(session, cursor)
+    rows = []
+    for name, file in matching(location.files(), pattern):
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            raise SnowflakeError(f"{name} cannot be removed: {error.strerror}", 604, "58030") from error
+        rows.append((f"{location.label}/{name}", "removed"))
+    return table([("name", "VARCHAR"), ("result", "VARCHAR")], rows)

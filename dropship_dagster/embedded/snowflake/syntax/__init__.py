@@ -1,0 +1,1 @@
+"""Tokens, names and identifiers of Snowflake's SQL. Every other part calls it."""
