@@ -126,12 +126,12 @@ def _serve(folder: DataDir, listening: socket.socket, options: argparse.Namespac
     import duckdb
     import uvicorn
 
-    from dropship_dagster.embedded.snowflake.engine.engine import Engine
     from dropship_dagster.embedded.snowflake.protocol.clients import Clients
     from dropship_dagster.embedded.snowflake.protocol.server import Server
+    from dropship_dagster.embedded.snowflake.warehouse import Warehouse
 
     try:
-        engine = Engine(
+        warehouse = Warehouse(
             folder.path, memory_limit=options.memory_limit, threads=options.threads, account=ACCOUNT, user=USER
         )
     except (OSError, duckdb.Error) as error:
@@ -140,16 +140,17 @@ def _serve(folder: DataDir, listening: socket.socket, options: argparse.Namespac
             "disk is full, or move the folder away to begin with an empty one.",
             EXIT_NOT_WRITABLE,
         ) from error
+    engine = warehouse.engine
     if not engine.catalog.has_database(DATABASE):
         with engine.store.control() as connection:
             engine.catalog.create_database(connection, DATABASE)
         engine.catalog.reload()
     password = _password(folder.path)
     clients = Clients(
-        engine, password, options.idle_transaction_seconds, options.contended_transaction_seconds,
+        warehouse, password, options.idle_transaction_seconds, options.contended_transaction_seconds,
         lambda: _start_again(listening.getsockname()[1]),
     )  # fmt: skip
-    engine.scheduler.start()
+    warehouse.scheduler.start()
     config = uvicorn.Config(
         OwnHosts(Server(engine, clients).app, options.allowed_hosts, how_to_allow="start it with --allowed-hosts"),
         log_config=None, access_log=False, timeout_keep_alive=75,
@@ -185,7 +186,7 @@ def _serve(folder: DataDir, listening: socket.socket, options: argparse.Namespac
 
     asyncio.run(run())
     clients.close()
-    engine.close()
+    warehouse.close()
     log.info("stopped")
     return 0
 

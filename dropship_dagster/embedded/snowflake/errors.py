@@ -2,67 +2,168 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from typing import NoReturn
 
 import duckdb
 
 
+class Code(enum.IntEnum):
+    """Snowflake's error numbers, as far as they are given here.
+
+    Snowflake has numbers of its own for few of the ways in which a server of one process stops: a full disk, too little
+    memory and a restart have CANCELED, too, with other SQLSTATEs.
+    """
+
+    UNSUPPORTED = 2
+    STATEMENT_COUNT = 8
+    UNKNOWN = 603
+    CANCELED = 604
+    DEADLOCK = 619
+    CONFLICT = 625
+    NO_RESULT = 705
+    EMPTY_STATEMENT = 900
+    INVALID_IDENTIFIER = 904
+    TOO_FEW_ARGUMENTS = 938
+    ARGUMENT_COUNT = 939
+    NOT_GROUPED = 979
+    SYNTAX = 1003
+    INVALID_VALUE = 1008
+    AMBIGUOUS_COLUMN = 1065
+    EXISTS = 2002
+    MISSING = 2003
+    VALUE_COUNT = 2020
+    TYPE_MISMATCH = 2023
+    UNUSABLE = 2043
+    NOT_BOUND = 2049
+    UNKNOWN_FUNCTION = 2140
+    NO_VARIABLE = 2211
+    TASK_SKIPPED = 40003
+    TRANSACTION_LEFT_OPEN = 90087
+    NO_CURRENT_DATABASE = 90105
+    NO_CURRENT_SCHEMA = 90106
+    SUBQUERY_ROWS = 90150
+    TRANSACTION_ABORTED = 90232
+    TRANSACTION_ROLLED_BACK = 90233
+    TASK_NOT_STARTABLE = 91085
+    TASK_CYCLE = 91090
+    GRAPH_NOT_SUSPENDED = 91093
+    NOT_A_ROOT_TASK = 91096
+    NOTHING_TO_RETRY = 91097
+    STREAM_STALE = 91901
+    FILE_NOT_FOUND = 100016
+    NOT_A_TIMESTAMP = 100035
+    NOT_A_BOOLEAN = 100037
+    NOT_A_NUMBER = 100038
+    NOT_A_DATE = 100040
+    DIVISION_BY_ZERO = 100051
+    NOT_JSON = 100069
+    NULL_VALUE = 100072
+    TOO_LONG = 100078
+    DUPLICATE_ROW = 100090
+    NOT_OF_THE_FORMAT = 100096
+    OUT_OF_RANGE = 100132
+    NOT_PARQUET = 100152
+    INTERNAL = 390000
+    WRONG_PASSWORD = 390100
+    BAD_REQUEST = 390102
+    NOT_LOGGED_IN = 390104
+    NO_TEXT = 390142
+    WRONG_AUTHENTICATOR = 390144
+
+    @property
+    def digits(self) -> str:
+        """As the protocol and TASK_HISTORY write it: six digits."""
+        return f"{self:06d}"
+
+
 class SnowflakeError(Exception):
     """A statement that failed by the user's doing.
 
     Attributes:
-        code: Snowflake's error number, shown with six digits.
+        code: shown with six digits.
         sqlstate: five characters.
     """
 
-    def __init__(self, message: str, code: int, sqlstate: str) -> None:
+    def __init__(self, message: str, code: Code, sqlstate: str) -> None:
         super().__init__(message)
         self.message, self.code, self.sqlstate = message, code, sqlstate
 
 
 def syntax(message: str) -> SnowflakeError:
-    return SnowflakeError(f"SQL compilation error:\n{message}", 1003, "42000")
+    return SnowflakeError(f"SQL compilation error:\n{message}", Code.SYNTAX, "42000")
 
 
 def unsupported(what: str) -> SnowflakeError:
     """Refuse by name what would otherwise be wrong or half right."""
-    return SnowflakeError(f"not supported by the embedded warehouse: {what}", 2, "0A000")
+    return SnowflakeError(f"not supported by the embedded warehouse: {what}", Code.UNSUPPORTED, "0A000")
 
 
 def missing(kind: str, name: object) -> SnowflakeError:
     sqlstate = "42S02" if kind in ("Object", "Table", "View") else "02000"
-    return SnowflakeError(f"SQL compilation error:\n{kind} '{name}' does not exist or not authorized.", 2003, sqlstate)
+    return SnowflakeError(
+        f"SQL compilation error:\n{kind} '{name}' does not exist or not authorized.", Code.MISSING, sqlstate
+    )
 
 
 def unusable() -> SnowflakeError:
     """USE of what is not there."""
     return SnowflakeError(
-        "SQL compilation error:\nObject does not exist, or operation cannot be performed.", 2043, "02000"
+        "SQL compilation error:\nObject does not exist, or operation cannot be performed.", Code.UNUSABLE, "02000"
     )
 
 
 def exists(name: object) -> SnowflakeError:
-    return SnowflakeError(f"SQL compilation error:\nObject '{name}' already exists.", 2002, "42710")
+    return SnowflakeError(f"SQL compilation error:\nObject '{name}' already exists.", Code.EXISTS, "42710")
 
 
 def invalid(message: str) -> SnowflakeError:
     """A property or argument with a value it cannot have."""
-    return SnowflakeError(f"SQL compilation error:\n{message}", 1008, "22023")
+    return SnowflakeError(f"SQL compilation error:\n{message}", Code.INVALID_VALUE, "22023")
 
 
 def no_current(what: str) -> SnowflakeError:
     return SnowflakeError(
         f"Cannot perform operation. This session does not have a current {what}. "
         f"Call 'USE {what.upper()}', or use a qualified name.",
-        90105 if what == "database" else 90106,
+        Code.NO_CURRENT_DATABASE if what == "database" else Code.NO_CURRENT_SCHEMA,
         "22000",
+    )
+
+
+def invalid_identifier(name: str) -> SnowflakeError:
+    """A column that is not there."""
+    return SnowflakeError(_IDENTIFIER_HERE.format(name), Code.INVALID_IDENTIFIER, "42000")
+
+
+def value_count(expected: int, given: int) -> SnowflakeError:
+    """An INSERT with another number of values than of columns."""
+    return SnowflakeError(f"{_VALUE_COUNT} expecting {expected} but got {given}", Code.VALUE_COUNT, "21S01")
+
+
+def type_mismatch(expected: str, given: str, column: str) -> SnowflakeError:
+    """A value whose type has no implicit conversion to that of its column."""
+    return SnowflakeError(
+        f"SQL compilation error:\nExpression type does not match column data type, expecting {expected} "
+        f"but got {given} for column {column}",
+        Code.TYPE_MISMATCH,
+        "22000",
+    )
+
+
+def graph_not_suspended(root: object) -> SnowflakeError:
+    """A change of a task graph that is scheduled."""
+    return SnowflakeError(
+        f"Unable to update graph with root task {root} since that root task is not suspended.",
+        Code.GRAPH_NOT_SUSPENDED,
+        "55000",
     )
 
 
 def full(how: str) -> SnowflakeError:
     """Nothing can be written any more; `how` full the disk is."""
-    return SnowflakeError(_DISK.format(how), 604, "53100")
+    return SnowflakeError(_DISK.format(how), Code.CANCELED, "53100")
 
 
 def refuse(what: str) -> NoReturn:
@@ -76,63 +177,80 @@ _LOST = (
 )
 _MEMORY = "The embedded warehouse ran out of memory: {}; raise --memory-limit or make the statement smaller"
 _NUMBER = "Numeric value '{}' is not recognized"
+_IDENTIFIER_HERE = "SQL compilation error:\ninvalid identifier '{}'"
+_VALUE_COUNT = "SQL compilation error:\nInsert value list does not match column list"
 _IDENTIFIER = "SQL compilation error: error line 1 at position 0\ninvalid identifier '{}'"
-_PATTERNS: list[tuple[str, str, int, str]] = [
-    (r"String '(.*)' is too long and", "String '{}' is too long and would be truncated", 100078, "22000"),
-    (r"division by zero", "Division by zero", 100051, "22012"),
-    (r"Duplicate row detected", "Duplicate row detected during DML action", 100090, "42P18"),
-    (r"More than one row returned by a subquery", "Single-row subquery returns more than one row.", 90150, "21000"),
+_PATTERNS: list[tuple[str, str, Code, str]] = [
+    (r"String '(.*)' is too long and", "String '{}' is too long and would be truncated", Code.TOO_LONG, "22000"),
+    (r"division by zero", "Division by zero", Code.DIVISION_BY_ZERO, "22012"),
+    (r"Duplicate row detected", "Duplicate row detected during DML action", Code.DUPLICATE_ROW, "42P18"),
+    (
+        r"More than one row returned by a subquery",
+        "Single-row subquery returns more than one row.",
+        Code.SUBQUERY_ROWS,
+        "21000",
+    ),
     (
         r"NOT NULL constraint failed: \S*?([^.\s]+)$",
         "NULL result in a non-nullable column: {}",
-        100072,
+        Code.NULL_VALUE,
         "22000",
     ),
-    (r"Could not convert string ['\"](.*)['\"] to (?:U?INT|HUGEINT|DECIMAL|DOUBLE|FLOAT)", _NUMBER, 100038, "22018"),
-    (r"timestamp field[^\"]*\"(.*)\"", "Timestamp '{}' is not recognized", 100035, "22007"),
-    (r"date field[^\"]*\"(.*?)\"", "Date '{}' is not recognized", 100040, "22007"),
-    (r"Could not parse string \"(.*)\" according", "Can't parse '{}' as timestamp with its format", 100096, "22007"),
-    (r"Could not convert string '(.*)' to BOOL", "Boolean value '{}' is not recognized", 100037, "22018"),
-    (r"Malformed JSON.*|Invalid JSON.*", "Error parsing JSON: {}", 100069, "22P02"),
-    (r"FATAL Error|has been invalidated", _LOST, 604, "57P01"),
-    (r"No space left on device|Could not write file|disk is full", _DISK, 604, "53100"),
-    (r"Out of Memory|could not allocate|failed to (?:allocate|pin)", _MEMORY, 604, "53200"),
+    (
+        r"Could not convert string ['\"](.*)['\"] to (?:U?INT|HUGEINT|DECIMAL|DOUBLE|FLOAT)",
+        _NUMBER,
+        Code.NOT_A_NUMBER,
+        "22018",
+    ),
+    (r"timestamp field[^\"]*\"(.*)\"", "Timestamp '{}' is not recognized", Code.NOT_A_TIMESTAMP, "22007"),
+    (r"date field[^\"]*\"(.*?)\"", "Date '{}' is not recognized", Code.NOT_A_DATE, "22007"),
+    (
+        r"Could not parse string \"(.*)\" according",
+        "Can't parse '{}' as timestamp with its format",
+        Code.NOT_OF_THE_FORMAT,
+        "22007",
+    ),
+    (r"Could not convert string '(.*)' to BOOL", "Boolean value '{}' is not recognized", Code.NOT_A_BOOLEAN, "22018"),
+    (r"Malformed JSON.*|Invalid JSON.*", "Error parsing JSON: {}", Code.NOT_JSON, "22P02"),
+    (r"FATAL Error|has been invalidated", _LOST, Code.CANCELED, "57P01"),
+    (r"No space left on device|Could not write file|disk is full", _DISK, Code.CANCELED, "53100"),
+    (r"Out of Memory|could not allocate|failed to (?:allocate|pin)", _MEMORY, Code.CANCELED, "53200"),
     (
         r"(?:[Oo]ut of [Rr]ange|[Oo]verflow|Casting value|could not be cast).*",
         "Number out of representable range: {}",
-        100132,
+        Code.OUT_OF_RANGE,
         "22003",
     ),
     (
         r"Table with name (\S+) does not exist",
         "SQL compilation error:\nObject '{}' does not exist or not authorized.",
-        2003,
+        Code.MISSING,
         "42S02",
     ),
-    (r"Referenced (?:column|table) \"(.*?)\" (?:was )?not found", _IDENTIFIER, 904, "42000"),
-    (r"does not have a column named \"(.*?)\"", _IDENTIFIER, 904, "42000"),
+    (r"Referenced (?:column|table) \"(.*?)\" (?:was )?not found", _IDENTIFIER, Code.INVALID_IDENTIFIER, "42000"),
+    (r"does not have a column named \"(.*?)\"", _IDENTIFIER, Code.INVALID_IDENTIFIER, "42000"),
     (
         r"Ambiguous reference to column name \"(.*?)\"",
         "SQL compilation error:\nambiguous column name '{}'",
-        1065,
+        Code.AMBIGUOUS_COLUMN,
         "42601",
     ),
     (
         r"column \"?(\S+?)\"? must appear in the GROUP BY clause",
         "SQL compilation error:\n'{}' is not a valid group by expression",
-        979,
+        Code.NOT_GROUPED,
         "42601",
     ),
     (
         r"(?:Scalar|Aggregate|Table) Function with name \"?(\S+?)\"? does not exist",
         "SQL compilation error:\nUnknown function {}",
-        2140,
+        Code.UNKNOWN_FUNCTION,
         "42601",
     ),
     (
         r"value mismatch for insert.*|values were supplied.*",
-        "SQL compilation error:\nInsert value list does not match column list: {}",
-        2020,
+        f"{_VALUE_COUNT}: {{}}",
+        Code.VALUE_COUNT,
         "21S01",
     ),
 ]
@@ -151,7 +269,7 @@ _COMPILED = [(re.compile(pattern, re.DOTALL), wording, code, state) for pattern,
 def from_duckdb(error: duckdb.Error) -> SnowflakeError:
     """The Snowflake error that says the same; unknown ones keep DuckDB's first line under number 603."""
     if isinstance(error, duckdb.InterruptException):
-        return SnowflakeError("SQL execution canceled", 604, "57014")
+        return SnowflakeError("SQL execution canceled", Code.CANCELED, "57014")
     text = str(error).split("\n\nLINE ")[0]
     if failure := _FAILURE.search(text):
         text = failure.group(1)
@@ -159,7 +277,7 @@ def from_duckdb(error: duckdb.Error) -> SnowflakeError:
         kind = found["kind"].replace("DECIMAL", "NUMBER").replace(", ", ",")
         number = kind if "(" in kind else "NUMBER(38)" if kind in ("NUMBER", "INT64", "INT128", "HUGEINT") else kind
         return SnowflakeError(
-            f"Number out of representable range: type {number}, value {found['value']}", 100132, "22003"
+            f"Number out of representable range: type {number}, value {found['value']}", Code.OUT_OF_RANGE, "22003"
         )
     first = text.split("\n")[0]
     for expression, wording, code, sqlstate in _COMPILED:
@@ -167,7 +285,9 @@ def from_duckdb(error: duckdb.Error) -> SnowflakeError:
             detail = next((group for group in found.groups() if group is not None), first)
             return SnowflakeError(wording.format(detail), code, sqlstate)
     if isinstance(error, duckdb.TransactionException):
-        return SnowflakeError(f"Statement aborted by a conflicting transaction: {first}; repeat it", 625, "57014")
+        return SnowflakeError(
+            f"Statement aborted by a conflicting transaction: {first}; repeat it", Code.CONFLICT, "57014"
+        )
     if isinstance(error, duckdb.BinderException | duckdb.ParserException | duckdb.CatalogException):
-        return SnowflakeError(f"SQL compilation error:\n{first}", 1003, "42000")
-    return SnowflakeError(first, 603, "XX000")
+        return SnowflakeError(f"SQL compilation error:\n{first}", Code.SYNTAX, "42000")
+    return SnowflakeError(first, Code.UNKNOWN, "XX000")

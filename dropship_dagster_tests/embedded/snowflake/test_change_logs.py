@@ -15,10 +15,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from dropship_dagster.embedded.snowflake.engine.engine import Engine
 from dropship_dagster.embedded.snowflake.engine.stream_sql import log_table
 from dropship_dagster.embedded.snowflake.errors import SnowflakeError
 from dropship_dagster.embedded.snowflake.session.session import Session
+from dropship_dagster.embedded.snowflake.statements.execution import execute
+from dropship_dagster.embedded.snowflake.syntax.statement import Statement
+from dropship_dagster.embedded.snowflake.warehouse import Warehouse
 
 SETUP = [
     "CREATE TABLE T (K NUMBER, V VARCHAR)",
@@ -30,44 +32,44 @@ SETUP = [
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Engine]:
-    """The engine without its network side; it closes in order."""
+def opened(folder: Path) -> Iterator[Warehouse]:
+    """The server without its network side; it closes in order."""
     folder.mkdir(exist_ok=True)
-    engine = Engine(folder, memory_limit="1GB", threads=2, account="a", user="u")
+    warehouse = Warehouse(folder, memory_limit="1GB", threads=2, account="a", user="u")
     try:
-        if not engine.catalog.has_database("D"):
-            run(engine.connect(), "CREATE DATABASE D", "USE SCHEMA D.PUBLIC", *SETUP)
-        yield engine
+        if not warehouse.engine.catalog.has_database("D"):
+            run(warehouse.connect(), "CREATE DATABASE D", "USE SCHEMA D.PUBLIC", *SETUP)
+        yield warehouse
     finally:
-        engine.close()
+        warehouse.close()
 
 
 def run(session: Session, *statements: str) -> list[tuple[object, ...]]:
     """The rows of the last statement."""
-    return [session.execute(sql).rows() for sql in statements][-1]
+    return [execute(session, Statement(sql)).rows() for sql in statements][-1]
 
 
-def copies(engine: Engine) -> int:
+def copies(warehouse: Warehouse) -> int:
     """How many rows the change log holds itself."""
-    ((log_id,),) = engine.store.query("SELECT id FROM _sf.logs")
-    return int(engine.store.query(f"SELECT count(*) FROM {log_table(log_id)}")[0][0])
+    ((log_id,),) = warehouse.engine.store.query("SELECT id FROM _sf.logs")
+    return int(warehouse.engine.store.query(f"SELECT count(*) FROM {log_table(log_id)}")[0][0])
 
 
 def test_rows_that_are_only_added_are_not_written_twice(tmp_path: Path) -> None:
-    with opened(tmp_path / "w") as engine:
-        session = engine.connect(database="D")
+    with opened(tmp_path / "w") as warehouse:
+        session = warehouse.connect(database="D")
         run(session, "INSERT INTO T VALUES (1, 'a'), (2, 'b')")
         assert run(session, "SELECT K, METADATA$ACTION FROM ADDED ORDER BY K") == [(1, "INSERT"), (2, "INSERT")]
-        assert copies(engine) == 0
+        assert copies(warehouse) == 0
         run(session, "INSERT INTO SINK SELECT K, V FROM ADDED", "INSERT INTO T VALUES (3, 'c')")
         assert run(session, "SELECT K FROM ADDED") == [(3,)]
         assert run(session, "SELECT COUNT(*) FROM NET") == [(3,)]
-        assert copies(engine) == 0
+        assert copies(warehouse) == 0
 
 
 def test_a_change_keeps_what_is_not_consumed_and_a_dense_table_needs_no_copies_again(tmp_path: Path) -> None:
-    with opened(tmp_path / "w") as engine:
-        session = engine.connect(database="D")
+    with opened(tmp_path / "w") as warehouse:
+        session = warehouse.connect(database="D")
         run(session, "INSERT INTO T VALUES (1, 'a'), (2, 'b')", "INSERT INTO SINK SELECT K, V FROM ADDED")
         run(session, "INSERT INTO T VALUES (3, 'c')", "BEGIN", "INSERT INTO T VALUES (4, 'd')")
         run(session, "UPDATE T SET V = 'x' WHERE K IN (1, 3, 4)", "COMMIT", "INSERT INTO T VALUES (5, 'e')")
@@ -76,26 +78,26 @@ def test_a_change_keeps_what_is_not_consumed_and_a_dense_table_needs_no_copies_a
             (1, "x"), (2, "b"), (3, "x"), (4, "x"), (5, "e")
         ]  # fmt: skip
         run(session, "INSERT INTO SINK SELECT K, V FROM ADDED", "INSERT INTO NET_SINK SELECT K, V, '' FROM NET")
-        engine.streams.vacuum(engine.alone)
-        assert copies(engine) == 0
+        warehouse.engine.change_logs.vacuum(warehouse.engine.alone)
+        assert copies(warehouse) == 0
         run(session, "INSERT INTO T VALUES (6, 'f')")
-        assert copies(engine) == 0
+        assert copies(warehouse) == 0
         assert run(session, "SELECT K FROM ADDED") == run(session, "SELECT K FROM NET") == [(6,)]
 
 
 def test_a_table_with_gaps_goes_on_copying(tmp_path: Path) -> None:
-    with opened(tmp_path / "w") as engine:
-        session = engine.connect(database="D")
+    with opened(tmp_path / "w") as warehouse:
+        session = warehouse.connect(database="D")
         run(session, "INSERT INTO T VALUES (1, 'a'), (2, 'b')", "DELETE FROM T WHERE K = 1")
-        engine.streams.vacuum(engine.alone)
+        warehouse.engine.change_logs.vacuum(warehouse.engine.alone)
         run(session, "INSERT INTO T VALUES (3, 'c')")
         assert run(session, "SELECT K FROM ADDED ORDER BY K") == [(1,), (2,), (3,)]
-        assert copies(engine) == 4
+        assert copies(warehouse) == 4
 
 
 def test_a_transaction_of_before_a_change_still_logs_what_it_adds(tmp_path: Path) -> None:
-    with opened(tmp_path / "w") as engine:
-        early, late = engine.connect(database="D"), engine.connect(database="D")
+    with opened(tmp_path / "w") as warehouse:
+        early, late = warehouse.connect(database="D"), warehouse.connect(database="D")
         run(early, "INSERT INTO T VALUES (1, 'a')", "BEGIN", "INSERT INTO SINK VALUES (0, '')")
         run(late, "DELETE FROM T")
         run(early, "INSERT INTO T VALUES (2, 'b')", "COMMIT")
@@ -110,25 +112,25 @@ def test_a_transaction_of_before_a_change_still_logs_what_it_adds(tmp_path: Path
 
 def test_only_a_log_that_takes_copies_has_a_trigger_for_what_is_added(tmp_path: Path) -> None:
     def triggers() -> set[str]:
-        with engine.store.reading() as connection:
+        with warehouse.engine.store.reading() as connection:
             found = connection.execute("SELECT trigger_name FROM duckdb_triggers()").fetchall()
         return {name.split("_")[1] for (name,) in found}
 
-    with opened(tmp_path / "w") as engine:
-        session = engine.connect(database="D")
+    with opened(tmp_path / "w") as warehouse:
+        session = warehouse.connect(database="D")
         assert triggers() == {"delete", "update"}
         run(session, "INSERT INTO T VALUES (1, 'a')", "UPDATE T SET V = 'b'")
         assert triggers() == {"delete", "insert", "update"}
         run(session, "INSERT INTO SINK SELECT K, V FROM ADDED", "INSERT INTO NET_SINK SELECT K, V, '' FROM NET")
-        engine.streams.vacuum(engine.alone)
+        warehouse.engine.change_logs.vacuum(warehouse.engine.alone)
         assert triggers() == {"delete", "update"}
         run(session, "ALTER TABLE T ADD COLUMN W NUMBER", "INSERT INTO T (K) VALUES (2)")
         assert run(session, "SELECT K FROM ADDED") == [(2,)]
 
 
 def test_an_undone_statement_leaves_no_copies(tmp_path: Path) -> None:
-    with opened(tmp_path / "w") as engine:
-        session = engine.connect(database="D")
+    with opened(tmp_path / "w") as warehouse:
+        session = warehouse.connect(database="D")
         run(session, "BEGIN", "INSERT INTO T VALUES (1, 'a')")
         with pytest.raises(SnowflakeError):
             run(session, "UPDATE T SET K = 1 / (K - 1)")
@@ -144,7 +146,7 @@ def test_a_file_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
     with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
         connection.execute("CREATE SCHEMA _sf; CREATE TABLE _sf.logs (id VARCHAR, stale BOOLEAN)")
     with pytest.raises(OSError, match="written by an earlier version"):
-        Engine(tmp_path, memory_limit="1GB", threads=1, account="a", user="u")
+        Warehouse(tmp_path, memory_limit="1GB", threads=1, account="a", user="u")
 
 
 @pytest.mark.slow
@@ -163,8 +165,8 @@ def test_random_work_with_checkpoints_and_kills_loses_and_doubles_nothing(tmp_pa
 def work(folder: Path, seed: int) -> None:
     """Any changes in any order: what the table ever got must be what the append-only stream gave or still gives."""
     chance = random.Random(seed)
-    with opened(folder) as engine:
-        session = engine.connect(database="D")
+    with opened(folder) as warehouse:
+        session = warehouse.connect(database="D")
         agree(session)
         for _ in range(25):
             match chance.randrange(9):
@@ -180,9 +182,9 @@ def work(folder: Path, seed: int) -> None:
                     add(session, chance)
                     run(session, chance.choice(["COMMIT", "ROLLBACK"]))
                 case 6:
-                    engine.streams.vacuum(engine.alone)
+                    warehouse.engine.change_logs.vacuum(warehouse.engine.alone)
                 case 7:
-                    with engine.store.reading() as connection:
+                    with warehouse.engine.store.reading() as connection:
                         connection.execute("FORCE CHECKPOINT")
                 case 8:
                     run(session, chance.choice(["TRUNCATE TABLE T", "INSERT INTO T VALUES (0, 'one')"]))

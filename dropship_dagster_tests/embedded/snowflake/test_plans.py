@@ -14,15 +14,17 @@ import pyarrow.parquet as pq
 import pytest
 from snowflake.connector.errors import Error
 
-from dropship_dagster.embedded.snowflake.engine.engine import Engine
-from dropship_dagster.embedded.snowflake.statements import dispatch
+from dropship_dagster.embedded.snowflake.statements import query as queries
 from dropship_dagster.embedded.snowflake.statements.dml import dml
+from dropship_dagster.embedded.snowflake.statements.execution import execute
 from dropship_dagster.embedded.snowflake.statements.loading import copy_into, stages
+from dropship_dagster.embedded.snowflake.syntax.statement import Statement
+from dropship_dagster.embedded.snowflake.warehouse import Warehouse
 from dropship_dagster_tests.embedded.snowflake.server import Server, Session
 
 DAY = dt.date(2024, 1, 2)
 AT = dt.datetime.fromisoformat("2024-01-02T03:04:05.678")
-SLOTS = """SF_MOMENT('"') SF_BOUND('"1') SF_BOUND('"2') SF_FILE('"')"""
+SLOTS = """SF_STATEMENT_TIMESTAMP('"') SF_BOUND('"1') SF_BOUND('"2') SF_FILE('"')"""
 
 
 @pytest.fixture
@@ -108,7 +110,7 @@ def test_what_names_a_slot_is_only_text(bound: Session) -> None:
         assert bound.run(f"SELECT {comment} ? {comment}, 1 {comment}", ("*/\n2",)) == [("*/\n2", 1)]
     name = SLOTS.replace('"', '""')
     assert bound.run(f'SELECT ? AS "{name}"', ("v",)) == [("v",)]
-    for call in ("SF_MOMENT('\"')", "SF_BOUND('\"1')", "SF_FILE('\"')"):
+    for call in ("SF_STATEMENT_TIMESTAMP('\"')", "SF_BOUND('\"1')", "SF_FILE('\"')"):
         assert "Unknown function" in str(bound.fails(f"SELECT {call}"))
 
 
@@ -192,7 +194,7 @@ def test_files_go_into_the_table_as_it_is(session: Session, tmp_path: Path) -> N
 def translations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The module of each translation from here on."""
     found: list[str] = []
-    for module in (dml, dispatch, copy_into):
+    for module in (dml, queries, copy_into):
 
         def counted(tree: Any, environment: Any, module: Any = module, translate: Any = module.translate) -> Any:
             found.append(module.__name__.rpartition(".")[2])
@@ -203,12 +205,12 @@ def translations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_plans_are_kept(tmp_path: Path, translations: list[str]) -> None:
-    engine = Engine(tmp_path, memory_limit="500MB", threads=1, account="a", user="u")
-    opened = engine.connect()
+    warehouse = Warehouse(tmp_path, memory_limit="500MB", threads=1, account="a", user="u")
+    opened = warehouse.connect()
 
     def run(sql: str, *values: tuple[str, str | None]) -> None:
         bindings = {str(at): {"type": kind, "value": value} for at, (kind, value) in enumerate(values, 1)}
-        opened.execute(sql, bindings).drain()
+        execute(opened, Statement(sql), bindings).drain()
 
     for sql in ("CREATE DATABASE D", "CREATE STAGE ST FILE_FORMAT = (TYPE = PARQUET)", "CREATE TABLE T (A NUMBER)"):
         run(sql)
@@ -221,11 +223,11 @@ def test_plans_are_kept(tmp_path: Path, translations: list[str]) -> None:
         run("SELECT A FROM T WHERE TO_VARCHAR(A) = ?", ("TEXT", str(number)))
         run(f"COPY INTO T FROM (SELECT $1:A FROM @ST/{number}.parquet)")
         run("COMMIT")
-        expected = ["dml", "dispatch", "copy_into"]
+        expected = ["dml", "query", "copy_into"]
         assert translations == expected
     run("SELECT A FROM T LIMIT ?", ("FIXED", "1"))
     run("SELECT A FROM T LIMIT ?", ("FIXED", "2"))
-    assert translations == [*expected, "dispatch", "dispatch"]
-    assert opened.execute("SELECT SUM(A) FROM T").rows() == [(6,)]
+    assert translations == [*expected, "query", "query"]
+    assert execute(opened, Statement("SELECT SUM(A) FROM T")).rows() == [(6,)]
     opened.close()
-    engine.close()
+    warehouse.close()

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from dropship_dagster.embedded.snowflake.engine.store import Store, first
-from dropship_dagster.embedded.snowflake.errors import exists, missing
+from dropship_dagster.embedded.snowflake.errors import missing
 from dropship_dagster.embedded.snowflake.syntax.names import Name, literal, quote
 
 
@@ -76,11 +76,6 @@ def kind_of(connection: duckdb.DuckDBPyConnection, name: Name) -> str | None:
     if first(connection, f"SELECT 1 FROM duckdb_views() WHERE {where} AND view_name = ?", arguments):
         return "VIEW"
     return None
-
-
-def require_free(connection: duckdb.DuckDBPyConnection, name: Name) -> None:
-    if kind_of(connection, name):
-        raise exists(name)
 
 
 def table_facts(connection: duckdb.DuckDBPyConnection, name: Name) -> dict[str, Any]:

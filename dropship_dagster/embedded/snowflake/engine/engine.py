@@ -1,37 +1,42 @@
-"""Everything that is there once in a server: the store, the catalogue, streams, locks and tasks."""
+"""Process-wide state shared by all sessions: the store, the catalogue, streams, locks and tasks."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from dropship_dagster.embedded.snowflake.engine.account import Account
 from dropship_dagster.embedded.snowflake.engine.catalog import Catalog
+from dropship_dagster.embedded.snowflake.engine.change_logs import ChangeLogs
 from dropship_dagster.embedded.snowflake.engine.locks import LockManager, Mode
 from dropship_dagster.embedded.snowflake.engine.plans import Plan, Versioned
+from dropship_dagster.embedded.snowflake.engine.stages import Stages
 from dropship_dagster.embedded.snowflake.engine.store import Store
 from dropship_dagster.embedded.snowflake.engine.streams import Streams
-from dropship_dagster.embedded.snowflake.engine.tasks import Tasks
+from dropship_dagster.embedded.snowflake.engine.tasks import GraphRunner, NoGraphs, Tasks
 from dropship_dagster.embedded.snowflake.errors import SnowflakeError
-from dropship_dagster.embedded.snowflake.session.session import Session
 from dropship_dagster.embedded.snowflake.syntax.names import Name
-from dropship_dagster.embedded.snowflake.tasks.scheduler import Scheduler
 
 
 class Engine:
-    """The warehouse without its network side."""
+    """What there is once in a server.
+
+    `graphs` runs the task graphs; the composition root sets it (warehouse.py), an engine alone runs none.
+    """
 
     def __init__(self, folder: Path, *, memory_limit: str, threads: int, account: str, user: str) -> None:
         self.account, self.user = account, user
         self.store = Store(folder, memory_limit, threads)
         self.catalog = Catalog(self.store)
-        self.streams = Streams(self.store)
+        self.change_logs = ChangeLogs(self.store)
+        self.streams = Streams(self.store, self.change_logs)
+        self.stages = Stages(self.store)
         self.locks = LockManager()
         self.objects = Account(self.store)
         self.tasks = Tasks(self.store)
-        self.scheduler = Scheduler(self)
+        self.graphs: GraphRunner = NoGraphs()
         self.definitions = threading.RLock()
         self._guard = threading.Lock()
         self.begun = self.commits = 0
@@ -39,12 +44,6 @@ class Engine:
         self.plans: Versioned[Hashable, Plan] = Versioned()  # by text, database, schema and types of bound values
         self.columns: Versioned[Name, list[tuple[str, str]]] = Versioned()
         self._written: dict[Name, int] = {}
-
-    def connect(
-        self, *, database: str | None = None, schema: str | None = None, role: str | None = None,
-        warehouse: str | None = None, parameters: Mapping[str, object] | None = None,
-    ) -> Session:  # fmt: skip
-        return Session(self, database=database, schema=schema, role=role, warehouse=warehouse, parameters=parameters)
 
     @contextmanager
     def committing(self, tables: Iterable[Name]) -> Iterator[None]:
@@ -59,7 +58,7 @@ class Engine:
             with self._guard:
                 self.commits += 1
                 self._written.update(dict.fromkeys(written, self.commits))
-        self.scheduler.wake()
+        self.graphs.wake()
 
     @contextmanager
     def alone(self, table: Name) -> Iterator[bool]:
@@ -86,6 +85,5 @@ class Engine:
         return self._written.get(table, 0)
 
     def close(self) -> None:
-        """Stop the tasks and write everything into the file."""
-        self.scheduler.stop()
+        """Write everything into the file."""
         self.store.close()

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Hashable
 
-from dropship_dagster.embedded.snowflake.errors import SnowflakeError
+from dropship_dagster.embedded.snowflake.errors import Code, SnowflakeError
 
 
 class Mode(enum.IntEnum):
@@ -54,16 +54,18 @@ class LockManager:
 
     def _wait(self, owner: object, key: Hashable, deadline: float, cancelled: threading.Event) -> None:
         if cancelled.is_set():
-            raise SnowflakeError("SQL execution canceled", 604, "57014")
+            raise SnowflakeError("SQL execution canceled", Code.CANCELED, "57014")
         if self._deadlocked(owner):
             raise SnowflakeError(
-                f"Statement aborted because it would deadlock with another transaction on '{key}'", 619, "40001"
+                f"Statement aborted because it would deadlock with another transaction on '{key}'",
+                Code.DEADLOCK,
+                "40001",
             )
         left = deadline - time.monotonic()
         if left <= 0:
             raise SnowflakeError(
                 f"Statement has locked table '{key}' in another transaction: lock wait timeout (LOCK_TIMEOUT) exceeded",
-                625,
+                Code.CONFLICT,
                 "57014",
             )
         self._changed.wait(min(left, 0.2))

@@ -5,8 +5,8 @@ CREATE OR REPLACE MACRO sf_fail(message) AS CAST('failure: ' || message AS INTEG
 CREATE OR REPLACE MACRO sf_fail_text(message) AS CAST(sf_fail(message) AS VARCHAR);
 
 -- Places in the text of a plan, for when it is only described: a text that runs has the values there
--- (translate/templates.py, bindings.py).
-CREATE OR REPLACE MACRO sf_moment(slot) AS now();
+-- (slots.py).
+CREATE OR REPLACE MACRO sf_statement_timestamp(slot) AS now();
 CREATE OR REPLACE MACRO sf_bound(slot) AS '';
 
 -- Numbers: DuckDB also reads 0x1F and 1_000, which are no numbers in Snowflake.

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from dropship_dagster.embedded.snowflake.engine.locks import Mode
+from dropship_dagster.embedded.snowflake.engine.slots import SlottedText
 from dropship_dagster.embedded.snowflake.engine.streams import Stream
 from dropship_dagster.embedded.snowflake.results import StatementType
 from dropship_dagster.embedded.snowflake.syntax.names import Name
@@ -27,11 +28,18 @@ class Step:
     Attributes:
         label: under which its count of rows is reported; None for a step that is not reported.
         guard: the step counts rows that must not exist (source rows of a MERGE that update one row twice).
+        repeatable: run again on the same data, it certainly gives the same (translate/repeatable.py).
     """
 
-    sql: str
+    text: SlottedText
     label: str | None = None
     guard: bool = False
+    repeatable: bool = True
+
+
+def step(sql: str, label: str | None = None, *, guard: bool = False, repeatable: bool = True) -> Step:
+    """A step by its text."""
+    return Step(SlottedText.of(sql), label, guard, repeatable)
 
 
 @dataclass(frozen=True)

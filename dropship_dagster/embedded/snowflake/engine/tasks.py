@@ -6,13 +6,13 @@ import datetime as dt
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import croniter
 
 from dropship_dagster.embedded.snowflake.engine.store import Store
-from dropship_dagster.embedded.snowflake.errors import SnowflakeError, invalid, missing
+from dropship_dagster.embedded.snowflake.errors import Code, SnowflakeError, graph_not_suspended, invalid, missing
 from dropship_dagster.embedded.snowflake.syntax.names import Name
 
 UTC = dt.UTC
@@ -113,6 +113,32 @@ def _task(row: tuple[Any, ...]) -> Task:
     )  # fmt: skip
 
 
+class GraphRunner(Protocol):
+    """What runs task graphs, as the statements see it."""
+
+    def wake(self) -> None:
+        """Look again soon: something was committed that may trigger a task."""
+
+    def execute(self, task: Task, config: str | None = None) -> None:
+        """EXECUTE TASK."""
+
+    def retry_last(self, root: Task) -> None:
+        """EXECUTE TASK ... RETRY LAST."""
+
+
+class NoGraphs:
+    """The runner of an engine that has none: nothing is triggered, and nothing can be executed."""
+
+    def wake(self) -> None:
+        return
+
+    def execute(self, task: Task, config: str | None = None) -> None:
+        raise RuntimeError(f"{task.name} cannot be executed: this engine has no scheduler")
+
+    def retry_last(self, root: Task) -> None:
+        raise RuntimeError(f"{root.name} cannot be executed: this engine has no scheduler")
+
+
 class Tasks:
     """The definitions. Every change is committed at once, as DDL is."""
 
@@ -192,18 +218,14 @@ class Tasks:
         """Refuse a change of a graph that runs: its root has to be suspended first."""
         for root in self.roots_of(task):
             if root.state == "started" and root.id != task.id:
-                raise SnowflakeError(
-                    f"Unable to update graph with root task {root.name} since that root task is not suspended.",
-                    91093,
-                    "55000",
-                )
+                raise graph_not_suspended(root.name)
 
     def resume(self, task: Task) -> None:
         """ALTER TASK RESUME."""
         if task.is_root and task.schedule is None and task.condition is None:
             raise SnowflakeError(
                 f"Task {task.name} cannot be resumed: it has neither a SCHEDULE, a predecessor nor a WHEN condition.",
-                91085,
+                Code.TASK_NOT_STARTABLE,
                 "55000",
             )
         now = dt.datetime.now(UTC)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 import logging
-import re
 import secrets
 import threading
 import time
@@ -19,12 +18,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from dropship_dagster.embedded.snowflake.engine.engine import Engine
-from dropship_dagster.embedded.snowflake.errors import SnowflakeError
+from dropship_dagster.embedded.snowflake.errors import Code, SnowflakeError
 from dropship_dagster.embedded.snowflake.protocol import rowset
 from dropship_dagster.embedded.snowflake.results import Result
 from dropship_dagster.embedded.snowflake.session.session import Session
-from dropship_dagster.embedded.snowflake.statements.executemany import run_batch
+from dropship_dagster.embedded.snowflake.statements.executemany import execute_many
+from dropship_dagster.embedded.snowflake.statements.execution import describe, execute
+from dropship_dagster.embedded.snowflake.syntax.statement import Statement
+from dropship_dagster.embedded.snowflake.warehouse import Warehouse
 
 log = logging.getLogger("warehouse.clients")
 Json = dict[str, Any]
@@ -62,10 +63,11 @@ class Clients:
     """All of them."""
 
     def __init__(
-        self, engine: Engine, password: str, idle_transaction_seconds: float, contended_transaction_seconds: float,
-        start_again: Callable[[], None],
+        self, warehouse: Warehouse, password: str, idle_transaction_seconds: float,
+        contended_transaction_seconds: float, start_again: Callable[[], None],
     ) -> None:  # fmt: skip
-        self._engine, self._password, self._start_again = engine, password, start_again
+        self._warehouse, self._password, self._start_again = warehouse, password, start_again
+        self._engine = warehouse.engine
         self._contended_transaction_seconds = contended_transaction_seconds
         self._idle_transaction_seconds = idle_transaction_seconds
         self._by_token: dict[str, Client] = {}
@@ -85,8 +87,8 @@ class Clients:
         right_user = hmac.compare_digest(user.upper().encode(), self._engine.user.upper().encode())
         right_password = hmac.compare_digest(password.encode(), self._password.encode())
         if not (right_user and right_password):
-            raise SnowflakeError("Incorrect username or password was specified.", 390100, "08001")
-        client = Client(self._engine.connect(**session), secrets.token_urlsafe(32), secrets.token_urlsafe(32))
+            raise SnowflakeError("Incorrect username or password was specified.", Code.WRONG_PASSWORD, "08001")
+        client = Client(self._warehouse.connect(**session), secrets.token_urlsafe(32), secrets.token_urlsafe(32))
         with self._guard:
             self._by_token[client.token] = client
             self._by_master[client.master_token] = client
@@ -146,20 +148,21 @@ class Clients:
             query.future.set_result(self._answer(client, query, body, base_url))
         except BaseException as error:
             log.exception("query %s", query.id)
-            query.future.set_result(failure(SnowflakeError(f"{type(error).__name__}: {error}", 603, "XX000"), query.id))
+            query.future.set_result(
+                failure(SnowflakeError(f"{type(error).__name__}: {error}", Code.UNKNOWN, "XX000"), query.id)
+            )
 
     def _answer(self, client: Client, query: Query, body: Json, base_url: str) -> Json:
         session = client.session
-        scanned = _RESULT_SCAN.fullmatch(str(body.get("sqlText")))
-        if scanned:
-            earlier = client.queries.get(scanned[1])
-            if earlier is None:
-                error = SnowflakeError(f"The result of query {scanned[1]} is not kept; run it again.", 705, "02000")
-                return failure(error, query.id)
-            return earlier.future.result()
+        text = body.get("sqlText")
+        if not isinstance(text, str):
+            return failure(SnowflakeError("The request has no sqlText.", Code.NO_TEXT, "22000"), query.id)
+        statement = Statement(text)
+        if statement.rescanned_query is not None:
+            return _earlier_answer(client, query, statement.rescanned_query)
         with session.mutex:
             try:
-                result = _execute(session, body, query.id)
+                result = _execute(session, statement, body, query.id)
                 if result.upload is not None:
                     return {"success": True, "code": None, "message": None, "data": result.upload}
                 data = rowset.encode(
@@ -216,18 +219,22 @@ class Clients:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-_RESULT_SCAN = re.compile(r"\s*select \* from table\(result_scan\('([0-9a-f-]{36})'\)\)\s*", re.IGNORECASE)
+def _earlier_answer(client: Client, query: Query, wanted: str) -> Json:
+    """The answer to an earlier query of the client, which a statement asks for again."""
+    earlier = client.queries.get(wanted)
+    if earlier is None:
+        error = SnowflakeError(f"The result of query {wanted} is not kept; run it again.", Code.NO_RESULT, "02000")
+        return failure(error, query.id)
+    return earlier.future.result()
 
 
-def _execute(session: Session, body: Json, query_id: str) -> Result:
-    sql, bound = body.get("sqlText"), body.get("bindings") or {}
-    if not isinstance(sql, str):
-        raise SnowflakeError("The request has no sqlText.", 390142, "22000")
+def _execute(session: Session, statement: Statement, body: Json, query_id: str) -> Result:
+    bound = body.get("bindings") or {}
     if body.get("describeOnly"):
-        return session.describe(sql, bound)
+        return describe(session, statement, bound)
     if any(isinstance(value.get("value"), list) for value in bound.values()):
-        return run_batch(session, sql, bound, query_id)
-    return session.execute(sql, bound, query_id)
+        return execute_many(session, statement, bound, query_id)
+    return execute(session, statement, bound, query_id)
 
 
 def final_state(session: Session) -> Json:
@@ -257,7 +264,7 @@ def parameters(session: Session) -> list[Json]:
 
 def failure(error: SnowflakeError, query_id: str) -> Json:
     """An error's answer; HTTP's status stays 200."""
-    code = f"{error.code:06d}"
+    code = error.code.digits
     return {
         "success": False, "code": code, "message": error.message,
         "data": {"errorCode": code, "sqlState": error.sqlstate, "queryId": query_id, "internalError": False,

@@ -18,7 +18,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from dropship_dagster.embedded.snowflake.engine.engine import Engine
-from dropship_dagster.embedded.snowflake.errors import SnowflakeError
+from dropship_dagster.embedded.snowflake.errors import Code, SnowflakeError
 from dropship_dagster.embedded.snowflake.protocol.clients import (
     Client,
     Clients,
@@ -71,7 +71,12 @@ def _token(request: Request) -> str:
 
 def _no_session() -> JSONResponse:
     return JSONResponse(
-        {"success": False, "code": "390104", "message": "User must login again to access the service.", "data": None}
+        {
+            "success": False,
+            "code": Code.NOT_LOGGED_IN.digits,
+            "message": "User must login again to access the service.",
+            "data": None,
+        }
     )
 
 
@@ -103,7 +108,9 @@ class Server:
         )
 
     async def _bad_request(self, _: Request, error: Exception) -> Response:
-        return JSONResponse({"success": False, "code": "390102", "message": str(error), "data": None}, 400)
+        return JSONResponse(
+            {"success": False, "code": Code.BAD_REQUEST.digits, "message": str(error), "data": None}, 400
+        )
 
     async def _left(self, request: Request, _: Exception) -> Response:
         """A client was killed while it sent a request: nothing of it has run, and nobody reads the answer."""
@@ -112,7 +119,9 @@ class Server:
 
     async def _broken(self, request: Request, error: Exception) -> Response:
         log.error("request %s", request.url.path, exc_info=error)
-        return JSONResponse({"success": False, "code": "390000", "message": "internal error", "data": None}, 500)
+        return JSONResponse(
+            {"success": False, "code": Code.INTERNAL.digits, "message": "internal error", "data": None}, 500
+        )
 
     async def _alive(self, _: Request) -> Response:
         return Response("embedded warehouse\n", media_type="text/plain")
@@ -128,7 +137,9 @@ class Server:
             raise _BadRequest("the log-in has no data")
         if data.get("AUTHENTICATOR", "SNOWFLAKE").upper() not in ("SNOWFLAKE", "SNOWFLAKE_PASSWORD"):
             error = SnowflakeError(
-                "The embedded warehouse knows passwords only, no other authenticator.", 390144, "08001"
+                "The embedded warehouse knows passwords only, no other authenticator.",
+                Code.WRONG_AUTHENTICATOR,
+                "08001",
             )
             return JSONResponse(failure(error, ""))
         names = request.query_params
@@ -216,7 +227,9 @@ class Server:
         if client is None:
             return _no_session()
         if query is None:
-            error = SnowflakeError("The result of this query is not kept any more; run it again.", 705, "02000")
+            error = SnowflakeError(
+                "The result of this query is not kept any more; run it again.", Code.NO_RESULT, "02000"
+            )
             return JSONResponse(failure(error, request.path_params["query_id"]))
         return await self._wait(query)
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from sqlglot import exp
 
-from dropship_dagster.embedded.snowflake.errors import SnowflakeError
+from dropship_dagster.embedded.snowflake.engine.slots import Slot, SlotKind
+from dropship_dagster.embedded.snowflake.errors import Code, SnowflakeError
 from dropship_dagster.embedded.snowflake.syntax.names import literal
 from dropship_dagster.embedded.snowflake.translate.templates import fill
 
@@ -21,7 +22,7 @@ Values = Mapping[str, Mapping[str, Any]]
 """Parameter name ("1", "2", ... or a word) -> {"type": ..., "value": ...}."""
 
 
-def _moment(nanoseconds: str) -> dt.datetime:
+def _timestamp(nanoseconds: str) -> dt.datetime:
     return _EPOCH + dt.timedelta(microseconds=int(nanoseconds) // 1000)
 
 
@@ -41,13 +42,13 @@ def python_value(kind: str, value: str | None) -> object:
         case "DATE":
             return (_EPOCH + dt.timedelta(milliseconds=int(value))).date()
         case "TIME":
-            return _moment(value).time()
+            return _timestamp(value).time()
         case "TIMESTAMP_NTZ":
-            return _moment(value).replace(tzinfo=None)
+            return _timestamp(value).replace(tzinfo=None)
         case "TIMESTAMP_LTZ":
-            return _moment(value)
+            return _timestamp(value)
         case "TIMESTAMP_TZ":
-            return _moment(value.partition(" ")[0])
+            return _timestamp(value.partition(" ")[0])
         case _:
             return value
 
@@ -66,7 +67,7 @@ def constant(bindings: Values, name: str) -> exp.Expr:
     """
     bound = bindings.get(name)
     if bound is None:
-        raise SnowflakeError(f"SQL compilation error:\nBind variable :{name} not set.", 2049, "42601")
+        raise SnowflakeError(f"SQL compilation error:\nBind variable :{name} not set.", Code.NOT_BOUND, "42601")
     kind, value = bound["type"], python_value(bound["type"], bound["value"])
     if value is None:
         return exp.null()
@@ -86,19 +87,19 @@ def _cast(node: exp.Expr, target: str) -> exp.Expr:
     return exp.Cast(this=node, to=exp.DataType.build(target, dialect="duckdb"))
 
 
-_SLOT = re.compile(r"""SF_BOUND\('"(\w+)'\)""")
 _INTEGER = re.compile(r"-?\d{1,18}")
 
 
 def slot(bindings: Values, name: str, *, numbers: bool) -> exp.Expr | None:
-    """A place for the parameter in a plan, of its value's type; None for a value that is to stand in the plan itself.
+    """A slot for the parameter in a plan, of its value's type; None for a value that is to stand in the plan itself.
 
-    Like MOMENT (translate/templates.py), no statement can write it. `numbers`: whole numbers may have one, too.
+    Args:
+        numbers: whole numbers may have one, too.
     """
     bound = bindings.get(name)
     if bound is None or bound["value"] is None:
         return None
-    place = fill(f"sf_bound('\"{name}')", [])
+    place = fill(Slot(SlotKind.BOUND_VALUE, name).call, [])
     if bound["type"] == "TEXT":
         return place
     if bound["type"] == "FIXED":
@@ -116,11 +117,7 @@ def signature(bindings: Values) -> tuple[tuple[str, str, bool, bool], ...]:
     )
 
 
-def fill_slots(sql: str, bindings: Values) -> str:
-    """The text of a plan with the values in their places."""
-
-    def value(found: re.Match[str]) -> str:
-        bound = bindings[found[1]]
-        return literal(str(python_value(bound["type"], bound["value"])))
-
-    return _SLOT.sub(value, sql) if bindings else sql
+def slot_value(bindings: Values, name: str) -> str:
+    """The value of a parameter for its slot, as a string constant of DuckDB."""
+    bound = bindings[name]
+    return literal(str(python_value(bound["type"], bound["value"])))

@@ -11,15 +11,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from dropship_dagster.embedded.snowflake.errors import SnowflakeError
+from dropship_dagster.embedded.snowflake.errors import Code, SnowflakeError
 from dropship_dagster.embedded.snowflake.results import Column, Result
 from dropship_dagster.embedded.snowflake.syntax.names import quote
+from dropship_dagster.embedded.snowflake.translate.repeatable import RESULT_PREFIX
 
 _RESULTS, _BYTES = 4, 1 << 20
 """How many results are kept, and how large one of them may be."""
 
 
-class KeptResults:
+class ResultCache:
     """Results by query id; larger ones are read once and gone."""
 
     def __init__(self) -> None:
@@ -61,7 +62,7 @@ class KeptResults:
             raise SnowflakeError(
                 f"The result of query {query_id} is not kept: only the last {_RESULTS} of this session are, each up to "
                 f"{_BYTES >> 20} MB; run it again.",
-                705,
+                Code.NO_RESULT,
                 "02000",
             )
         columns, batches = found
@@ -82,4 +83,4 @@ def _typed(kind: str) -> str:
 
 def scanned_table(query_id: str) -> str:
     """The name under which DuckDB finds the rows of a result."""
-    return f"_result_{query_id.replace('-', '')}"
+    return f"{RESULT_PREFIX}{query_id.replace('-', '')}"

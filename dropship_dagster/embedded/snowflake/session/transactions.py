@@ -1,34 +1,30 @@
 """A session's transactions: locks, DuckDB's snapshot, the windows of streams, and the undoing of one statement.
 
 An error ends DuckDB's transaction, which has no savepoints, where Snowflake undoes the failed statement alone. So the
-transaction is begun anew and repeats what it had done, if that certainly gives the same: nobody has committed since its
-snapshot, and nothing it did hangs on chance, the clock, an undefined order or a file. Otherwise it is over: everything
-but ROLLBACK is refused, and COMMIT is an error.
+transaction is restarted and its journal of statements replayed, if every statement is repeatable and nothing was
+committed since its snapshot. Otherwise it is over: everything but ROLLBACK is refused, and COMMIT is an error.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import duckdb
 
+from dropship_dagster.embedded.snowflake.engine.engine import Engine
 from dropship_dagster.embedded.snowflake.engine.locks import Mode
+from dropship_dagster.embedded.snowflake.engine.plans import Step
+from dropship_dagster.embedded.snowflake.engine.slots import STATEMENT_TIMESTAMP, Slot, SlottedText
 from dropship_dagster.embedded.snowflake.engine.store import first
 from dropship_dagster.embedded.snowflake.engine.stream_sql import Window, window_variables
 from dropship_dagster.embedded.snowflake.engine.streams import Stream
-from dropship_dagster.embedded.snowflake.errors import SnowflakeError
-from dropship_dagster.embedded.snowflake.session.bindings import Values, fill_slots
+from dropship_dagster.embedded.snowflake.errors import Code, SnowflakeError
+from dropship_dagster.embedded.snowflake.session.bindings import Values, slot_value
 from dropship_dagster.embedded.snowflake.session.transaction import Transaction
 from dropship_dagster.embedded.snowflake.syntax.names import Name
-from dropship_dagster.embedded.snowflake.translate.translator import at
-
-if TYPE_CHECKING:
-    from dropship_dagster.embedded.snowflake.engine.engine import Engine
 
 LOCK_TIMEOUT_SECONDS = 43_200
 """Snowflake's default of the parameter LOCK_TIMEOUT."""
@@ -36,17 +32,9 @@ LOCK_TIMEOUT_SECONDS = 43_200
 _KEPT_BYTES = 8 << 20
 """Of the statements of a transaction, kept for a repetition."""
 
-# What may give something else when it runs again, also where it only looks so. `_batch` are the rows of executemany,
-# `_result_...` those of RESULT_SCAN.
-_UNREPEATABLE = re.compile(
-    r"\b(random|uuid|nextval|now|read_\w+|limit|over|any_value|arg_m\w+|first|last|list|mode|approx_\w+|string_agg|"
-    r"listagg|group_concat|array_agg|json_group_\w+|_batch|_result_\w+)\b|_sf\.",
-    re.IGNORECASE,
-)
-
 
 class Transactional:
-    """What a session needs to change data. For one thread at a time."""
+    """What a session needs to change data. Not thread-safe."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -54,7 +42,7 @@ class Transactional:
         self.connection = engine.store.connect()
         self.parameters: dict[str, str] = {"TIMEZONE": "UTC", "AUTOCOMMIT": "TRUE"}
         self.transaction: Transaction | None = None
-        self.moment = "now()"
+        self.statement_timestamp = "now()"
         self.bindings: Values = {}
 
     @property
@@ -75,7 +63,7 @@ class Transactional:
             self.rollback()
             raise SnowflakeError(
                 f"The transaction was rolled back, because a statement in it had failed: {transaction.aborted}",
-                90233,
+                Code.TRANSACTION_ROLLED_BACK,
                 "25P02",
             )
         try:
@@ -83,10 +71,10 @@ class Transactional:
                 for stream in transaction.consumed.values():
                     self.engine.streams.advance(self.connection, stream, transaction.windows[stream.id][1])
                 for log in transaction.late:
-                    self.connection.execute(self.engine.streams.copy_own(self.connection, log))
+                    self.connection.execute(self.engine.change_logs.copy_own(self.connection, log))
                 with self.engine.committing(transaction.written):
                     self.connection.execute("COMMIT")
-                self.engine.streams.captured(transaction.captured)
+                self.engine.change_logs.captured(transaction.captured)
                 transaction.open = False
         finally:
             self.rollback()
@@ -116,7 +104,7 @@ class Transactional:
             raise SnowflakeError(
                 "The transaction cannot go on after an error (the embedded warehouse could not undo the failed "
                 f"statement alone); ROLLBACK it and begin again. The error was: {self.transaction.aborted}",
-                90232,
+                Code.TRANSACTION_ABORTED,
                 "25P02",
             )
 
@@ -146,7 +134,7 @@ class Transactional:
             for stream in sorted(streams, key=lambda stream: stream.id):
                 self.lock(f"stream {stream.name}", Mode.CHANGE)
             for target, mode in sorted(targets.items()):
-                tracked = self.engine.streams.log_of(target)
+                tracked = self.engine.change_logs.log_of(target)
                 self.lock(target, Mode.CHANGE if tracked else mode)
             self._open(transaction)
             for target, mode in targets.items():
@@ -166,19 +154,22 @@ class Transactional:
         if own:
             self.commit()
 
-    def filled(self, sql: str) -> str:
-        """A plan's text with what belongs to this statement alone: its start and its bound values."""
-        return fill_slots(at(self.moment, sql), self.bindings)
+    def filled(self, text: SlottedText) -> str:
+        """A text with what belongs to this statement alone in its slots: its timestamp and its bound values."""
+        return text.fill(self._slot_value)
 
-    def apply(self, sql: str) -> int:
+    def _slot_value(self, slot: Slot) -> str:
+        return self.statement_timestamp if slot == STATEMENT_TIMESTAMP else slot_value(self.bindings, slot.name)
+
+    def apply(self, step: Step) -> int:
         """Run a DuckDB statement that changes rows, inside `change`; how many rows it counts."""
-        sql = self.filled(sql)
+        sql = self.filled(step.text)
         row = first(self.connection, sql)
         count = int(row[0]) if row else 0
         transaction = self.transaction
         if transaction is not None and transaction.explicit:
             transaction.kept += len(sql)
-            kept = transaction.kept < _KEPT_BYTES and not _UNREPEATABLE.search(sql)
+            kept = transaction.kept < _KEPT_BYTES and step.repeatable
             transaction.journal.append((sql if kept else None, count))
         return count
 
@@ -199,7 +190,7 @@ class Transactional:
         transaction.open = False
         del transaction.journal[done:]
         for log in transaction.captured:
-            self.connection.execute(self.engine.streams.set_copying(log, copying=False))
+            self.connection.execute(self.engine.change_logs.set_copying(log, copying=False))
         transaction.captured = {log: at for log, at in transaction.captured.items() if at < done}
         if transaction.journal and not self._repeated(transaction):
             if transaction.open:
@@ -237,29 +228,29 @@ class Transactional:
             raise SnowflakeError(
                 f"Table '{target}' was changed by another transaction after this one had taken its snapshot; "
                 "ROLLBACK and repeat the transaction",
-                625,
+                Code.CONFLICT,
                 "57014",
             )
-        log = self.engine.streams.log_of(target)
+        log = self.engine.change_logs.log_of(target)
         if log and log not in transaction.limits:
-            transaction.limits[log] = self.engine.streams.end(self.connection, log)
+            transaction.limits[log] = self.engine.change_logs.end(self.connection, log)
         transaction.written.add(target)
 
     def _keep_log(self, transaction: Transaction, target: Name, mode: Mode) -> None:
         """Rows that are only added need no copy in the log of their table; rows that are changed or removed do."""
-        streams = self.engine.streams
-        log = streams.log_of(target)
+        logs = self.engine.change_logs
+        log = logs.log_of(target)
         if log is None:
             return
-        copying = log in transaction.captured or streams.is_copying(log)
-        late = copying and not streams.sees_copying(self.connection, log)
+        copying = log in transaction.captured or logs.is_copying(log)
+        late = copying and not logs.sees_copying(self.connection, log)
         if late:
             transaction.late.add(log)
-        self.connection.execute(streams.set_copying(log, copying=copying and not late))
+        self.connection.execute(logs.set_copying(log, copying=copying and not late))
         if copying or mode is Mode.APPEND:
             return
         transaction.captured[log] = len(transaction.journal)
-        for sql in [*streams.capture(self.connection, log), streams.set_copying(log, copying=True)]:
+        for sql in [*logs.capture(self.connection, log), logs.set_copying(log, copying=True)]:
             row = first(self.connection, sql)
             transaction.journal.append((sql, int(row[0]) if row else 0))
 

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
 from dropship_dagster.embedded.snowflake.engine.catalog import table_facts
 from dropship_dagster.embedded.snowflake.engine.locks import Mode
-from dropship_dagster.embedded.snowflake.errors import SnowflakeError, from_duckdb
-from dropship_dagster.embedded.snowflake.results import Result, StatementType, counted
+from dropship_dagster.embedded.snowflake.engine.plans import step
+from dropship_dagster.embedded.snowflake.errors import from_duckdb, value_count
+from dropship_dagster.embedded.snowflake.results import INSERTED, Result, StatementType, counted
 from dropship_dagster.embedded.snowflake.session import bindings
+from dropship_dagster.embedded.snowflake.session.session import Session
 from dropship_dagster.embedded.snowflake.statements.dml import dml
 from dropship_dagster.embedded.snowflake.statements.dml.coercion import fit
-from dropship_dagster.embedded.snowflake.statements.targets import identifier, target_name
+from dropship_dagster.embedded.snowflake.statements.execution import execute
+from dropship_dagster.embedded.snowflake.statements.targets import target_name
+from dropship_dagster.embedded.snowflake.syntax.identifiers import identifier
 from dropship_dagster.embedded.snowflake.syntax.names import quote
-from dropship_dagster.embedded.snowflake.translate.dialect import parse
-
-if TYPE_CHECKING:
-    from dropship_dagster.embedded.snowflake.session.session import Session
+from dropship_dagster.embedded.snowflake.syntax.statement import Statement
+from dropship_dagster.embedded.snowflake.translate.dialect import parse_statement
 
 _ARROW = {"FIXED": pa.string(), "REAL": pa.float64(), "BOOLEAN": pa.bool_(), "BINARY": pa.binary(), "DATE": pa.date32(),
           "TIME": pa.time64("us"), "TIMESTAMP_NTZ": pa.timestamp("us"),
@@ -28,52 +28,47 @@ _ARROW = {"FIXED": pa.string(), "REAL": pa.float64(), "BOOLEAN": pa.bool_(), "BI
 _BATCH = "_batch"
 
 
-def run_batch(session: Session, sql: str, bound: bindings.Values, query_id: str) -> Result:
+def execute_many(session: Session, statement: Statement, bound: bindings.Values, query_id: str) -> Result:
     """INSERT INTO t [(...)] VALUES (?, ?, ...) with a list of values for each parameter.
 
     The rows go in at once. Any other statement runs once a row, in one transaction.
     """
     zoned = any(item["type"] == "TIMESTAMP_TZ" for item in bound.values())
-    tree = None if zoned else _plain_insert(session, sql, len(bound))
+    tree = None if zoned else _plain_insert(statement, len(bound))
     if tree is None:
-        return _one_by_one(session, sql, bound, query_id)
+        return _one_by_one(session, statement, bound, query_id)
     session.begin_statement(query_id)
     name = target_name(session, tree.this)
     dml.require_table(session, name)
     stored = session.stored(name)
     table_facts(session.connection, stored)
-    kinds = session.columns_of(stored)
+    kinds = session.probe.columns_of(stored)
     listed = [identifier(c) for c in tree.this.expressions] if isinstance(tree.this, exp.Schema) else []
     wanted = listed or [column for column, _ in kinds]
     if len(wanted) != len(bound):
-        raise SnowflakeError(
-            "SQL compilation error:\nInsert value list does not match column list expecting "
-            f"{len(wanted)} but got {len(bound)}",
-            2020,
-            "21S01",
-        )
+        raise value_count(len(wanted), len(bound))
     rows = _table(bound)
     target = [(column, dict(kinds).get(column, "VARCHAR")) for column in wanted]
     try:
         with session.change({name: Mode.APPEND}, []):
             session.connection.register(_BATCH, rows)
-            session.register_probe(_BATCH, rows.slice(0, 0))
+            session.probe.register(_BATCH, rows.slice(0, 0))
             try:
                 query = fit(session, f"SELECT * FROM {_BATCH}", target)
                 columns = ", ".join(quote(column) for column in wanted)
-                count = session.apply(f"INSERT INTO {stored.sql} ({columns}) {query}")
+                count = session.apply(step(f"INSERT INTO {stored.sql} ({columns}) {query}", repeatable=False))
             finally:
                 session.connection.unregister(_BATCH)
     except duckdb.Error as error:
         raise from_duckdb(error) from error
-    return counted(StatementType.INSERT, {"number of rows inserted": count})
+    return counted(StatementType.INSERT, {INSERTED: count})
 
 
-def _plain_insert(session: Session, sql: str, parameters: int) -> exp.Insert | None:
+def _plain_insert(statement: Statement, parameters: int) -> exp.Insert | None:
     """The INSERT, when its VALUES are the parameters in their order and nothing else."""
-    if sql.lstrip()[:6].upper() != "INSERT":
+    if statement.first_word != "INSERT":
         return None
-    tree = parse(sql)
+    tree = parse_statement(statement)
     if not isinstance(tree, exp.Insert) or not isinstance(tree.expression, exp.Values):
         return None
     rows = tree.expression.expressions
@@ -91,7 +86,7 @@ def _table(bound: bindings.Values) -> pa.Table:
     return pa.table(columns)
 
 
-def _one_by_one(session: Session, sql: str, bound: bindings.Values, query_id: str) -> Result:
+def _one_by_one(session: Session, statement: Statement, bound: bindings.Values, query_id: str) -> Result:
     count = len(next(iter(bound.values()))["value"])
     own = session.transaction is None and session.autocommit
     if own:
@@ -101,7 +96,7 @@ def _one_by_one(session: Session, sql: str, bound: bindings.Values, query_id: st
     try:
         for row in range(count):
             one = {name: {"type": item["type"], "value": item["value"][row]} for name, item in bound.items()}
-            result = session.execute(sql, one, query_id)
+            result = execute(session, statement, one, query_id)
             kind = result.type
             for label, value in (result.counts or {}).items():
                 totals[label] = totals.get(label, 0) + value

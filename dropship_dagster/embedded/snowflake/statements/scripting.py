@@ -5,20 +5,22 @@ Variables, conditions, loops and cursors of Snowflake Scripting are refused by n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from dropship_dagster.embedded.snowflake.errors import SnowflakeError, syntax, unsupported
 from dropship_dagster.embedded.snowflake.results import Result, table
+from dropship_dagster.embedded.snowflake.session.session import Session
+from dropship_dagster.embedded.snowflake.statements.query import evaluate
 from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
-from dropship_dagster.embedded.snowflake.translate.dialect import parse
-from dropship_dagster.embedded.snowflake.translate.translator import render, translate
-
-if TYPE_CHECKING:
-    from dropship_dagster.embedded.snowflake.session.session import Session
+from dropship_dagster.embedded.snowflake.syntax.statement import Statement
 
 _REFUSED = {"LET", "IF", "FOR", "WHILE", "LOOP", "REPEAT", "DECLARE", "CASE", "OPEN", "FETCH", "CLOSE", "CURSOR",
             "AWAIT", "ASYNC", "NULL"}  # fmt: skip
+
+
+Execute = Callable[[Session, Statement], Result]
+"""execution.execute, which runs a statement of a block as it runs any other."""
 
 
 @dataclass
@@ -38,9 +40,7 @@ class _Return(Exception):  # noqa: N818
 def is_block(text: str) -> bool:
     """Whether a statement is a block and not the BEGIN of a transaction."""
     cursor = Cursor(text)
-    return cursor.word() == "DECLARE" or (
-        cursor.word() == "BEGIN" and cursor.word(1) not in ("", ";", "TRANSACTION", "WORK", "NAME")
-    )
+    return cursor.word() == "DECLARE" or cursor.at_block
 
 
 def parse_block(text: str) -> Block:
@@ -83,7 +83,7 @@ def _statement(cursor: Cursor) -> str | Block:
     word = cursor.word()
     if word in _REFUSED:
         raise unsupported(f"{word} in a block")
-    if word == "BEGIN" and cursor.word(1) not in (";", "TRANSACTION", "WORK", "NAME"):
+    if cursor.at_block:
         inner = _block(cursor)
         cursor.expect(";")
         return inner
@@ -101,31 +101,31 @@ def _statement(cursor: Cursor) -> str | Block:
     return text
 
 
-def run(session: Session, text: str) -> Result:
+def run(session: Session, text: str, execute: Execute) -> Result:
     """Run a block (or a single statement, as EXECUTE IMMEDIATE may have one)."""
     if not is_block(text):
-        return session.execute(text)
+        return execute(session, Statement(text))
     value: str | None = None
     try:
-        _run(session, parse_block(text))
+        _run(session, parse_block(text), execute)
     except _Return as returned:
         value = returned.value
     return table([("anonymous block", "VARCHAR")], [(value,)])
 
 
-def _run(session: Session, block: Block) -> None:
+def _run(session: Session, block: Block, execute: Execute) -> None:
     try:
-        _run_all(session, block.statements, None)
+        _run_all(session, block.statements, None, execute)
     except SnowflakeError as error:
         if block.handler is None:
             raise
-        _run_all(session, block.handler, error)
+        _run_all(session, block.handler, error, execute)
 
 
-def _run_all(session: Session, statements: list[str | Block], caught: SnowflakeError | None) -> None:
+def _run_all(session: Session, statements: list[str | Block], caught: SnowflakeError | None, execute: Execute) -> None:
     for statement in statements:
         if isinstance(statement, Block):
-            _run(session, statement)
+            _run(session, statement, execute)
             continue
         word = statement.split(None, 1)[0].upper()
         if word == "RAISE":
@@ -134,11 +134,11 @@ def _run_all(session: Session, statements: list[str | Block], caught: SnowflakeE
             raise caught
         if word == "RETURN":
             raise _Return(_value(session, statement[len("RETURN") :]))
-        session.execute(statement).drain()
+        execute(session, Statement(statement)).drain()
 
 
 def _value(session: Session, expression: str) -> str | None:
-    rows = session.query(render(translate(parse(f"SELECT {expression}"), session))).rows()
+    rows = evaluate(session, expression).rows()
     return None if rows[0][0] is None else str(rows[0][0])
 
 

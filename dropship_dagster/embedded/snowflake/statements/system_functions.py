@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from dropship_dagster.embedded.snowflake.errors import invalid, missing, unsupported
+from dropship_dagster.embedded.snowflake.session.session import Session
 from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
-
-if TYPE_CHECKING:
-    from dropship_dagster.embedded.snowflake.session.session import Session
 
 
 def _text(arguments: Sequence[exp.Expr], index: int, function: str) -> str:
@@ -43,7 +40,7 @@ def call(session: Session, name: str, arguments: Sequence[exp.Expr]) -> exp.Expr
             session.engine.tasks.resume_graph(task)
             return exp.Boolean(this=True)
         case "SYSTEM$CURRENT_USER_TASK_NAME":
-            return exp.Literal.string(session.task_graph.get("", ""))
+            return exp.Literal.string(session.task.name)
         case "SYSTEM$TYPEOF":
             raise unsupported("SYSTEM$TYPEOF")
         case "SYSTEM$WAIT":
@@ -53,7 +50,7 @@ def call(session: Session, name: str, arguments: Sequence[exp.Expr]) -> exp.Expr
 
 
 def _predecessor(session: Session, arguments: Sequence[exp.Expr], name: str) -> exp.Expr:
-    values = {task: value for task, value in session.task_graph.items() if task}
+    values = session.task.returned
     if arguments:
         wanted = _text(arguments, 0, name).split(".")[-1].upper()
     elif len(values) == 1:

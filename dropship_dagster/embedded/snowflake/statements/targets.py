@@ -1,29 +1,15 @@
-"""The tables a statement writes to."""
+"""The tables that a statement writes to, and the streams that it reads."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sqlglot import exp
 
+from dropship_dagster.embedded.snowflake.engine.streams import Stream
 from dropship_dagster.embedded.snowflake.errors import syntax
+from dropship_dagster.embedded.snowflake.session.session import Session
+from dropship_dagster.embedded.snowflake.syntax.identifiers import identifier
 from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
 from dropship_dagster.embedded.snowflake.syntax.names import Name
-
-if TYPE_CHECKING:
-    from dropship_dagster.embedded.snowflake.session.session import Session
-
-
-def identifier(node: exp.Expr) -> str:
-    """A column's or object's name as Snowflake stores it: in upper case unless quoted.
-
-    Raises:
-        SnowflakeError: the node holds no identifier.
-    """
-    found = node if isinstance(node, exp.Identifier) else node.find(exp.Identifier)
-    if found is None:
-        raise syntax(f"syntax error: expected a name, not {node.sql('snowflake')}")
-    return found.name if found.args.get("quoted") else found.name.upper()
 
 
 def target_name(session: Session, table: exp.Expr) -> Name:
@@ -39,3 +25,17 @@ def target_name(session: Session, table: exp.Expr) -> Name:
         argument = inner.this if isinstance(inner, exp.DynamicIdentifier) else inner.expressions[0]
         return session.qualify(Cursor(str(argument.name)).name())
     return session.qualify([identifier(part) for part in table.parts])
+
+
+def streams_in(session: Session, tree: exp.Expr) -> list[Stream]:
+    """The streams a parsed, untranslated statement reads."""
+    found: dict[str, Stream] = {}
+    for table in tree.find_all(exp.Table):
+        if not isinstance(table.this, exp.Identifier):
+            continue
+        parts = [identifier(part) for part in table.parts]
+        if len(parts) > 1 or (session.database and session.schema):
+            stream = session.engine.streams.find(session.qualify(parts)) if len(parts) < 4 else None
+            if stream is not None:
+                found[stream.id] = stream
+    return list(found.values())

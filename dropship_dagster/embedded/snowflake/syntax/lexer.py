@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 
 from sqlglot.dialects.snowflake import Snowflake
@@ -10,6 +9,10 @@ from sqlglot.errors import TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from dropship_dagster.embedded.snowflake.errors import syntax
+
+_DIALECT = Snowflake()
+_NOT_A_BLOCK = ("", ";", "TRANSACTION", "WORK", "NAME")
+"""What may follow the BEGIN of a transaction."""
 
 
 def tokenize(sql: str) -> list[Token]:
@@ -19,7 +22,7 @@ def tokenize(sql: str) -> list[Token]:
         SnowflakeError: an unclosed string or comment.
     """
     try:
-        return Snowflake().tokenize(sql)
+        return _DIALECT.tokenize(sql)
     except TokenError as error:
         raise syntax(f"syntax error: {error}") from None
 
@@ -33,7 +36,7 @@ class Cursor:
 
     @cached_property
     def tokens(self) -> list[Token]:
-        """The statement's tokens, made when they are looked at: a statement with a plan is run without them."""
+        """The statement's tokens, scanned when they are first looked at."""
         return tokenize(self.sql)
 
     def word(self, ahead: int = 0) -> str:
@@ -49,6 +52,11 @@ class Cursor:
     @property
     def done(self) -> bool:
         return self.at >= len(self.tokens) or self.word() == ";"
+
+    @property
+    def at_block(self) -> bool:
+        """Whether BEGIN comes next as the beginning of a block, and not of a transaction."""
+        return self.word() == "BEGIN" and self.word(1) not in _NOT_A_BLOCK
 
     def accept(self, *words: str) -> bool:
         """Step over the words if they come next. A token may hold several of them (`GROUP BY`)."""
@@ -127,22 +135,3 @@ class Cursor:
             raise syntax("syntax error: unexpected end of statement")
         self.at += 1
         return self.tokens[self.at - 1]
-
-
-def split_statements(sql: str) -> Iterator[str]:
-    """The statements of a text, parted at top-level semicolons; a BEGIN ... END block stays whole."""
-    tokens = tokenize(sql)
-    start, depth = 0, 0
-    for index, token in enumerate(tokens):
-        word = token.text.upper() if token.token_type not in (TokenType.STRING, TokenType.IDENTIFIER) else ""
-        following = tokens[index + 1].text.upper() if index + 1 < len(tokens) else ";"
-        if (word == "BEGIN" and following not in (";", "TRANSACTION", "WORK", "NAME")) or word == "CASE":
-            depth += 1
-        elif word == "END" and depth:
-            depth -= 1
-        elif word == ";" and not depth:
-            if index > start:
-                yield sql[tokens[start].start : token.start].rstrip()
-            start = index + 1
-    if start < len(tokens):
-        yield sql[tokens[start].start :].rstrip()

@@ -10,18 +10,18 @@ import logging
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
+from dropship_dagster.embedded.snowflake.engine.engine import Engine
 from dropship_dagster.embedded.snowflake.engine.tasks import UTC, Task, next_run
-from dropship_dagster.embedded.snowflake.errors import SnowflakeError
+from dropship_dagster.embedded.snowflake.errors import Code, SnowflakeError
+from dropship_dagster.embedded.snowflake.session.session import Session, TaskContext
 from dropship_dagster.embedded.snowflake.statements import scripting
+from dropship_dagster.embedded.snowflake.statements.execution import execute
 from dropship_dagster.embedded.snowflake.syntax.names import Name
+from dropship_dagster.embedded.snowflake.syntax.statement import Statement
 from dropship_dagster.embedded.snowflake.tasks.graph_runs import Admission, Run
-
-if TYPE_CHECKING:
-    from dropship_dagster.embedded.snowflake.engine.engine import Engine
-    from dropship_dagster.embedded.snowflake.session.session import Session
 
 log = logging.getLogger("warehouse.tasks")
 
@@ -33,14 +33,14 @@ _FAILURES = 10
 _TRIGGER_SECONDS = 30
 _HISTORY_DAYS = 7
 _RETRIED = ("FAILED", "FAILED_AND_AUTO_SUSPENDED", "CANCELLED")
-_SKIPPED = ("0040003", "Conditional expression for task evaluated to false.")
+_SKIPPED = (f"{Code.TASK_SKIPPED:07d}", "Conditional expression for task evaluated to false.")
 
 
 class Scheduler:
     """Starts graphs that are due, triggered or executed, as far as their OVERLAP_POLICY allows."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, connect: Callable[..., Session]) -> None:
+        self._engine, self._connect = engine, connect
         self._pool = ThreadPoolExecutor(_WORKERS, "task")
         self._stopping = threading.Event()
         self._wake = threading.Event()
@@ -58,7 +58,8 @@ class Scheduler:
             "WHERE state = 'SCHEDULED' AND task_id = root_task_id AND attempt_number = 1 ORDER BY graph_run_group_id"
         )
         self._engine.store.execute(
-            "UPDATE task_history SET state = 'FAILED', completed_time = now(), error_code = '000604', "
+            "UPDATE task_history SET state = 'FAILED', completed_time = now(), "
+            f"error_code = '{Code.CANCELED.digits}', "
             "error_message = 'The embedded warehouse was stopped while the task ran.' "
             "WHERE state = 'EXECUTING' OR state = 'SCHEDULED' AND NOT (task_id = root_task_id AND attempt_number = 1)"
         )
@@ -113,10 +114,14 @@ class Scheduler:
             )
             running = self._admission.running(root.name)
             if not self._admission.free(root) or any(run.group == rows[0][2] for run in running if rows):
-                raise SnowflakeError(f"Cannot retry task {root.name}: its last run has not ended.", 91097, "55000")
+                raise SnowflakeError(
+                    f"Cannot retry task {root.name}: its last run has not ended.", Code.NOTHING_TO_RETRY, "55000"
+                )
             states = {row[0]: row[1] for row in rows}
             if not any(state in _RETRIED for state in states.values()):
-                raise SnowflakeError(f"Cannot retry task {root.name}: its last run did not fail.", 91097, "55000")
+                raise SnowflakeError(
+                    f"Cannot retry task {root.name}: its last run did not fail.", Code.NOTHING_TO_RETRY, "55000"
+                )
             run = self._new(root, dt.datetime.now(UTC), "MANUAL RETRY", None)
             run.group, run.attempt = rows[0][2], rows[-1][3] + 1
             run.states = {task: state for task, state in states.items() if state == "SUCCEEDED"}
@@ -195,7 +200,7 @@ class Scheduler:
                 log.exception("the task scheduler goes on after an error")
 
     def _tidy(self) -> None:
-        self._engine.streams.vacuum(self._engine.alone)
+        self._engine.change_logs.vacuum(self._engine.alone)
         self._engine.store.execute(
             f"DELETE FROM task_history WHERE completed_time < now() - INTERVAL {_HISTORY_DAYS} DAY"
         )
@@ -218,7 +223,7 @@ class Scheduler:
         wait = task.number("USER_TASK_MINIMUM_TRIGGER_INTERVAL_IN_SECONDS", _TRIGGER_SECONDS)
         if time.monotonic() - self._triggered.get(task.id, -wait) < wait:
             return
-        session = self._engine.connect(database=task.name.database, schema=task.name.schema)
+        session = self._connect(database=task.name.database, schema=task.name.schema)
         try:
             with session.mutex:
                 due = self._condition(session, task)
@@ -319,14 +324,14 @@ class Scheduler:
 
     def _run_in_session(self, run: Run, task: Task, entry: str) -> tuple[str, str | None]:
         """State and return value of the task."""
-        session = self._engine.connect(
+        session = self._connect(
             database=task.name.database, schema=task.name.schema, warehouse=task.warehouse,
             parameters={key: task.properties[key] for key in ("TIMEZONE", "LOCK_TIMEOUT", "QUERY_TAG")
                         if key in task.properties},
         )  # fmt: skip
         with self._guard:
             self._sessions.add(session)
-        session.task_graph = {"": str(task.name), **run.returned}
+        session.task = TaskContext(str(task.name), dict(run.returned))
         timeout = task.number("USER_TASK_TIMEOUT_MS", _TIMEOUT_MS)
         timer = threading.Timer(timeout / 1000, session.cancel) if timeout else None
         state, code, message = "SUCCEEDED", None, None
@@ -337,10 +342,10 @@ class Scheduler:
             with session.mutex:
                 state, code, message = self._run_body(session, task, entry)
         except SnowflakeError as error:
-            state, code, message = "FAILED", f"{error.code:06d}", error.message
+            state, code, message = "FAILED", error.code.digits, error.message
         except Exception as error:
             log.exception("task %s", task.name)
-            state, code, message = "FAILED", "000603", f"{type(error).__name__}: {error}"
+            state, code, message = "FAILED", Code.UNKNOWN.digits, f"{type(error).__name__}: {error}"
         finally:
             if timer:
                 timer.cancel()
@@ -364,14 +369,18 @@ class Scheduler:
         if task.condition and not self._condition(session, task):
             return "SKIPPED", *_SKIPPED
         if scripting.is_block(task.definition):
-            scripting.run(session, task.definition).drain()
+            scripting.run(session, task.definition, execute).drain()
         else:
-            session.execute(task.definition).drain()
+            execute(session, Statement(task.definition)).drain()
         if session.transaction is not None and session.transaction.open:
             session.rollback()
-            return "FAILED", "090087", "The task ended with a transaction that was neither committed nor rolled back."
+            return (
+                "FAILED",
+                Code.TRANSACTION_LEFT_OPEN.digits,
+                "The task ended with a transaction that was neither committed nor rolled back.",
+            )
         return "SUCCEEDED", None, None
 
     def _condition(self, session: Session, task: Task) -> bool:
-        rows = session.execute(f"SELECT ({task.condition})").rows()
+        rows = execute(session, Statement(f"SELECT ({task.condition})")).rows()
         return bool(rows[0][0])

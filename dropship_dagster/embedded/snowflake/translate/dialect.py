@@ -6,8 +6,11 @@ from sqlglot import exp
 from sqlglot.dialects.snowflake import Snowflake
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.parsers.snowflake import SnowflakeParser
+from sqlglot.tokenizer_core import Token
 
-from dropship_dagster.embedded.snowflake.errors import SnowflakeError, syntax
+from dropship_dagster.embedded.snowflake.errors import Code, SnowflakeError, syntax
+from dropship_dagster.embedded.snowflake.syntax.lexer import tokenize
+from dropship_dagster.embedded.snowflake.syntax.statement import Statement
 from dropship_dagster.embedded.snowflake.translate.functions import OWN
 
 
@@ -30,21 +33,33 @@ def parse(sql: str) -> exp.Expr:
     Raises:
         SnowflakeError: a syntax error, no statement (000900), or several of them (000008).
     """
+    return _parsed(sql, tokenize(sql))
+
+
+def _parsed(sql: str, tokens: list[Token]) -> exp.Expr:
     try:
-        trees = [tree for tree in _DIALECT.parse(sql) if tree is not None and not isinstance(tree, exp.Semicolon)]
+        found = _DIALECT.parser().parse(tokens, sql)
+        trees = [tree for tree in found if tree is not None and not isinstance(tree, exp.Semicolon)]
     except ParseError as error:
         raise syntax(_first_error(error)) from None
-    except TokenError as error:
+    except TokenError as error:  # a path inside the text
         raise syntax(f"syntax error: {error}") from None
     except RecursionError:
         raise syntax("the statement is nested too deeply") from None
     if not trees:
-        raise SnowflakeError("SQL compilation error:\nEmpty SQL statement.", 900, "42601")
+        raise SnowflakeError("SQL compilation error:\nEmpty SQL statement.", Code.EMPTY_STATEMENT, "42601")
     if len(trees) > 1:
         raise SnowflakeError(
-            f"Actual statement count {len(trees)} did not match the desired statement count 1.", 8, "0A000"
+            f"Actual statement count {len(trees)} did not match the desired statement count 1.",
+            Code.STATEMENT_COUNT,
+            "0A000",
         )
     return trees[0]
+
+
+def parse_statement(statement: Statement) -> exp.Expr:
+    """The tree of a statement, from its tokens. Raises what `parse` does."""
+    return _parsed(statement.text, statement.cursor.tokens)
 
 
 def _first_error(error: ParseError) -> str:

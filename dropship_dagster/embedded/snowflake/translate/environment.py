@@ -11,7 +11,13 @@ from dropship_dagster.embedded.snowflake.syntax.names import Name
 
 
 class Environment(Protocol):
-    """The session, as the translation sees it."""
+    """The session, as one translation sees it.
+
+    Attributes:
+        session_specific: something of this session alone has gone into the text.
+    """
+
+    session_specific: bool
 
     def qualify(self, parts: Sequence[str]) -> Name:
         """A name of one to three parts in full, by the current database and schema."""
@@ -45,7 +51,7 @@ class Environment(Protocol):
         """The value of a bound parameter, as a constant of its type."""
 
     def slot(self, name: str, *, numbers: bool) -> exp.Expr | None:
-        """A place for a bound parameter in a text that is kept, if there may be one; `numbers`: also for a number."""
+        """A slot for a bound parameter in a text that is kept, if there may be one; `numbers`: also for a number."""
 
     def columns_of_query(self, select: str) -> list[tuple[str, str]] | None:
         """Name and DuckDB type of a query's columns; None when it cannot be bound by itself."""

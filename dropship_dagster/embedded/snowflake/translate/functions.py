@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from dropship_dagster.embedded.snowflake.errors import SnowflakeError, invalid, refuse
+from dropship_dagster.embedded.snowflake.engine.slots import STATEMENT_TIMESTAMP
+from dropship_dagster.embedded.snowflake.errors import Code, SnowflakeError, invalid, refuse
 from dropship_dagster.embedded.snowflake.translate.conversions import (
     Builder,
     binary,
@@ -26,7 +27,6 @@ from dropship_dagster.embedded.snowflake.translate.conversions import (
 from dropship_dagster.embedded.snowflake.translate.templates import (
     ENCODED,
     KEEPS_BINARY,
-    MOMENT,
     Arguments,
     cast_to,
     fill,
@@ -254,7 +254,7 @@ OWN: dict[str, str | dict[int, str] | Builder] = {
     "DAYNAME": {1: "left(dayname(sf_wall({0})), 3)"},
     "MONTHNAME": {1: "left(monthname(sf_wall({0})), 3)"},
     "MONTHS_BETWEEN": {2: "sf_months_between({0}, {1})"},
-    "SYSDATE": {0: f"({MOMENT} AT TIME ZONE 'UTC')"},
+    "SYSDATE": {0: f"({STATEMENT_TIMESTAMP.call} AT TIME ZONE 'UTC')"},
     "DATE_FROM_PARTS": {3: "CAST(make_date({0}, 1, 1) + to_months(CAST({1} - 1 AS INTEGER)) "
                            "+ to_days(CAST({2} - 1 AS INTEGER)) AS DATE)"},
     "DATEFROMPARTS": {3: "CAST(make_date({0}, 1, 1) + to_months(CAST({1} - 1 AS INTEGER)) "
@@ -296,16 +296,20 @@ def build(name: str, arguments: Arguments) -> exp.Expr:
     """
     own = OWN.get(name)
     if own is None:
-        raise SnowflakeError(f"SQL compilation error:\nUnknown function {name}", 2140, "42601")
+        raise SnowflakeError(f"SQL compilation error:\nUnknown function {name}", Code.UNKNOWN_FUNCTION, "42601")
     if callable(own):
         if not arguments and name not in ("OBJECT_CONSTRUCT", "OBJECT_CONSTRUCT_KEEP_NULL", "ARRAY_CONSTRUCT"):
-            raise SnowflakeError(f"SQL compilation error:\nnot enough arguments for function [{name}]", 938, "22023")
+            raise SnowflakeError(
+                f"SQL compilation error:\nnot enough arguments for function [{name}]", Code.TOO_FEW_ARGUMENTS, "22023"
+            )
         return own(arguments)
     template = own if isinstance(own, str) else own.get(len(arguments))
     if template is None:
         expected = " or ".join(str(count) for count in sorted(own)) if isinstance(own, dict) else "?"
         raise SnowflakeError(
-            f"SQL compilation error:\nfunction {name} takes {expected} arguments, got {len(arguments)}", 939, "22023"
+            f"SQL compilation error:\nfunction {name} takes {expected} arguments, got {len(arguments)}",
+            Code.ARGUMENT_COUNT,
+            "22023",
         )
     if name in _AS_VARIANT:
         at = _AS_VARIANT[name]

@@ -11,12 +11,13 @@ from typing import cast
 
 from sqlglot import exp
 
-from dropship_dagster.embedded.snowflake.errors import SnowflakeError, refuse
+from dropship_dagster.embedded.snowflake.engine.slots import STATEMENT_TIMESTAMP
+from dropship_dagster.embedded.snowflake.errors import refuse
 from dropship_dagster.embedded.snowflake.translate import functions
 from dropship_dagster.embedded.snowflake.translate.datatypes import declared, length_of, to_duckdb
 from dropship_dagster.embedded.snowflake.translate.environment import Environment
 from dropship_dagster.embedded.snowflake.translate.flatten import flatten, share_inputs
-from dropship_dagster.embedded.snowflake.translate.templates import INTERNAL, MOMENT, cast_to, fill, internal
+from dropship_dagster.embedded.snowflake.translate.templates import INTERNAL, cast_to, fill, internal
 
 _CONTEXT: dict[type[exp.Expr], str] = {
     exp.CurrentUser: "CURRENT_USER",
@@ -98,8 +99,8 @@ class Rewriter:
             exp.Parameter: self._parameter,
             exp.SessionParameter: self._parameter,
             exp.HexString: lambda node: fill(f"from_hex('{node.name}')", []),
-            exp.CurrentTimestamp: lambda _: fill(MOMENT, []),
-            exp.CurrentDate: lambda _: fill(f"CAST({MOMENT} AS DATE)", []),
+            exp.CurrentTimestamp: lambda _: fill(STATEMENT_TIMESTAMP.call, []),
+            exp.CurrentDate: lambda _: fill(f"CAST({STATEMENT_TIMESTAMP.call} AS DATE)", []),
         }
 
     def rewrite(self, node: exp.Expr) -> exp.Expr:
@@ -260,7 +261,7 @@ class Rewriter:
         if isinstance(node.parent, exp.TableFromRows | exp.Dot):
             return node
         if name in ("GETDATE", "LOCALTIMESTAMP"):
-            return fill(MOMENT, [])
+            return fill(STATEMENT_TIMESTAMP.call, [])
         return functions.build(name, node.expressions)
 
     def _path(self, node: exp.JSONExtract) -> exp.Expr:
@@ -353,8 +354,3 @@ class Rewriter:
             node.set("this", function.expression.copy())
             return exp.Div(this=function.this.copy(), expression=node)
         return node
-
-
-def invalid_identifier(name: str) -> SnowflakeError:
-    """Snowflake's error for a column that is not there."""
-    return SnowflakeError(f"SQL compilation error:\ninvalid identifier '{name}'", 904, "42000")

@@ -19,10 +19,6 @@ ENCODED = "encoded"
 INTERNAL = "internal"
 """Marks a tree that is DuckDB's already."""
 
-MOMENT = "SF_MOMENT('\"')"
-"""The start of the statement, in a text that may be kept and run again. It has quotes of both kinds, one of which is
-doubled in every name and every string: no statement can write it."""
-
 MARKS = ("sf_wall", "sf_instant")
 """Calls that timestamp_tz.py replaces by their operand, or by the clock or instant of a TIMESTAMP_TZ."""
 

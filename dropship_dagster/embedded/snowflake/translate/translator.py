@@ -6,10 +6,10 @@ import logging
 
 from sqlglot import exp
 
+from dropship_dagster.embedded.snowflake.engine.slots import STATEMENT_TIMESTAMP, Slot, SlottedText
 from dropship_dagster.embedded.snowflake.translate import annotate, paths
 from dropship_dagster.embedded.snowflake.translate.environment import Environment
 from dropship_dagster.embedded.snowflake.translate.rewriter import Rewriter
-from dropship_dagster.embedded.snowflake.translate.templates import MOMENT
 
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
@@ -24,15 +24,21 @@ def translate(tree: exp.Expr, environment: Environment) -> exp.Expr:
 
 
 def render(tree: exp.Expr) -> str:
-    """The DuckDB text of a translated tree, to be run at a moment; without comments, which may hold anything."""
+    """The DuckDB text of a translated tree, with its slots; without comments, which may hold anything."""
     return tree.sql("duckdb", identify=True, comments=False)
 
 
-def at(moment: str, sql: str) -> str:
-    """A text to run now: `moment` is the TIMESTAMPTZ of the statement's start."""
-    return sql.replace(MOMENT, moment)
+def render_slotted(tree: exp.Expr) -> SlottedText:
+    """The same as a statement to be run."""
+    return SlottedText.of(render(tree))
 
 
-def lasting(tree: exp.Expr) -> str:
-    """The DuckDB text of a definition, which has a moment of its own each time it is used."""
-    return at("now()", render(tree))
+def render_definition(tree: exp.Expr) -> str:
+    """The DuckDB text of a definition (a default, a view), which has the time of each statement that uses it."""
+    return render_slotted(tree).fill(_in_definition)
+
+
+def _in_definition(slot: Slot) -> str:
+    if slot != STATEMENT_TIMESTAMP:
+        raise ValueError(f"a definition has no place for {slot}")
+    return "now()"

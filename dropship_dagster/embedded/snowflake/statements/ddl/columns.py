@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlglot import exp
 
 from dropship_dagster.embedded.snowflake.errors import refuse
-from dropship_dagster.embedded.snowflake.statements.targets import identifier
+from dropship_dagster.embedded.snowflake.session.session import Session
+from dropship_dagster.embedded.snowflake.syntax.identifiers import identifier
 from dropship_dagster.embedded.snowflake.syntax.names import quote
 from dropship_dagster.embedded.snowflake.translate.datatypes import declared, is_zoned, to_duckdb
-from dropship_dagster.embedded.snowflake.translate.translator import lasting, translate
-
-if TYPE_CHECKING:
-    from dropship_dagster.embedded.snowflake.session.session import Session
+from dropship_dagster.embedded.snowflake.translate.translator import render_definition, translate
 
 
 @dataclass
@@ -66,7 +64,7 @@ def definition(session: Session, column: exp.ColumnDef, keys: list[Key]) -> Defi
             case exp.DefaultColumnConstraint():
                 if is_zoned(found.kind):
                     refuse(f"a default of a TIMESTAMP_TZ column ({found.name})")
-                found.default = lasting(translate(rule.this.copy(), session))
+                found.default = render_definition(translate(rule.this.copy(), session.environment()))
             case exp.CommentColumnConstraint():
                 found.facts["comment"] = rule.this.name
             case exp.PrimaryKeyColumnConstraint():

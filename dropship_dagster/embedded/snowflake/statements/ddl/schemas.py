@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sqlglot import exp
 
 from dropship_dagster.embedded.snowflake.engine.catalog import kind_of, set_table_facts, table_facts
 from dropship_dagster.embedded.snowflake.engine.store import first
 from dropship_dagster.embedded.snowflake.errors import exists, missing, refuse, unsupported
 from dropship_dagster.embedded.snowflake.results import DONE, Result, status
+from dropship_dagster.embedded.snowflake.session.session import Session
 from dropship_dagster.embedded.snowflake.statements.ddl import tables
-from dropship_dagster.embedded.snowflake.statements.targets import identifier, target_name
+from dropship_dagster.embedded.snowflake.statements.targets import streams_in, target_name
+from dropship_dagster.embedded.snowflake.syntax.identifiers import identifier
 from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
 from dropship_dagster.embedded.snowflake.syntax.names import Name, literal, quote
-from dropship_dagster.embedded.snowflake.translate.dialect import parse
-from dropship_dagster.embedded.snowflake.translate.translator import lasting, translate
-
-if TYPE_CHECKING:
-    from dropship_dagster.embedded.snowflake.session.session import Session
+from dropship_dagster.embedded.snowflake.syntax.statement import Statement
+from dropship_dagster.embedded.snowflake.translate.dialect import parse_statement
+from dropship_dagster.embedded.snowflake.translate.translator import render_definition, translate
 
 
 def create_database(session: Session, cursor: Cursor, replace: bool, *, transient: bool = False) -> Result:
@@ -46,7 +44,7 @@ def create_schema(session: Session, cursor: Cursor, replace: bool, *, transient:
     cursor.accept("WITH", "MANAGED", "ACCESS")
     cursor.accept("MANAGED", "ACCESS")
     properties = cursor.properties()
-    database = parts[-2] if len(parts) > 1 else session.qualify(["-", "-"]).database
+    database = parts[-2] if len(parts) > 1 else session.require_database()
     name, catalog = parts[-1], session.engine.catalog
     if not catalog.has_database(database):
         raise missing("Database", database)
@@ -104,21 +102,21 @@ def create_sequence(session: Session, cursor: Cursor, replace: bool) -> Result:
     return status(f"Sequence {name.name} successfully created.")
 
 
-def create(session: Session, cursor: Cursor) -> Result:
+def create(session: Session, statement: Statement) -> Result:
     """CREATE TABLE and CREATE VIEW, which sqlglot parses."""
-    tree = parse(cursor.sql)
+    tree = parse_statement(statement)
     kind = str(tree.args.get("kind") or "").upper() if isinstance(tree, exp.Create) else ""
     if kind == "TABLE" and isinstance(tree, exp.Create):
         return tables.create(session, tree)
     if kind == "VIEW" and isinstance(tree, exp.Create):
-        return _create_view(session, tree, cursor.sql)
-    raise unsupported(" ".join(cursor.sql.split()[:4]))
+        return _create_view(session, tree, statement.text)
+    raise unsupported(" ".join(statement.text.split()[:4]))
 
 
 def _create_view(session: Session, tree: exp.Create, text: str) -> Result:
     name = target_name(session, tree.this)
     session.engine.catalog.require_schema(name.database, name.schema)
-    if session.streams_in(tree):
+    if streams_in(session, tree):
         refuse("a view over a stream")
     comment = ""
     for entry in tree.args["properties"].expressions if tree.args.get("properties") else []:
@@ -132,7 +130,7 @@ def _create_view(session: Session, tree: exp.Create, text: str) -> Result:
     if isinstance(tree.this, exp.Schema):
         names = [quote(identifier(item)) for item in tree.this.expressions]
         listed = f" ({', '.join(names)})"
-    query = lasting(translate(tree.expression, session))
+    query = render_definition(translate(tree.expression, session.environment()))
     with session.define(name) as connection:
         present = kind_of(connection, name)
         if present and tree.args.get("exists"):
@@ -144,9 +142,10 @@ def _create_view(session: Session, tree: exp.Create, text: str) -> Result:
     return status(f"View {name.name} successfully created.")
 
 
-def alter(session: Session, cursor: Cursor) -> Result:
+def alter(session: Session, statement: Statement) -> Result:
+    cursor = statement.cursor
     if cursor.word() == "TABLE":
-        return tables.alter(session, cursor)
+        return tables.alter(session, statement)
     kind = cursor.identifier()
     if_exists = cursor.accept("IF", "EXISTS")
     parts = cursor.name()
@@ -208,7 +207,7 @@ def drop(session: Session, cursor: Cursor) -> Result:
         elif not if_exists:
             raise missing("Database", parts[-1])
     elif kind == "SCHEMA":
-        database = parts[-2] if len(parts) > 1 else session.qualify(["-", "-"]).database
+        database = parts[-2] if len(parts) > 1 else session.require_database()
         if catalog.has_schema(database, parts[-1]):
             _drop_schema(session, database, parts[-1])
         elif not if_exists:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dropship_dagster.embedded.snowflake.engine.streams import Request
 from dropship_dagster.embedded.snowflake.errors import invalid, missing, refuse, unsupported
 from dropship_dagster.embedded.snowflake.results import DONE, Result, status
+from dropship_dagster.embedded.snowflake.session.session import Session
 from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
 from dropship_dagster.embedded.snowflake.syntax.names import Name
-
-if TYPE_CHECKING:
-    from dropship_dagster.embedded.snowflake.session.session import Session
 
 
 def _flag(properties: dict[str, str], name: str) -> bool:

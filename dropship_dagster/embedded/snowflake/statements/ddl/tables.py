@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 from sqlglot import exp
@@ -16,19 +16,18 @@ from dropship_dagster.embedded.snowflake.engine.catalog import (
     set_table_facts,
     table_facts,
 )
-from dropship_dagster.embedded.snowflake.engine.streams import columns_of
+from dropship_dagster.embedded.snowflake.engine.change_logs import columns_of
 from dropship_dagster.embedded.snowflake.errors import exists, missing, refuse
 from dropship_dagster.embedded.snowflake.results import DONE, Result, status
+from dropship_dagster.embedded.snowflake.session.session import Session
 from dropship_dagster.embedded.snowflake.statements.ddl.columns import Definition, Key, definition, table_keys
-from dropship_dagster.embedded.snowflake.statements.targets import identifier, target_name
-from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
+from dropship_dagster.embedded.snowflake.statements.targets import streams_in, target_name
+from dropship_dagster.embedded.snowflake.syntax.identifiers import identifier
 from dropship_dagster.embedded.snowflake.syntax.names import Name, quote
+from dropship_dagster.embedded.snowflake.syntax.statement import Statement
 from dropship_dagster.embedded.snowflake.translate.datatypes import declared, limit_of, limited, to_duckdb
-from dropship_dagster.embedded.snowflake.translate.dialect import parse
-from dropship_dagster.embedded.snowflake.translate.translator import lasting, translate
-
-if TYPE_CHECKING:
-    from dropship_dagster.embedded.snowflake.session.session import Session
+from dropship_dagster.embedded.snowflake.translate.dialect import parse_statement
+from dropship_dagster.embedded.snowflake.translate.translator import render_definition, translate
 
 _KEPT_PROPERTIES = {
     "DATA_RETENTION_TIME_IN_DAYS", "MAX_DATA_EXTENSION_TIME_IN_DAYS", "CHANGE_TRACKING", "COMMENT",
@@ -42,7 +41,7 @@ def create(session: Session, tree: exp.Create) -> Result:
     session.engine.catalog.require_schema(name.database, name.schema)
     recorded, temporary = _properties(tree)
     home = session.temporary_home(name) if temporary else name
-    streams = session.streams_in(tree.expression) if tree.expression is not None else []
+    streams = streams_in(session, tree.expression) if tree.expression is not None else []
     with session.define(home) as connection:
         present = kind_of(connection, home)
         if present and tree.args.get("exists"):
@@ -138,7 +137,7 @@ def _create_as(
     session: Session, connection: duckdb.DuckDBPyConnection, name: Name, tree: exp.Create, recorded: dict[str, Any]
 ) -> None:
     """CREATE TABLE AS SELECT; given columns rename and cast those of the query."""
-    query = lasting(translate(tree.expression, session))
+    query = render_definition(translate(tree.expression, session.environment()))
     relation = connection.sql(query)
     found = list(zip(relation.columns, (str(kind) for kind in relation.types), strict=True))
     items = tree.this.expressions if isinstance(tree.this, exp.Schema) else []
@@ -232,9 +231,9 @@ def comment_column(session: Session, name: Name, column: str, text: str) -> None
         set_column_facts(connection, stored, column, found[column] | {"comment": text})
 
 
-def alter(session: Session, cursor: Cursor) -> Result:
+def alter(session: Session, statement: Statement) -> Result:
     """ALTER TABLE. Properties are read here, changes of columns and names by sqlglot."""
-    sql = cursor.sql
+    cursor = statement.cursor
     cursor.expect("TABLE")
     if_exists = cursor.accept("IF", "EXISTS")
     name = session.qualify(cursor.name())
@@ -251,7 +250,7 @@ def alter(session: Session, cursor: Cursor) -> Result:
         return _set_properties(session, stored, {"CLUSTER_BY": ""})
     if cursor.accept("SUSPEND", "RECLUSTER") or cursor.accept("RESUME", "RECLUSTER"):
         return status(DONE)
-    tree = parse(sql)
+    tree = parse_statement(statement)
     if not isinstance(tree, exp.Alter):
         refuse(f"ALTER TABLE {name} ... {cursor.near()}")
     with session.define(stored) as connection:
@@ -271,8 +270,7 @@ def _set_properties(session: Session, name: Name, properties: dict[str, str]) ->
 
 def _alter_columns(session: Session, connection: duckdb.DuckDBPyConnection, name: Name, tree: exp.Alter) -> None:
     streams = session.engine.streams
-    tracked = streams.log_of(name) is not None
-    before = columns_of(connection, name)
+    tracked = session.engine.change_logs.log_of(name) is not None
     if tracked:
         streams.release(connection, name)
     renamed = name
@@ -294,7 +292,7 @@ def _alter_columns(session: Session, connection: duckdb.DuckDBPyConnection, name
         else:
             changes.extend(_column_change(session, connection, name, action))
     if tracked:
-        streams.altered(connection, name, renamed, before, changes)
+        streams.altered(connection, name, renamed, changes)
 
 
 def _column_change(session: Session, connection: duckdb.DuckDBPyConnection, name: Name, action: exp.Expr) -> list[str]:

@@ -5,18 +5,24 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from dataclasses import replace as changed
-from typing import TYPE_CHECKING
 
 from dropship_dagster.embedded.snowflake.engine.tasks import OVERLAP_POLICIES, UTC, Task, next_run
-from dropship_dagster.embedded.snowflake.errors import SnowflakeError, exists, invalid, refuse, syntax, unsupported
+from dropship_dagster.embedded.snowflake.errors import (
+    Code,
+    SnowflakeError,
+    exists,
+    graph_not_suspended,
+    invalid,
+    refuse,
+    syntax,
+    unsupported,
+)
 from dropship_dagster.embedded.snowflake.results import DONE, Result, status
+from dropship_dagster.embedded.snowflake.session.session import Session
 from dropship_dagster.embedded.snowflake.statements import scripting
 from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
 from dropship_dagster.embedded.snowflake.syntax.names import Name
 from dropship_dagster.embedded.snowflake.translate.dialect import parse
-
-if TYPE_CHECKING:
-    from dropship_dagster.embedded.snowflake.session.session import Session
 
 _PROPERTIES = {
     "WAREHOUSE", "SCHEDULE", "CONFIG", "COMMENT", "ALLOW_OVERLAPPING_EXECUTION", "OVERLAP_POLICY",
@@ -118,7 +124,7 @@ def _put_new(session: Session, task: Task) -> None:
         found = session.engine.tasks.find(above)
         session.engine.tasks.require_suspended(found)
         if found.state == "started" and found.is_root:
-            raise _running(above)
+            raise graph_not_suspended(above)
     _require_acyclic(session, task)
     session.engine.tasks.put(task)
 
@@ -130,19 +136,13 @@ def _finalized(session: Session, cursor: Cursor) -> list[str]:
     return [name.database, name.schema, name.name]
 
 
-def _running(root: Name) -> SnowflakeError:
-    return SnowflakeError(
-        f"Unable to update graph with root task {root} since that root task is not suspended.", 91093, "55000"
-    )
-
-
 def _require_acyclic(session: Session, task: Task) -> None:
     everyone = {other.name: other for other in session.engine.tasks.all()} | {task.name: task}
     todo, seen = list(task.predecessors), set()
     while todo:
         name = todo.pop()
         if name == task.name:
-            raise SnowflakeError(f"Task {task.name} would be its own predecessor.", 91090, "42601")
+            raise SnowflakeError(f"Task {task.name} would be its own predecessor.", Code.TASK_CYCLE, "42601")
         if name not in seen and name in everyone:
             seen.add(name)
             todo.extend(everyone[name].predecessors)
@@ -160,7 +160,7 @@ def alter(session: Session, cursor: Cursor) -> Result:
     with session.engine.definitions:
         _alter(session, cursor, task)
     cursor.end()
-    session.engine.scheduler.wake()
+    session.engine.graphs.wake()
     return status(DONE)
 
 
@@ -175,7 +175,7 @@ def _alter(session: Session, cursor: Cursor, task: Task) -> None:
     else:
         tasks.require_suspended(task)
         if task.state == "started" and task.is_root:
-            raise _running(task.name)
+            raise graph_not_suspended(task.name)
         new = _altered(session, cursor, task)
         _require_acyclic(session, new)
         tasks.put(new)
@@ -261,7 +261,9 @@ def execute(session: Session, cursor: Cursor) -> Result:
     task = session.engine.tasks.find(session.qualify(cursor.name()))
     if not task.is_root:
         raise SnowflakeError(
-            f"Cannot execute task {task.name}: only a standalone or root task can be executed.", 91096, "55000"
+            f"Cannot execute task {task.name}: only a standalone or root task can be executed.",
+            Code.NOT_A_ROOT_TASK,
+            "55000",
         )
     retry, config = cursor.accept("RETRY", "LAST"), None
     if not retry and cursor.accept("USING", "CONFIG"):
@@ -270,7 +272,7 @@ def execute(session: Session, cursor: Cursor) -> Result:
     cursor.end()
     session.commit()
     if retry:
-        session.engine.scheduler.retry_last(task)
+        session.engine.graphs.retry_last(task)
     else:
-        session.engine.scheduler.execute(task, config)
+        session.engine.graphs.execute(task, config)
     return status(f"Task {task.name.name} is scheduled to run immediately.")

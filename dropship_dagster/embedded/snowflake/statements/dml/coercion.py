@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from dropship_dagster.embedded.snowflake.errors import SnowflakeError
+from dropship_dagster.embedded.snowflake.errors import Code, SnowflakeError, value_count
+from dropship_dagster.embedded.snowflake.session.session import Session
 from dropship_dagster.embedded.snowflake.syntax.names import quote
 from dropship_dagster.embedded.snowflake.translate.datatypes import from_duckdb, is_float, is_text, is_zoned, limit_of
-
-if TYPE_CHECKING:
-    from dropship_dagster.embedded.snowflake.session.session import Session
 
 
 def fit(session: Session, query: str, target: list[tuple[str, str]], *, loading: bool = True) -> str:
@@ -22,16 +18,11 @@ def fit(session: Session, query: str, target: list[tuple[str, str]], *, loading:
     Raises:
         SnowflakeError: 002023, types that do not fit; 002020, another number of columns.
     """
-    kinds = session.types_of(query)
+    kinds = session.probe.types_of(query)
     if kinds is None:
         return query  # DuckDB will say why
     if len(kinds) != len(target):
-        raise SnowflakeError(
-            "SQL compilation error:\nInsert value list does not match column list expecting "
-            f"{len(target)} but got {len(kinds)}",
-            2020,
-            "21S01",
-        )
+        raise value_count(len(target), len(kinds))
     values = [
         converted(f"v.c{index}", kind, name, wanted, loading=loading)
         for index, (kind, (name, wanted)) in enumerate(zip(kinds, target, strict=True))
@@ -53,7 +44,7 @@ def converted(value: str, kind: str, name: str, wanted: str, *, loading: bool) -
             raise SnowflakeError(
                 "SQL compilation error:\nExpression type does not match column data type, expecting VARIANT but got "
                 f"{from_duckdb(kind)} for column {name}",
-                2023,
+                Code.TYPE_MISMATCH,
                 "22000",
             )
         return f"to_json({value})"
@@ -99,7 +90,7 @@ def _of_zoned(value: str, kind: str, name: str, wanted: str) -> str:
     raise SnowflakeError(
         f"SQL compilation error:\nExpression type does not match column data type, expecting {from_duckdb(wanted)} "
         f"but got {from_duckdb(kind)} for column {name}",
-        2023,
+        Code.TYPE_MISMATCH,
         "22000",
     )
 

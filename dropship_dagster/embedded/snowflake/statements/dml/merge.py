@@ -1,4 +1,4 @@
-"""MERGE and multi-table INSERT: first every row with what becomes of it, then one statement a branch.
+"""MERGE and multi-table INSERT: materialise the joined rows with their action, then run one statement per branch.
 
 All conditions and values are evaluated in one query over the state before the statement, as Snowflake does, into a
 DuckDB temporary table; UPDATE, DELETE and INSERT then address rows by DuckDB's row id. Tables with triggers (streams)
@@ -9,34 +9,39 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from dropship_dagster.embedded.snowflake.engine.catalog import kind_of
-from dropship_dagster.embedded.snowflake.engine.plans import Step
-from dropship_dagster.embedded.snowflake.errors import SnowflakeError, refuse
+from dropship_dagster.embedded.snowflake.engine.plans import Step, step
+from dropship_dagster.embedded.snowflake.errors import invalid_identifier, refuse, value_count
+from dropship_dagster.embedded.snowflake.results import DELETED, INSERTED, UPDATED
+from dropship_dagster.embedded.snowflake.session.session import Session
 from dropship_dagster.embedded.snowflake.statements.dml.coercion import converted
-from dropship_dagster.embedded.snowflake.statements.targets import identifier
+from dropship_dagster.embedded.snowflake.syntax.identifiers import identifier
 from dropship_dagster.embedded.snowflake.syntax.names import Name, quote
 from dropship_dagster.embedded.snowflake.translate.annotate import DONE
 from dropship_dagster.embedded.snowflake.translate.datatypes import limit_of
-from dropship_dagster.embedded.snowflake.translate.rewriter import invalid_identifier
+from dropship_dagster.embedded.snowflake.translate.environment import Environment
+from dropship_dagster.embedded.snowflake.translate.repeatable import is_repeatable
 from dropship_dagster.embedded.snowflake.translate.translator import render, translate
 
-if TYPE_CHECKING:
-    from dropship_dagster.embedded.snowflake.session.session import Session
-
-_TABLE = "temp.main._candidates"
+_TABLE = "temp.main._joined"
 _ROW, _BRANCH = "_ROW", "_BRANCH"
 
 
 @dataclass(frozen=True)
 class Branch:
-    """One WHEN of a MERGE: its number, what it does, and which candidate columns hold its values."""
+    """One WHEN of a MERGE.
+
+    Attributes:
+        label: the column of the result with its count of rows.
+        columns: the columns of the target that it writes; empty for all of them.
+        values: the columns of the joined rows with their values.
+    """
 
     number: int
-    action: str
+    label: str
     columns: list[str]
     values: list[str]
 
@@ -52,17 +57,18 @@ def _only_in(branch: int, value: exp.Expr) -> exp.Expr:
     return exp.Case(ifs=[exp.If(this=test, true=value.copy())])
 
 
-def _materialise(session: Session, select: exp.Select) -> tuple[Step, dict[str, str]]:
-    """The step that makes the candidates, and the DuckDB types of their columns."""
-    query = translate(select, session)
-    return _candidates_of(query), dict(session.describe_query(render(query)))
+def _materialise(session: Session, environment: Environment, select: exp.Select) -> tuple[Step, dict[str, str]]:
+    """The step that materialises the joined rows, and the DuckDB types of their columns."""
+    query = translate(select, environment)
+    return _materialised(query), dict(session.probe.describe(render(query)))
 
 
-def _candidates_of(query: exp.Expr) -> Step:
-    return Step(f"CREATE OR REPLACE TEMPORARY TABLE {_TABLE} AS {render(query)}")
+def _materialised(query: exp.Expr) -> Step:
+    created = f"CREATE OR REPLACE TEMPORARY TABLE {_TABLE} AS {render(query)}"
+    return step(created, repeatable=is_repeatable(query))
 
 
-def merge_steps(session: Session, target: Name, tree: exp.Merge) -> tuple[Step, ...]:
+def merge_steps(session: Session, environment: Environment, target: Name, tree: exp.Merge) -> tuple[Step, ...]:
     """The steps of a MERGE, its counts labelled by Snowflake's column names."""
     alias = tree.this.alias_or_name
     row = exp.column(exp.to_identifier("rowid"), table=exp.to_identifier(alias, quoted=_quoted(tree.this)))
@@ -83,7 +89,7 @@ def merge_steps(session: Session, target: Name, tree: exp.Merge) -> tuple[Step, 
         outputs.extend(
             exp.alias_(_only_in(number, value), name) for name, value in zip(branch.values, values, strict=True)
         )
-    inserts = any(branch.action == "inserted" for branch in branches)
+    inserts = any(branch.label == INSERTED for branch in branches)
     select = exp.Select(expressions=[exp.alias_(row, _ROW), exp.alias_(case, _BRANCH), *outputs])
     select.set("from_", exp.From(this=tree.args["using"].copy()))
     join = exp.Join(this=tree.this.copy(), on=tree.args["on"].copy())
@@ -92,16 +98,16 @@ def merge_steps(session: Session, target: Name, tree: exp.Merge) -> tuple[Step, 
     select.set("joins", [join])
     if tree.args.get("with_"):
         select.set("with_", tree.args["with_"].copy())
-    made, kinds = _materialise(session, select)
+    made, kinds = _materialise(session, environment, select)
     stored = session.stored(target)
     changes = sorted(
         (_change(session, stored, branch, kinds) for branch in branches),
-        key=lambda step: _COUNT_ORDER.index(step.label or ""),
+        key=lambda change: _COUNT_ORDER.index(change.label or ""),
     )
     return (made, *_guard(branches), *changes)
 
 
-_COUNT_ORDER = ["number of rows inserted", "number of rows updated", "number of rows deleted"]
+_COUNT_ORDER = [INSERTED, UPDATED, DELETED]
 
 
 def _quoted(table: exp.Expr) -> bool:
@@ -120,36 +126,31 @@ def _branch(number: int, when: exp.When) -> tuple[Branch, list[exp.Expr]]:
     if isinstance(then, exp.Update):
         columns = [identifier(assignment.this) for assignment in then.expressions]
         values = [assignment.expression for assignment in then.expressions]
-        action = "updated"
+        label = UPDATED
     elif isinstance(then, exp.Insert):
         if not isinstance(then.expression, exp.Tuple):
             refuse("MERGE with INSERT ALL BY NAME")
         columns = [identifier(column) for column in then.this.expressions] if then.this else []
         values = list(then.expression.expressions)
-        action = "inserted"
+        label = INSERTED
         if columns and len(columns) != len(values):
-            raise SnowflakeError(
-                "SQL compilation error:\nInsert value list does not match column list expecting "
-                f"{len(columns)} but got {len(values)}",
-                2020,
-                "21S01",
-            )
+            raise value_count(len(columns), len(values))
     else:
-        columns, values, action = [], [], "deleted"
-    return Branch(number, action, columns, [f"_V{number}_{index}" for index in range(len(values))]), values
+        columns, values, label = [], [], DELETED
+    return Branch(number, label, columns, [f"_V{number}_{index}" for index in range(len(values))]), values
 
 
 def _guard(branches: list[Branch]) -> list[Step]:
     """Counts the target rows that several source rows change, one of them by an update."""
-    updates = [branch.number for branch in branches if branch.action == "updated"]
-    changes = [branch.number for branch in branches if branch.action != "inserted"]
+    updates = [branch.number for branch in branches if branch.label == UPDATED]
+    changes = [branch.number for branch in branches if branch.label != INSERTED]
     if not updates:
         return []
     query = (
         f"SELECT count(*) FROM (SELECT {_ROW} FROM {_TABLE} WHERE {_BRANCH} IN ({_numbers(changes)}) GROUP BY {_ROW} "
         f"HAVING count(*) > 1 AND count_if({_BRANCH} IN ({_numbers(updates)})) > 0)"
     )
-    return [Step(query, guard=True)]
+    return [step(query, guard=True)]
 
 
 def _numbers(values: list[int]) -> str:
@@ -157,20 +158,15 @@ def _numbers(values: list[int]) -> str:
 
 
 def _values(session: Session, target: Name, columns: list[str], values: list[str], kinds: dict[str, str]) -> list[str]:
-    """The candidate columns as expressions of the types that the target's columns want."""
-    every = session.columns_of(target)
+    """The columns of the joined rows as expressions of the types that the target's columns want."""
+    every = session.probe.columns_of(target)
     wanted = dict(every)
     names = columns or [column for column, _ in every]
     unknown = next((column for column in names if column not in wanted), None)
     if unknown is not None:
         raise invalid_identifier(unknown)
     if len(names) != len(values):
-        raise SnowflakeError(
-            "SQL compilation error:\nInsert value list does not match column list expecting "
-            f"{len(names)} but got {len(values)}",
-            2020,
-            "21S01",
-        )
+        raise value_count(len(names), len(values))
     return [
         converted(_read(value), kinds[value], column, wanted[column], loading=False)
         for column, value in zip(names, values, strict=True)
@@ -178,29 +174,29 @@ def _values(session: Session, target: Name, columns: list[str], values: list[str
 
 
 def _read(column: str) -> str:
-    """A candidate column, in the statement of a branch."""
+    """A column of the joined rows, in the statement of a branch."""
     return f"c.{quote(column)}"
 
 
 def _change(session: Session, target: Name, branch: Branch, kinds: dict[str, str]) -> Step:
     """The statement of one branch of a MERGE."""
-    table, where, label = target.sql, f"c.{_BRANCH} = {branch.number}", f"number of rows {branch.action}"
-    if branch.action == "deleted":
-        return Step(f"DELETE FROM {table} AS t USING {_TABLE} AS c WHERE t.rowid = c.{_ROW} AND {where}", label)
+    table, where, label = target.sql, f"c.{_BRANCH} = {branch.number}", branch.label
+    if branch.label == DELETED:
+        return step(f"DELETE FROM {table} AS t USING {_TABLE} AS c WHERE t.rowid = c.{_ROW} AND {where}", label)
     values = _values(session, target, branch.columns, branch.values, kinds)
-    if branch.action == "updated":
+    if branch.label == UPDATED:
         pairs = zip(branch.columns, values, strict=True)
         assignments = ", ".join(f"{quote(column)} = {value}" for column, value in pairs)
-        return Step(
+        return step(
             f"UPDATE {table} AS t SET {assignments} FROM {_TABLE} AS c WHERE t.rowid = c.{_ROW} AND {where}", label
         )
     columns = f"({', '.join(quote(column) for column in branch.columns)})" if branch.columns else ""
-    return Step(f"INSERT INTO {table} {columns} SELECT {', '.join(values)} FROM {_TABLE} AS c WHERE {where}", label)
+    return step(f"INSERT INTO {table} {columns} SELECT {', '.join(values)} FROM {_TABLE} AS c WHERE {where}", label)
 
 
 @dataclass
 class Target:
-    """One INTO of a multi-table INSERT: the rows that it takes, and which candidate columns hold its values.
+    """One INTO of a multi-table INSERT: the rows that it takes, and which columns of the joined rows hold its values.
 
     Attributes:
         values: None for all columns of the source.
@@ -214,7 +210,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Taken:
-    """A value that targets take, as a candidate column.
+    """A value that targets take, as a column of the joined rows.
 
     Attributes:
         where: the rows of the only target that takes it, if it is a column of the source: in others it takes no room.
@@ -224,34 +220,36 @@ class Taken:
     where: exp.Expr | None
 
 
-def multi_insert_steps(session: Session, names: list[Name], tree: exp.MultitableInserts) -> tuple[Step, ...]:
+def multi_insert_steps(
+    session: Session, environment: Environment, names: list[Name], tree: exp.MultitableInserts
+) -> tuple[Step, ...]:
     """INSERT ALL and INSERT FIRST; docs.snowflake.com/en/sql-reference/sql/insert-multi-table.
 
     "The value must be compatible with the data type of the column [...] even for rows that would be filtered out by the
     condition in the WHEN clause" (usage notes; whether they fail is left open): here they always fail.
     """
-    tests, targets, candidates = _targets(names, tree)
+    tests, targets, outputs = _targets(names, tree)
     alias = exp.TableAlias(this=exp.to_identifier("SOURCE"))
     whole = any(target.values is None for target in targets)
-    select = exp.Select(expressions=[*([exp.Star()] if whole else []), *tests, *(taken.column for taken in candidates)])
+    select = exp.Select(expressions=[*([exp.Star()] if whole else []), *tests, *(taken.column for taken in outputs)])
     select.set("from_", exp.From(this=exp.Subquery(this=tree.args["source"].copy(), alias=alias)))
-    query = translate(select, session)
-    kinds = dict(session.describe_query(render(query)))
-    extra = {column.alias for column in [*tests, *(taken.column for taken in candidates)]}
+    query = translate(select, environment)
+    kinds = dict(session.probe.describe(render(query)))
+    extra = {column.alias for column in [*tests, *(taken.column for taken in outputs)]}
     needed = {value for target in targets for value in _conversions(session, target, kinds, extra)}
-    _keep_for_their_targets(query, {taken.column.alias: taken.where for taken in candidates if taken.where}, needed)
-    steps = [_candidates_of(query)]
+    _keep_for_their_targets(query, {taken.column.alias: taken.where for taken in outputs if taken.where}, needed)
+    steps = [_materialised(query)]
     for target in targets:
         made_fit = ", ".join(_conversions(session, target, kinds, extra).values())
         if made_fit and not isinstance(target.where, exp.Boolean):
             steps.append(
-                Step(
+                step(
                     f"SELECT count(*) FROM (SELECT hash({made_fit}) AS h FROM {_TABLE} AS c "
                     f"WHERE NOT coalesce({target.where.sql('duckdb')}, FALSE)) WHERE h = 0"
                 )
             )
     if tree.args.get("overwrite"):
-        steps.extend(Step(f"DELETE FROM {session.stored(name).sql}") for name in dict.fromkeys(names))
+        steps.extend(step(f"DELETE FROM {session.stored(name).sql}") for name in dict.fromkeys(names))
     for target in targets:
         listed = f"({', '.join(quote(column) for column in target.columns)})" if target.columns else ""
         chosen = ", ".join(_results(session, target, kinds, extra))
@@ -259,12 +257,12 @@ def multi_insert_steps(session: Session, names: list[Name], tree: exp.Multitable
             f"INSERT INTO {session.stored(target.name).sql} {listed} SELECT {chosen} FROM {_TABLE} AS c "
             f"WHERE {target.where.sql('duckdb')}"
         )
-        steps.append(Step(inserted, f"number of rows inserted into {target.name.name}"))
+        steps.append(step(inserted, f"number of rows inserted into {target.name.name}"))
     return tuple(steps)
 
 
 def _keep_for_their_targets(query: exp.Expr, wheres: Mapping[str, exp.Expr], needed: Collection[str]) -> None:
-    """Leave a candidate column empty in rows that its only target does not take, unless all its rows are `needed`."""
+    """Leave a column empty in rows that its only target does not take, unless all its rows are `needed`."""
     for projection in query.expressions:
         where = wheres.get(projection.alias)
         if where is not None and projection.alias not in needed:
@@ -272,7 +270,7 @@ def _keep_for_their_targets(query: exp.Expr, wheres: Mapping[str, exp.Expr], nee
 
 
 def _taken(target: Target, kinds: dict[str, str], extra: set[str]) -> list[str]:
-    """The candidate columns that a target takes."""
+    """The columns of the joined rows that a target takes."""
     return target.values if target.values is not None else [column for column in kinds if column not in extra]
 
 
@@ -282,8 +280,8 @@ def _results(session: Session, target: Target, kinds: dict[str, str], extra: set
 
 
 def _conversions(session: Session, target: Target, kinds: dict[str, str], extra: set[str]) -> dict[str, str]:
-    """The candidate columns of a target that are of another type than its columns, and what makes them fit."""
-    every = session.columns_of(session.stored(target.name))
+    """The columns of the joined rows of a target that are of another type than its columns, and what makes them fit."""
+    every = session.probe.columns_of(session.stored(target.name))
     wanted = dict(every)
     columns = target.columns or [column for column, _ in every]
     found = zip(_taken(target, kinds, extra), _results(session, target, kinds, extra), columns, strict=True)
@@ -295,9 +293,9 @@ def _conversions(session: Session, target: Target, kinds: dict[str, str], extra:
 
 
 def _targets(names: list[Name], tree: exp.MultitableInserts) -> tuple[list[exp.Expr], list[Target], list[Taken]]:
-    """The outcomes of the conditions, the targets, and the values they take, each as candidate columns.
+    """The outcomes of the conditions, the targets, and the values they take, each as columns of the joined rows.
 
-    A column of the source that several targets take is one candidate column.
+    A column of the source that several targets take is one column of them.
     """
     first = str(tree.args.get("kind")).upper() == "FIRST"
     tests: list[exp.Expr] = []
@@ -318,17 +316,17 @@ def _targets(names: list[Name], tree: exp.MultitableInserts) -> tuple[list[exp.E
             wheres.append(where)
             values.append(column)
         targets.append(Target(name, columns, where, values if given else None))
-    candidates = [
+    outputs = [
         Taken(
             exp.alias_(value.copy(), column), wheres[0] if len(wheres) == 1 and isinstance(value, exp.Column) else None
         )
         for column, value, wheres in taken.values()
     ]
-    return tests, targets, candidates
+    return tests, targets, outputs
 
 
 def _condition(tests: list[str], *, first: bool, otherwise: bool) -> exp.Expr:
-    """Which candidate rows a branch takes, given the conditions up to and including its own."""
+    """Which of the joined rows a branch takes, given the conditions up to and including its own."""
     columns: list[exp.Expr] = [exp.column(test) for test in tests]
     if otherwise:
         return exp.and_(*(exp.not_(column) for column in columns))

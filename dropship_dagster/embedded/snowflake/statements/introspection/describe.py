@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dropship_dagster.embedded.snowflake.engine.catalog import facts, table_facts
 from dropship_dagster.embedded.snowflake.errors import missing, unsupported
 from dropship_dagster.embedded.snowflake.results import Result, StatementType, table
+from dropship_dagster.embedded.snowflake.session.session import Session
 from dropship_dagster.embedded.snowflake.statements.introspection import show_pipeline
 from dropship_dagster.embedded.snowflake.statements.introspection.information_schema import DECLARED
 from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
 from dropship_dagster.embedded.snowflake.syntax.names import Name
-
-if TYPE_CHECKING:
-    from dropship_dagster.embedded.snowflake.session.session import Session
 
 
 def run(session: Session, cursor: Cursor) -> Result:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from dropship_dagster.embedded.snowflake.engine.store import TEMPORARY
-from dropship_dagster.embedded.snowflake.errors import SnowflakeError, invalid, unsupported
+from dropship_dagster.embedded.snowflake.errors import Code, SnowflakeError, invalid, unsupported
+from dropship_dagster.embedded.snowflake.session.session import Session
+from dropship_dagster.embedded.snowflake.statements.loading import stages
+from dropship_dagster.embedded.snowflake.statements.loading.file_readers import open_reader
 from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
 from dropship_dagster.embedded.snowflake.syntax.names import literal
 from dropship_dagster.embedded.snowflake.translate import annotate
 from dropship_dagster.embedded.snowflake.translate.datatypes import ZONED, from_duckdb
+from dropship_dagster.embedded.snowflake.translate.environment import Environment
 from dropship_dagster.embedded.snowflake.translate.translator import render
-
-if TYPE_CHECKING:
-    from dropship_dagster.embedded.snowflake.session.session import Session
 
 _KINDS = ("BIGINT", "HUGEINT", "INTEGER", "VARCHAR", "DOUBLE", "BLOB", "JSON", "TIME", "TIMESTAMP", "TIMESTAMP_MS",
           "TIMESTAMP_S", "TIMESTAMP WITH TIME ZONE", ZONED)  # fmt: skip
@@ -131,11 +131,11 @@ def _text(arguments: Mapping[str, exp.Expr], name: str) -> str | None:
     return str(value.name)
 
 
-def table_function(session: Session, name: str, arguments: Mapping[str, exp.Expr]) -> str:
+def table_function(session: Session, environment: Environment, name: str, arguments: Mapping[str, exp.Expr]) -> str:
     """The query of TABLE(INFORMATION_SCHEMA.name(...)), and of GENERATOR."""
     match name:
         case "TASK_HISTORY":
-            return _task_history(session, arguments)
+            return _task_history(environment, arguments)
         case "CURRENT_TASK_GRAPHS" | "COMPLETE_TASK_GRAPHS":
             raise unsupported(f"{name}; read TASK_HISTORY")
         case "TASK_DEPENDENTS":
@@ -153,7 +153,7 @@ def table_function(session: Session, name: str, arguments: Mapping[str, exp.Expr
 _RESULT_LIMIT, _RESULT_LIMIT_MAX = 100, 10_000
 
 
-def _task_history(session: Session, arguments: Mapping[str, exp.Expr]) -> str:
+def _task_history(environment: Environment, arguments: Mapping[str, exp.Expr]) -> str:
     """docs.snowflake.com/en/sql-reference/functions/task_history; the last 7 days."""
     known = {"SCHEDULED_TIME_RANGE_START", "SCHEDULED_TIME_RANGE_END", "RESULT_LIMIT", "TASK_NAME", "ERROR_ONLY",
              "ROOT_TASK_ID", "DATABASE_NAME", "SCHEMA_NAME"}  # fmt: skip
@@ -162,8 +162,8 @@ def _task_history(session: Session, arguments: Mapping[str, exp.Expr]) -> str:
     conditions = ["coalesce(query_start_time, scheduled_time) > now() - INTERVAL 7 DAY"]
     for name, operator in (("SCHEDULED_TIME_RANGE_START", ">="), ("SCHEDULED_TIME_RANGE_END", "<=")):
         if name in arguments:
-            moment = render(annotate.apply(arguments[name].copy(), session))
-            conditions.append(f"scheduled_time {operator} CAST({moment} AS TIMESTAMPTZ)")
+            time = render(annotate.apply(arguments[name].copy(), environment))
+            conditions.append(f"scheduled_time {operator} CAST({time} AS TIMESTAMPTZ)")
     task = _text(arguments, "TASK_NAME")
     if task is not None:
         if "." in task and not task.startswith('"'):
@@ -183,7 +183,7 @@ def _task_history(session: Session, arguments: Mapping[str, exp.Expr]) -> str:
         conditions.append("state IN ('FAILED', 'FAILED_AND_AUTO_SUSPENDED', 'CANCELLED')")
     limit = int(_text(arguments, "RESULT_LIMIT") or _RESULT_LIMIT)
     if not 1 <= limit <= _RESULT_LIMIT_MAX:
-        raise SnowflakeError(f"RESULT_LIMIT must be between 1 and {_RESULT_LIMIT_MAX}", 1008, "22023")
+        raise SnowflakeError(f"RESULT_LIMIT must be between 1 and {_RESULT_LIMIT_MAX}", Code.INVALID_VALUE, "22023")
     return f"""
     SELECT query_id AS QUERY_ID, name AS NAME, database_name AS DATABASE_NAME, schema_name AS SCHEMA_NAME,
         query_text AS QUERY_TEXT, condition_text AS CONDITION_TEXT, state AS STATE, error_code AS ERROR_CODE,
@@ -211,9 +211,6 @@ def _task_dependents(session: Session, arguments: Mapping[str, exp.Expr]) -> str
 
 def _infer_schema(session: Session, arguments: Mapping[str, exp.Expr]) -> str:
     """INFER_SCHEMA of Parquet files, which write_pandas calls to make a table."""
-    from dropship_dagster.embedded.snowflake.statements.loading import stages
-    from dropship_dagster.embedded.snowflake.statements.loading.file_readers import open_reader
-
     location = stages.locate(session, _text(arguments, "LOCATION") or "")
     options = stages.named_format(session, _text(arguments, "FILE_FORMAT") or "")
     files = location.files()

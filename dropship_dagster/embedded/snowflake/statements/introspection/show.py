@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dropship_dagster.embedded.snowflake.engine.catalog import facts
 from dropship_dagster.embedded.snowflake.errors import unsupported
 from dropship_dagster.embedded.snowflake.results import Result, table
+from dropship_dagster.embedded.snowflake.session.session import Session
 from dropship_dagster.embedded.snowflake.statements.introspection import (
     information_schema,
     show_account,
@@ -19,9 +20,6 @@ from dropship_dagster.embedded.snowflake.statements.introspection import (
 from dropship_dagster.embedded.snowflake.statements.introspection.column_specs import OWNER, TIME, Heading, Rows
 from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
 from dropship_dagster.embedded.snowflake.syntax.names import Name
-
-if TYPE_CHECKING:
-    from dropship_dagster.embedded.snowflake.session.session import Session
 
 
 def run(session: Session, cursor: Cursor) -> Result:
@@ -122,7 +120,7 @@ def _tables(session: Session, cursor: Cursor) -> Rows:
     for database, schema, name, comment, size in rows:
         about = facts(comment)
         created = dt.datetime.fromisoformat(about["created"]) if about.get("created") else None
-        tracked = session.engine.streams.log_of(Name(database, schema, name)) is not None
+        tracked = session.engine.change_logs.log_of(Name(database, schema, name)) is not None
         shown.append(
             (created, name, database, schema, about.get("kind", "TABLE"), about.get("comment", ""),
              about.get("cluster_by", ""), size, None, OWNER, about.get("data_retention_time_in_days", "1"), "OFF",

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dropship_dagster.embedded.snowflake.engine import account
+from dropship_dagster.embedded.snowflake.session.session import Session
 from dropship_dagster.embedded.snowflake.statements.introspection import show_filter
 from dropship_dagster.embedded.snowflake.statements.introspection.column_specs import OWNER, TIME, Heading, Rows
 from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
-
-if TYPE_CHECKING:
-    from dropship_dagster.embedded.snowflake.session.session import Session
 
 
 def warehouses(session: Session, cursor: Cursor) -> Rows:

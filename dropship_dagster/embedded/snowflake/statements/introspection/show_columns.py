@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dropship_dagster.embedded.snowflake.engine.catalog import facts
+from dropship_dagster.embedded.snowflake.session.session import Session
 from dropship_dagster.embedded.snowflake.statements.introspection import information_schema, show_filter
 from dropship_dagster.embedded.snowflake.statements.introspection.column_specs import TIME, Heading, Rows
 from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
 from dropship_dagster.embedded.snowflake.syntax.names import Name
-
-if TYPE_CHECKING:
-    from dropship_dagster.embedded.snowflake.session.session import Session
 
 
 def columns(session: Session, cursor: Cursor) -> Rows:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from dropship_dagster.embedded.snowflake.engine.catalog import kind_of
 from dropship_dagster.embedded.snowflake.errors import unusable
+from dropship_dagster.embedded.snowflake.session.session import Session
 from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
 from dropship_dagster.embedded.snowflake.syntax.names import Name, like
-
-if TYPE_CHECKING:
-    from dropship_dagster.embedded.snowflake.session.session import Session
 
 
 @dataclass(frozen=True)

@@ -8,27 +8,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from dropship_dagster.embedded.snowflake.engine.locks import Mode
-from dropship_dagster.embedded.snowflake.engine.plans import Plan, Step
+from dropship_dagster.embedded.snowflake.engine.plans import Plan, Step, step
+from dropship_dagster.embedded.snowflake.engine.stages import Location
 from dropship_dagster.embedded.snowflake.engine.store import first
-from dropship_dagster.embedded.snowflake.errors import SnowflakeError, invalid, refuse, unsupported
+from dropship_dagster.embedded.snowflake.errors import (
+    Code,
+    SnowflakeError,
+    invalid,
+    invalid_identifier,
+    refuse,
+    unsupported,
+)
 from dropship_dagster.embedded.snowflake.results import Result, StatementType, status, table
+from dropship_dagster.embedded.snowflake.session.session import Session
 from dropship_dagster.embedded.snowflake.statements.dml import dml
 from dropship_dagster.embedded.snowflake.statements.dml.coercion import fit
 from dropship_dagster.embedded.snowflake.statements.loading import stages
 from dropship_dagster.embedded.snowflake.statements.loading.file_readers import Reader, open_reader
-from dropship_dagster.embedded.snowflake.statements.targets import identifier, target_name
-from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
+from dropship_dagster.embedded.snowflake.statements.planning import plan_for
+from dropship_dagster.embedded.snowflake.statements.targets import target_name
+from dropship_dagster.embedded.snowflake.syntax.identifiers import identifier
 from dropship_dagster.embedded.snowflake.syntax.names import Name, quote
-from dropship_dagster.embedded.snowflake.translate.dialect import parse
+from dropship_dagster.embedded.snowflake.syntax.statement import Statement
+from dropship_dagster.embedded.snowflake.translate.dialect import parse_statement
+from dropship_dagster.embedded.snowflake.translate.environment import Environment
 from dropship_dagster.embedded.snowflake.translate.translator import render, translate
-
-if TYPE_CHECKING:
-    from dropship_dagster.embedded.snowflake.session.session import Session
 
 _IGNORED = {"ENFORCE_LENGTH", "TRUNCATECOLUMNS", "LOAD_UNCERTAIN_FILES", "RETURN_FAILED_ONLY"}
 _COLUMNS = [
@@ -50,8 +58,8 @@ class Options:
     match: str = "NONE"
 
 
-def run(session: Session, cursor: Cursor) -> Result:
-    tree = parse(cursor.sql)
+def run(session: Session, statement: Statement) -> Result:
+    tree = parse_statement(statement)
     if not isinstance(tree, exp.Copy) or not isinstance(tree.this, exp.Table | exp.Schema):
         raise unsupported("COPY INTO a location (unloading); only COPY INTO <table>")
     if isinstance(tree.this, exp.Table) and isinstance(tree.this.this, exp.Var):
@@ -110,16 +118,16 @@ def _source(session: Session, tree: exp.Copy) -> tuple[exp.Select | None, str]:
 def _reference(session: Session, node: exp.Expr) -> str:
     inner = node.this if isinstance(node, exp.Table) else node
     if isinstance(inner, exp.Placeholder):
-        return session.binding(inner.name).name
+        return session.bound(inner.name).name
     return str(inner.name)
 
 
-def _options(session: Session, tree: exp.Copy, location: stages.Location) -> Options:
+def _options(session: Session, tree: exp.Copy, location: Location) -> Options:
     options = Options(dict(location.file_format))
     for parameter in tree.args.get("params") or []:
         key, value = parameter.name.upper(), parameter.expression
         if isinstance(value, exp.Placeholder) and key != "FILE_FORMAT":
-            value = session.binding(value.name)
+            value = session.bound(value.name)
         text = value.name.upper() if value is not None else ""
         if key == "FILE_FORMAT":
             options.file_format = _format(session, parameter)
@@ -166,11 +174,11 @@ def _format_name(session: Session, value: exp.Expr | None) -> str:
     if value is None:
         raise invalid("FORMAT_NAME needs a value")
     if isinstance(value, exp.Placeholder):
-        return session.binding(value.name).name
+        return session.bound(value.name).name
     return value.name if isinstance(value, exp.Literal | exp.Var) else value.sql("snowflake")
 
 
-def _chosen(location: stages.Location, options: Options) -> list[tuple[str, Path]]:
+def _chosen(location: Location, options: Options) -> list[tuple[str, Path]]:
     if options.files is None:
         return stages.matching(location.files(), options.pattern)
     prefix = location.path if not location.path or location.path.endswith("/") else f"{location.path}/"
@@ -188,7 +196,7 @@ def _not_found(file: str) -> SnowflakeError:
     return SnowflakeError(
         f"Remote file '{file}' was not found. If you are running a copy command, please make sure files are not "
         "deleted when they are being loaded.",
-        100016,
+        Code.FILE_NOT_FOUND,
         "22000",
     )
 
@@ -204,33 +212,34 @@ def _loaded(session: Session, name: Name, path: str, checksum: str) -> bool:
 
 def _insertion(
     session: Session, name: Name, columns: list[str], select: exp.Select | None, options: Options, path: str, file: Path
-) -> str:
+) -> Step:
     """The INSERT of a file; of files that have the same columns only the first is translated."""
     stored = session.stored(name)
-    kinds = dict(session.columns_of(stored))
+    kinds = dict(session.probe.columns_of(stored))
     unknown = next((column for column in columns if column not in kinds), None)
     if unknown:
-        raise SnowflakeError(f"SQL compilation error:\ninvalid identifier '{unknown}'", 904, "42000")
+        raise invalid_identifier(unknown)
     wanted = columns or list(kinds)
     reader = open_reader(session, options.file_format, path, file, len(wanted))
 
-    def build() -> Plan:
+    def build(environment: Environment) -> Plan:
         if select is not None:
             chosen, tree = wanted, reader.bind(select.copy())
         elif options.match != "NONE":
             chosen, tree = _by_name(reader, wanted, sensitive=options.match == "CASE_SENSITIVE")
         else:
             chosen, tree = wanted, reader.positional([kinds[column] for column in wanted])
-        query = fit(session, render(translate(tree, session)), [(column, kinds[column]) for column in chosen])
+        query = fit(session, render(translate(tree, environment)), [(column, kinds[column]) for column in chosen])
         listed = ", ".join(quote(column) for column in chosen)
-        return Plan(StatementType.COPY, (Step(f"INSERT INTO {stored.sql} ({listed}) {reader.without_file(query)}"),))
+        insertion = step(f"INSERT INTO {stored.sql} ({listed}) {reader.without_file(query)}", repeatable=False)
+        return Plan(StatementType.COPY, (insertion,))
 
     transformation = _transformation(select)
     if "METADATA$" in transformation.upper():  # constants of this file
-        plan = build()
+        plan = build(session.environment())
     else:
-        plan = session.plan((stored, tuple(wanted), transformation, options.match, reader.shape), build)
-    return reader.with_file(plan.steps[0].sql)
+        plan = plan_for(session, (stored, tuple(wanted), transformation, options.match, reader.shape), build)
+    return reader.with_file(plan.steps[0])
 
 
 def _transformation(select: exp.Select | None) -> str:

@@ -7,25 +7,22 @@ import datetime as dt
 import gzip
 import io
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import duckdb
 from sqlglot import exp
 
-from dropship_dagster.embedded.snowflake.errors import SnowflakeError, invalid, refuse
+from dropship_dagster.embedded.snowflake.engine.plans import Step
+from dropship_dagster.embedded.snowflake.engine.slots import STAGED_FILE, STATEMENT_TIMESTAMP
+from dropship_dagster.embedded.snowflake.errors import Code, SnowflakeError, invalid, refuse
+from dropship_dagster.embedded.snowflake.session.session import Session
 from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
 from dropship_dagster.embedded.snowflake.syntax.names import literal, quote
 from dropship_dagster.embedded.snowflake.translate.functions import path as variant_path
-from dropship_dagster.embedded.snowflake.translate.templates import INTERNAL, MOMENT, internal
-
-if TYPE_CHECKING:
-    from dropship_dagster.embedded.snowflake.session.session import Session
+from dropship_dagster.embedded.snowflake.translate.templates import INTERNAL, internal
 
 _ROW_NUMBER = "_file_row_number"
-_FILE = "SF_FILE('\"')"
-"""The file in a plan; like MOMENT, no statement can write it."""
 _NULL_IF = "('\\\\N')"  # the default: the text \N
 _PARQUET_OPTIONS = {"TYPE", "COMPRESSION", "BINARY_AS_TEXT", "USE_LOGICAL_TYPE", "USE_VECTORIZED_SCANNER", "TRIM_SPACE",
                     "SNAPPY_COMPRESSION", "NULL_IF", "REPLACE_INVALID_CHARACTERS"}  # fmt: skip
@@ -63,11 +60,11 @@ class Reader:
 
     def without_file(self, query: str) -> str:
         """The text of a query over the file, for any file of this shape."""
-        return query.replace(self.file, _FILE)
+        return query.replace(self.file, STAGED_FILE.call)
 
-    def with_file(self, query: str) -> str:
-        """The other way round."""
-        return query.replace(_FILE, self.file)
+    def with_file(self, step: Step) -> Step:
+        """A step of a plan for files of this shape, for this one."""
+        return replace(step, text=step.text.fill_one(STAGED_FILE, self.file))
 
     def bind(self, select: exp.Select) -> exp.Select:
         """A SELECT over the stage as one over the file."""
@@ -121,7 +118,7 @@ class Reader:
             case "METADATA$FILE_LAST_MODIFIED":
                 return internal(f"CAST({literal(self.changed.isoformat(sep=' '))} AS TIMESTAMP)")
             case "METADATA$START_SCAN_TIME":
-                return internal(MOMENT)
+                return internal(STATEMENT_TIMESTAMP.call)
         return refuse(name)
 
     def select(self, columns: list[str]) -> exp.Select:
@@ -140,7 +137,7 @@ class Reader:
                     "SQL compilation error:\nPARQUET file format can produce one and only one column of type variant, "
                     "object, or array. Load data into separate columns using the MATCH_BY_COLUMN_NAME copy option or "
                     "copy with transformation.",
-                    2023,
+                    Code.TYPE_MISMATCH,
                     "22000",
                 )
             columns = ", ".join(quote(column) for column in self.columns)
@@ -209,7 +206,7 @@ def _describe(session: Session, relation: str, path: str) -> list[tuple[str, str
             return [(row[0], row[1]) for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()]
     except duckdb.Error as error:
         raise SnowflakeError(
-            f"Error parsing the parquet file: {str(error).splitlines()[0]}, file '{path}'", 100152, "22000"
+            f"Error parsing the parquet file: {str(error).splitlines()[0]}, file '{path}'", Code.NOT_PARQUET, "22000"
         ) from error
 
 

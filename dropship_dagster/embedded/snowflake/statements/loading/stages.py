@@ -1,44 +1,32 @@
-"""Stages and file formats: CREATE, DROP, PUT, LIST, REMOVE. A stage is a folder under the data folder."""
+"""CREATE and DROP of stages and file formats; PUT, LIST and REMOVE of files."""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
 import re
-import shutil
-import uuid
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
+import duckdb
 from sqlglot import exp
 
-from dropship_dagster.embedded.snowflake.errors import SnowflakeError, exists, invalid, missing, refuse, unsupported
+from dropship_dagster.embedded.snowflake.engine.stages import USER_STAGE, Location
+from dropship_dagster.embedded.snowflake.errors import (
+    Code,
+    SnowflakeError,
+    exists,
+    invalid,
+    missing,
+    refuse,
+    unsupported,
+)
 from dropship_dagster.embedded.snowflake.results import Column, Result, StatementType, status, table
+from dropship_dagster.embedded.snowflake.session.session import Session
 from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
 from dropship_dagster.embedded.snowflake.syntax.names import Name
 from dropship_dagster.embedded.snowflake.translate.dialect import parse
-
-if TYPE_CHECKING:
-    from dropship_dagster.embedded.snowflake.session.session import Session
-
-
-@dataclass(frozen=True)
-class Location:
-    """@stage/path: the stage's folder, its format, and the path inside."""
-
-    folder: Path
-    path: str
-    file_format: dict[str, str]
-    label: str
-
-    def files(self) -> list[tuple[str, Path]]:
-        """The files whose path begins with the location's, by their path inside the stage."""
-        found = [file for file in self.folder.rglob("*") if file.is_file() and not file.is_symlink()]
-        named = sorted((str(file.relative_to(self.folder)), file) for file in found)
-        return [(name, file) for name, file in named if name.startswith(self.path)]
 
 
 def locate(session: Session, text: str) -> Location:
@@ -55,24 +43,17 @@ def locate(session: Session, text: str) -> Location:
     reference, path = matched.groups()
     if path.startswith("/") or "\0" in path or ".." in path.split("/"):
         raise invalid(f"invalid path '{path}': it must stay inside the stage")
+    stages = session.engine.stages
     if reference == "~":
-        return Location(_folder(session, "user"), path, {}, "~")
+        return Location(stages.folder(USER_STAGE), path, {}, "~")
     if reference.startswith("%") or ".%" in reference:
         refuse("table stages (@%table); create a named stage")
     name = session.qualify(Cursor(reference).name())
-    rows = session.engine.store.query(
-        "SELECT folder, file_format FROM stages WHERE database = ? AND schema = ? AND name = ?",
-        [name.database, name.schema, name.name],
-    )
-    if not rows:
+    found = stages.find(name)
+    if found is None:
         raise missing("Stage", name)
-    return Location(_folder(session, rows[0][0]), path, json.loads(rows[0][1]), name.name.lower())
-
-
-def _folder(session: Session, name: str) -> Path:
-    folder = session.engine.store.stages / name
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder
+    folder, file_format = found
+    return Location(stages.folder(folder), path, file_format, name.name.lower())
 
 
 # definition -----------------------------------------------------------------------------------------------------
@@ -108,21 +89,11 @@ def _create_stage(session: Session, cursor: Cursor, replace: bool, *, temporary:
         refuse(f"the stage property {unknown.pop()}")
     session.engine.catalog.require_schema(name.database, name.schema)
     file_format = format_options(session, properties.get("FILE_FORMAT", ""))
-    key = [name.database, name.schema, name.name]
-    where = "database = ? AND schema = ? AND name = ?"
     with session.define() as connection:
-        old = connection.execute(f"SELECT folder FROM _sf.stages WHERE {where}", key).fetchall()
-        if old and if_not_exists:
+        if _stays(session, connection, "stages", name, replace=replace, if_not_exists=if_not_exists):
             return status(f"{name.name} already exists, statement succeeded.")
-        if old and not replace:
-            raise exists(name)
-        connection.execute(f"DELETE FROM _sf.stages WHERE {where}", key)
-        connection.execute(
-            "INSERT INTO _sf.stages VALUES (?, ?, ?, ?, ?, ?, now())",
-            [*key, uuid.uuid4().hex, json.dumps(file_format), properties.get("COMMENT", "")],
-        )
-    for (folder,) in old:
-        shutil.rmtree(session.engine.store.stages / folder, ignore_errors=True)
+        replaced = session.engine.stages.put(connection, name, file_format, properties.get("COMMENT", ""))
+    session.engine.stages.remove_folders(replaced)
     if temporary:
         session.temporary_stages.add(name)
     return status(f"Stage area {name.name} successfully created.")
@@ -134,20 +105,27 @@ def _create_format(session: Session, cursor: Cursor, replace: bool) -> Result:
     properties = cursor.properties()
     session.engine.catalog.require_schema(name.database, name.schema)
     comment = properties.pop("COMMENT", "")
-    key = [name.database, name.schema, name.name]
-    where = "database = ? AND schema = ? AND name = ?"
     with session.define() as connection:
-        old = connection.execute(f"SELECT 1 FROM _sf.file_formats WHERE {where}", key).fetchall()
-        if old and if_not_exists:
+        if _stays(session, connection, "file_formats", name, replace=replace, if_not_exists=if_not_exists):
             return status(f"{name.name} already exists, statement succeeded.")
-        if old and not replace:
-            raise exists(name)
-        connection.execute(f"DELETE FROM _sf.file_formats WHERE {where}", key)
-        connection.execute(
-            "INSERT INTO _sf.file_formats VALUES (?, ?, ?, ?, ?, ?, now())",
-            [*key, properties.get("TYPE", "CSV").upper(), json.dumps(properties), comment],
-        )
+        session.engine.stages.put_format(connection, name, properties, comment)
     return status(f"File format {name.name} successfully created.")
+
+
+def _stays(
+    session: Session, connection: duckdb.DuckDBPyConnection, table: str, name: Name, *, replace: bool,
+    if_not_exists: bool,
+) -> bool:  # fmt: skip
+    """Whether IF NOT EXISTS leaves the one of this name as it is.
+
+    Raises:
+        SnowflakeError: 002002, there is one, without IF NOT EXISTS or OR REPLACE.
+    """
+    if not session.engine.stages.exists(connection, table, name):
+        return False
+    if not if_not_exists and not replace:
+        raise exists(name)
+    return if_not_exists
 
 
 def format_options(session: Session, text: str) -> dict[str, str]:
@@ -162,13 +140,9 @@ def format_options(session: Session, text: str) -> dict[str, str]:
 def named_format(session: Session, text: str) -> dict[str, str]:
     """The options of a named file format."""
     name = session.qualify(Cursor(text).name())
-    rows = session.engine.store.query(
-        "SELECT options FROM file_formats WHERE database = ? AND schema = ? AND name = ?",
-        [name.database, name.schema, name.name],
-    )
-    if not rows:
+    options = session.engine.stages.find_format(name)
+    if options is None:
         raise missing("File format", name)
-    options: dict[str, str] = json.loads(rows[0][0])
     return options
 
 
@@ -179,33 +153,14 @@ def drop(session: Session, cursor: Cursor) -> Result:
     if_exists = cursor.accept("IF", "EXISTS")
     name = session.qualify(cursor.name())
     cursor.end()
-    if not _remove(session, kind, name) and not if_exists:
+    stages = session.engine.stages
+    with session.define() as connection:
+        folders = stages.remove(connection, name) if kind == "Stage" else []
+        gone = bool(folders) or (kind == "File format" and stages.remove_format(connection, name))
+    stages.remove_folders(folders)
+    if not gone and not if_exists:
         raise missing(kind, name)
     return status(f"{name.name} successfully dropped.")
-
-
-def _remove(session: Session, kind: str, name: Name) -> bool:
-    control = "stages" if kind == "Stage" else "file_formats"
-    with session.define() as connection:
-        gone = connection.execute(
-            f"DELETE FROM _sf.{control} WHERE database = ? AND schema = ? AND name = ? RETURNING *",
-            [name.database, name.schema, name.name],
-        ).fetchall()
-    if kind == "Stage":
-        for row in gone:
-            shutil.rmtree(session.engine.store.stages / row[3], ignore_errors=True)
-    return bool(gone)
-
-
-def drop_temporary(session: Session) -> None:
-    """Remove the temporary stages of a session that ends."""
-    for name in session.temporary_stages:
-        key = [name.database, name.schema, name.name]
-        gone = session.engine.store.execute(
-            "DELETE FROM stages WHERE database = ? AND schema = ? AND name = ? RETURNING folder", key
-        )
-        for (folder,) in gone:
-            shutil.rmtree(session.engine.store.stages / folder, ignore_errors=True)
 
 
 # files ----------------------------------------------------------------------------------------------------------
@@ -231,7 +186,7 @@ def transfer(session: Session, sql: str) -> Result:
         raise unsupported("GET")
     source, target = tree.this.name, tree.args["target"].name
     if target == "?":
-        target = session.binding("1").name
+        target = session.bound("1").name
     if not source.startswith("file://"):
         raise invalid(f"invalid source '{source}'; it is written file:///path/of/the/files")
     location = locate(session, target)
@@ -301,6 +256,6 @@ def remove(session: Session, cursor: Cursor) -> Result:
         try:
             file.unlink(missing_ok=True)
         except OSError as error:
-            raise SnowflakeError(f"{name} cannot be removed: {error.strerror}", 604, "58030") from error
+            raise SnowflakeError(f"{name} cannot be removed: {error.strerror}", Code.CANCELED, "58030") from error
         rows.append((f"{location.label}/{name}", "removed"))
     return table([("name", "VARCHAR"), ("result", "VARCHAR")], rows)

@@ -1,0 +1,26 @@
+"""Plans of statements, built anew or found in the cache."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Hashable
+
+from dropship_dagster.embedded.snowflake.engine.plans import Plan
+from dropship_dagster.embedded.snowflake.session import bindings
+from dropship_dagster.embedded.snowflake.session.session import Session
+from dropship_dagster.embedded.snowflake.translate.environment import Environment
+
+
+def plan_for(session: Session, statement: Hashable, build: Callable[[Environment], Plan]) -> Plan:
+    """The plan of a statement (its text, or what tells it apart), kept if nothing of this session is in it."""
+    engine = session.engine
+    version = engine.version
+    key = (statement, session.database, session.schema, bindings.signature(session.bindings))
+    cached = None if session.temporary else engine.plans.get(key, version)
+    if cached is not None:
+        return cached
+    environment = session.environment(cached=True)
+    plan = dataclasses.replace(build(environment), version=version)
+    if not environment.session_specific and not session.temporary:
+        engine.plans.put(key, version, plan)
+    return plan
