@@ -108,14 +108,44 @@ def test_after_a_commit_of_another_session_the_transaction_is_over(
     [
         "INSERT INTO T SELECT 1 FROM (SELECT UUID_STRING() AS U) WHERE U <> ''",
         "INSERT INTO T SELECT 1 FROM (SELECT 1 AS X UNION ALL SELECT 2 LIMIT 1)",
+        "INSERT INTO T SELECT 1 FROM (SELECT 1 AS X UNION ALL SELECT 2 FETCH FIRST 1 ROWS ONLY)",
         "INSERT INTO T SELECT COLUMN1 FROM VALUES (1), (2) QUALIFY ROW_NUMBER() OVER (ORDER BY 1) = 1",
+        "INSERT INTO T SELECT 1 WHERE RANDOM() IS NOT NULL",
+        "INSERT INTO T SELECT 1 WHERE SEQ.NEXTVAL > 0",
+        "INSERT INTO T SELECT ANY_VALUE(COLUMN1) FROM VALUES (1), (2)",
+        "INSERT INTO T SELECT MAX_BY(COLUMN1, COLUMN2) FROM VALUES (1, 1), (2, 1)",
+        "INSERT INTO T SELECT MODE(COLUMN1) FROM VALUES (1), (2)",
+        "INSERT INTO T SELECT APPROX_COUNT_DISTINCT(COLUMN1) FROM VALUES (1), (2)",
+        "INSERT INTO T SELECT LEFT(LISTAGG(COLUMN1), 1) FROM VALUES (1), (2)",
+        "INSERT INTO T SELECT ARRAY_SIZE(ARRAY_AGG(COLUMN1)) FROM VALUES (1), (2)",
+        "INSERT INTO T SELECT ARRAY_SIZE(OBJECT_KEYS(OBJECT_AGG(COLUMN1, 1))) FROM VALUES ('a'), ('b')",
+        "INSERT INTO T SELECT COUNT(*) FROM INFORMATION_SCHEMA.LOAD_HISTORY",
+        "INSERT INTO T SELECT * FROM TABLE(RESULT_SCAN(LAST_QUERY_ID()))",
+        "MERGE INTO T USING (SELECT COLUMN1 AS A FROM VALUES (1), (2) LIMIT 1) S ON T.A = S.A "
+        "WHEN NOT MATCHED THEN INSERT VALUES (S.A)",
+        "DELETE FROM T WHERE A = (SELECT ANY_VALUE(COLUMN1) FROM VALUES (1), (2))",
+        "UPDATE T SET A = A WHERE RANDOM() IS NOT NULL",
     ],
 )
 def test_after_what_might_give_something_else_the_transaction_is_over(table: Session, statement: str) -> None:
+    table.run("CREATE SEQUENCE SEQ")
     table.run("BEGIN")
+    table.run("INSERT INTO T SELECT A FROM T")
+    table.run("SELECT 5")
     table.run(statement)
     table.fails("INSERT INTO T VALUES (NULL)")
     over(table)
+
+
+def test_a_text_or_a_column_that_is_called_like_what_varies_varies_not(session: Session) -> None:
+    session.run('CREATE TABLE W ("limit" VARCHAR NOT NULL, LAST NUMBER)')
+    session.run("BEGIN")
+    session.run("INSERT INTO W VALUES ('limit 1 over now() random()', 1)")
+    session.run("UPDATE W SET LAST = 2 WHERE \"limit\" LIKE '%uuid%' OR LAST = 1")
+    session.fails("INSERT INTO W VALUES (NULL, 3)")
+    session.run("INSERT INTO W VALUES ('first', 4)")
+    session.run("COMMIT")
+    assert session.run("SELECT LAST FROM W ORDER BY LAST") == [(2,), (4,)]
 
 
 def test_after_a_load_the_transaction_is_over(table: Session, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ comment, so that they are renamed, dropped and rolled back with it.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import duckdb
@@ -96,14 +97,32 @@ def set_table_facts(connection: duckdb.DuckDBPyConnection, name: Name, found: di
     connection.execute(f"COMMENT ON {kind} {name.sql} IS {literal(json.dumps(found))}")
 
 
+@dataclass(frozen=True)
+class TableColumn:
+    """A column of a table or view, with its DuckDB type and what is recorded of it."""
+
+    name: str
+    kind: str
+    default: str | None
+    nullable: bool
+    facts: dict[str, Any]
+
+
+def table_columns(connection: duckdb.DuckDBPyConnection, table: Name) -> list[TableColumn]:
+    """The columns of a table or view, in order; empty when there is none."""
+    rows = connection.execute(
+        "SELECT column_name, data_type, column_default, is_nullable, comment FROM duckdb_columns() "
+        "WHERE database_name = current_database() AND schema_name = ? AND table_name = ? ORDER BY column_index",
+        [table.schema_key, table.name],
+    ).fetchall()
+    return [
+        TableColumn(name, kind, default, nullable, facts(comment)) for name, kind, default, nullable, comment in rows
+    ]
+
+
 def column_facts(connection: duckdb.DuckDBPyConnection, name: Name) -> dict[str, dict[str, Any]]:
     """What is recorded of a table's columns."""
-    rows = connection.execute(
-        "SELECT column_name, comment FROM duckdb_columns() WHERE database_name = current_database() "
-        "AND schema_name = ? AND table_name = ? ORDER BY column_index",
-        [name.schema_key, name.name],
-    ).fetchall()
-    return {column: facts(comment) for column, comment in rows}
+    return {column.name: column.facts for column in table_columns(connection, name)}
 
 
 def set_column_facts(connection: duckdb.DuckDBPyConnection, name: Name, column: str, found: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import duckdb
 
 from dropship_dagster.embedded.snowflake.engine import stream_sql
+from dropship_dagster.embedded.snowflake.engine.catalog import table_columns
 from dropship_dagster.embedded.snowflake.engine.store import Store, first
 from dropship_dagster.embedded.snowflake.syntax.names import Name
 
@@ -30,11 +31,7 @@ Columns = Sequence[stream_sql.Column]
 
 def columns_of(connection: duckdb.DuckDBPyConnection, table: Name) -> list[stream_sql.Column]:
     """The columns of a table, in order; empty when there is no such table."""
-    return connection.execute(
-        "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = current_database() "
-        "AND schema_name = ? AND table_name = ? ORDER BY column_index",
-        [table.schema_key, table.name],
-    ).fetchall()
+    return [(column.name, column.kind) for column in table_columns(connection, table)]
 
 
 class ChangeLogs:

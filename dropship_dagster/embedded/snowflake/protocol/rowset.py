@@ -12,7 +12,12 @@ import pyarrow.compute as pc
 
 from dropship_dagster.embedded.snowflake.errors import full, refuse
 from dropship_dagster.embedded.snowflake.results import Column, Result
-from dropship_dagster.embedded.snowflake.translate.datatypes import BINARY_LENGTH, VARCHAR_LENGTH, is_zoned, scale_of
+from dropship_dagster.embedded.snowflake.translate.datatypes import (
+    BINARY_LENGTH,
+    VARCHAR_LENGTH,
+    is_timestamp_tz,
+    scale_of,
+)
 
 Json = dict[str, Any]
 
@@ -46,7 +51,7 @@ def row_type(column: Column) -> Json:
     if column.kind in _TIMES:
         kind, digits = _TIMES[column.kind]
         return info | {"type": kind, "precision": 0, "scale": digits}
-    if is_zoned(column.kind):
+    if is_timestamp_tz(column.kind):
         return info | {"type": "timestamp_tz", "precision": 0, "scale": 6}
     plain = _PLAIN.get(column.kind)
     if plain is None:
@@ -73,7 +78,7 @@ def _array(array: pa.Array, info: Json) -> pa.Array:
     if info["type"] in ("timestamp_ntz", "timestamp_ltz", "time"):
         return array.cast(pa.int64())
     if info["type"] == "timestamp_tz":
-        return _zoned(array)
+        return _timestamp_tz(array)
     if pa.types.is_null(kind):
         return array.cast(pa.string())
     if info["type"] == "fixed" and pa.types.is_integer(kind) and kind != pa.int64():
@@ -89,11 +94,11 @@ _OFFSET_ZERO = 1440
 """On the wire an offset is in minutes beyond a day before UTC."""
 
 
-def _zoned(array: pa.StructArray) -> pa.Array:
+def _timestamp_tz(array: pa.StructArray) -> pa.Array:
     """TIMESTAMP_TZ: seconds since the epoch, nanoseconds, and the offset."""
-    moment = array.field(0).cast(pa.int64())
-    seconds = pc.divide(pc.subtract(moment, _modulo(moment)), 1_000_000)
-    fraction = pc.cast(pc.multiply(_modulo(moment), 1000), pa.int32())
+    instant = array.field(0).cast(pa.int64())
+    seconds = pc.divide(pc.subtract(instant, _modulo(instant)), 1_000_000)
+    fraction = pc.cast(pc.multiply(_modulo(instant), 1000), pa.int32())
     offset = pc.add(pc.cast(array.field(1), pa.int32()), _OFFSET_ZERO)
     return pa.StructArray.from_arrays(
         [seconds, fraction, offset], names=["epoch", "fraction", "timezone"], mask=array.is_null()

@@ -7,6 +7,7 @@ import contextlib
 import duckdb
 import pyarrow as pa
 
+from dropship_dagster.embedded.snowflake.engine.catalog import table_columns
 from dropship_dagster.embedded.snowflake.engine.engine import Engine
 from dropship_dagster.embedded.snowflake.errors import missing
 from dropship_dagster.embedded.snowflake.syntax.names import Name, literal
@@ -29,14 +30,10 @@ class Probe:
         version = self._engine.version
         known = self._engine.columns.get(stored, version)
         if known is None:
-            rows = self._connection.execute(
-                "SELECT column_name, data_type, comment ->> '$.type' FROM duckdb_columns() "
-                "WHERE database_name = current_database() AND schema_name = ? AND table_name = ? ORDER BY column_index",
-                [stored.schema_key, stored.name],
-            ).fetchall()
-            if not rows:
+            columns = table_columns(self._connection, stored)
+            if not columns:
                 raise missing("Table", stored)
-            known = [(name, limited(kind, shown)) for name, kind, shown in rows]
+            known = [(column.name, limited(column.kind, column.facts.get("type"))) for column in columns]
             self._engine.columns.put(stored, version, known)
         return known
 

@@ -15,6 +15,7 @@ from dropship_dagster.embedded.snowflake.statements.loading import copy_into, st
 from dropship_dagster.embedded.snowflake.statements.placeholders import number_placeholders
 from dropship_dagster.embedded.snowflake.statements.query import evaluate, select
 from dropship_dagster.embedded.snowflake.statements.scripting import Execute
+from dropship_dagster.embedded.snowflake.syntax.blocks import is_block
 from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
 from dropship_dagster.embedded.snowflake.syntax.statement import Statement
 
@@ -37,8 +38,8 @@ def run(session: Session, statement: Statement, execute: Execute) -> Result:
         raise SnowflakeError("SQL compilation error:\nEmpty SQL statement.", Code.EMPTY_STATEMENT, "42601")
     if word in ("UNDROP", "EXPLAIN", "LOCK"):
         raise unsupported(word)
-    if word == "BEGIN" and statement.cursor.at_block:
-        return scripting.run(session, statement.text, execute)
+    if word == "BEGIN" and is_block(statement):
+        return scripting.run(session, statement, execute)
     if word == "EXECUTE":
         return _execute(session, statement, execute)
     if handler := _OF_STATEMENTS.get(word):
@@ -112,7 +113,7 @@ def _execute(session: Session, statement: Statement, execute: Execute) -> Result
     if cursor.accept("TASK"):
         return tasks.execute(session, cursor)
     if cursor.accept("IMMEDIATE"):
-        return scripting.run(session, cursor.value(), execute)
+        return scripting.run(session, Statement(cursor.value()), execute)
     raise unsupported(f"EXECUTE {cursor.near()}")
 
 

@@ -33,8 +33,8 @@ def execute_many(session: Session, statement: Statement, bound: bindings.Values,
 
     The rows go in at once. Any other statement runs once a row, in one transaction.
     """
-    zoned = any(item["type"] == "TIMESTAMP_TZ" for item in bound.values())
-    tree = None if zoned else _plain_insert(statement, len(bound))
+    with_timestamp_tz = any(item["type"] == "TIMESTAMP_TZ" for item in bound.values())
+    tree = None if with_timestamp_tz else _plain_insert(statement, len(bound))
     if tree is None:
         return _one_by_one(session, statement, bound, query_id)
     session.begin_statement(query_id)

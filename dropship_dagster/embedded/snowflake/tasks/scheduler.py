@@ -17,8 +17,8 @@ from dropship_dagster.embedded.snowflake.engine.engine import Engine
 from dropship_dagster.embedded.snowflake.engine.tasks import UTC, Task, next_run
 from dropship_dagster.embedded.snowflake.errors import Code, SnowflakeError
 from dropship_dagster.embedded.snowflake.session.session import Session, TaskContext
-from dropship_dagster.embedded.snowflake.statements import scripting
 from dropship_dagster.embedded.snowflake.statements.execution import execute
+from dropship_dagster.embedded.snowflake.statements.scripting import run as run_block
 from dropship_dagster.embedded.snowflake.syntax.names import Name
 from dropship_dagster.embedded.snowflake.syntax.statement import Statement
 from dropship_dagster.embedded.snowflake.tasks.graph_runs import Admission, Run
@@ -368,10 +368,7 @@ class Scheduler:
         )
         if task.condition and not self._condition(session, task):
             return "SKIPPED", *_SKIPPED
-        if scripting.is_block(task.definition):
-            scripting.run(session, task.definition, execute).drain()
-        else:
-            execute(session, Statement(task.definition)).drain()
+        run_block(session, Statement(task.definition), execute).drain()
         if session.transaction is not None and session.transaction.open:
             session.rollback()
             return (

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from dropship_dagster.embedded.snowflake.errors import invalid, refuse
-from dropship_dagster.embedded.snowflake.translate.datatypes import ZONED
+from dropship_dagster.embedded.snowflake.translate.datatypes import TIMESTAMP_TZ
 from dropship_dagster.embedded.snowflake.translate.templates import Arguments, cast_to, fill
 
 Builder = Callable[[Arguments], exp.Expr]
@@ -94,8 +94,8 @@ def time_of(name: str, kind: str, *, safe: bool) -> Builder:
         if not rest:
             return cast_to(operand, kind, safe=safe)
         if isinstance(rest[0], exp.Literal) and rest[0].is_int:
-            moment = f"CAST(sf_epoch_scaled({{0}}, {_integer(rest[0], name)}) AS {kind})"
-            return fill(f"TRY({moment})" if safe else moment, [operand])
+            instant = f"CAST(sf_epoch_scaled({{0}}, {_integer(rest[0], name)}) AS {kind})"
+            return fill(f"TRY({instant})" if safe else instant, [operand])
         model = _literal_text(rest[0], name)
         if model.upper() == "AUTO":
             return cast_to(operand, kind, safe=safe)
@@ -112,7 +112,7 @@ def timestamp_tz(*, safe: bool) -> Builder:
     def build(arguments: Arguments) -> exp.Expr:
         if len(arguments) > 1:
             refuse("TO_TIMESTAMP_TZ with a format or scale")
-        return cast_to(arguments[0], ZONED, safe=safe)
+        return cast_to(arguments[0], TIMESTAMP_TZ, safe=safe)
 
     return build
 

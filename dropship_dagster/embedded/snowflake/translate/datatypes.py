@@ -20,7 +20,7 @@ _BINARIES = {DType.BINARY, DType.VARBINARY}
 _NTZ = {DType.TIMESTAMP, DType.TIMESTAMPNTZ, DType.DATETIME}
 _VARIANTS = {DType.VARIANT, DType.OBJECT, DType.ARRAY, DType.JSON}
 
-ZONED = "STRUCT(t TIMESTAMP, o SMALLINT)"
+TIMESTAMP_TZ = "STRUCT(t TIMESTAMP, o SMALLINT)"
 """DuckDB's type of TIMESTAMP_TZ: the time in UTC, and the offset in minutes."""
 
 VARCHAR_LENGTH = 16_777_216
@@ -63,7 +63,7 @@ def to_duckdb(kind: exp.DataType) -> str:
         ({DType.DATE}, "DATE"),
         ({DType.TIME}, "TIME"),
         ({DType.TIMESTAMPLTZ}, "TIMESTAMPTZ"),
-        ({DType.TIMESTAMPTZ}, ZONED),
+        ({DType.TIMESTAMPTZ}, TIMESTAMP_TZ),
     ):
         if base in group:
             return name
@@ -112,7 +112,7 @@ def from_duckdb(kind: str) -> str:
         "TIMESTAMP_S": "TIMESTAMP_NTZ(0)",
         "TIMESTAMP_NS": "TIMESTAMP_NTZ(9)",
         "TIMESTAMP WITH TIME ZONE": "TIMESTAMP_LTZ(9)",
-        ZONED: "TIMESTAMP_TZ(9)",
+        TIMESTAMP_TZ: "TIMESTAMP_TZ(9)",
     }.get(kind, kind)
 
 
@@ -138,9 +138,14 @@ def limit_of(kind: str) -> tuple[str, str] | None:
     return (found[1], f"{macro}({{0}}, {found[2]})") if found else None
 
 
-def is_zoned(kind: str | None) -> bool:
+def is_timestamp_tz(kind: str | None) -> bool:
     """Whether it is a TIMESTAMP_TZ, however DuckDB or sqlglot spaces it."""
-    return kind is not None and kind.replace(", ", ",") == ZONED.replace(", ", ",")
+    return kind is not None and kind.replace(", ", ",") == TIMESTAMP_TZ.replace(", ", ",")
+
+
+def is_instant(kind: str | None) -> bool:
+    """Whether it is a TIMESTAMP_LTZ, as DuckDB or sqlglot writes it."""
+    return kind in ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")
 
 
 def is_text(kind: str | None) -> bool:

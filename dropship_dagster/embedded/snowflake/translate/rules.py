@@ -14,7 +14,14 @@ from sqlglot import exp
 
 from dropship_dagster.embedded.snowflake.errors import refuse
 from dropship_dagster.embedded.snowflake.translate import timestamp_tz
-from dropship_dagster.embedded.snowflake.translate.datatypes import is_float, is_text, is_zoned, scale_of
+from dropship_dagster.embedded.snowflake.translate.casts import conversion, is_shown, shortened, text_of
+from dropship_dagster.embedded.snowflake.translate.datatypes import (
+    is_float,
+    is_instant,
+    is_text,
+    is_timestamp_tz,
+    scale_of,
+)
 from dropship_dagster.embedded.snowflake.translate.paths import EXTRACT, EXTRACT_TEXT
 from dropship_dagster.embedded.snowflake.translate.templates import ENCODED, KEEPS_BINARY, USER_CAST, cast_to, fill
 
@@ -106,11 +113,6 @@ def _is_json(kind: str | None) -> bool:
     return kind == "JSON"
 
 
-def _is_shown(kind: str | None) -> bool:
-    """Whether it is a string in a VARIANT, which DuckDB would write in its own way."""
-    return kind is not None and (kind == "BLOB" or kind.startswith("TIMESTAMP"))
-
-
 def _text(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.Anonymous) and node.name == EXTRACT:
         return exp.Anonymous(this=EXTRACT_TEXT, expressions=[part.copy() for part in node.expressions])
@@ -137,9 +139,9 @@ def retyped(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
         return _of_text(node, kinds)
     if isinstance(node, exp.Case | exp.If | exp.Coalesce):
         return _branches(node, kinds)
-    if any(is_zoned(kind) for kind in kinds):
+    if any(is_timestamp_tz(kind) for kind in kinds):
         return timestamp_tz.other(node)
-    if isinstance(node, exp.ArrayAgg) and kinds and _is_shown(kinds[0]):
+    if isinstance(node, exp.ArrayAgg) and kinds and kinds[0] is not None and is_shown(kinds[0]):
         (operand,) = operands_of(node)
         operand.replace(_to_text(operand.copy(), kinds[0]))
         return node
@@ -176,7 +178,7 @@ def _of_text(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
 def _branches(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
     """CASE, IFF and COALESCE: DuckDB would parse a text beside a VARIANT, which is a string there."""
     if isinstance(node, exp.Case) and node.this is not None:
-        if is_zoned(kinds[0]):
+        if is_timestamp_tz(kinds[0]):
             timestamp_tz.other(node)
         kinds = kinds[1:]
     if any(_is_json(kind) for kind in kinds) and any(
@@ -243,76 +245,50 @@ def _scaled(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
 
 
 def _cast(node: exp.Cast, kind: str | None) -> exp.Expr:
-    """CAST by Snowflake's rules; docs.snowflake.com/en/sql-reference/data-type-conversion."""
+    """CAST by Snowflake's rules."""
     target = node.to.sql("duckdb").replace(", ", ",").replace("TEXT", "VARCHAR")
     safe = isinstance(node, exp.TryCast)
     operand: exp.Expr = node.this
     if _is_json(kind) and target != "JSON":
         operand, kind = _text(operand), "VARCHAR"
-    if is_zoned(target):
+    if is_timestamp_tz(target):
         return timestamp_tz.cast_into(operand, kind, safe=safe)
-    if is_zoned(kind) and target in ("TIMESTAMP", "TIMESTAMP_MS", "TIMESTAMP_S"):
-        return fill(_shorter("sf_wall_of({0})", target), [operand])
-    if is_zoned(kind):
-        return timestamp_tz.cast_from(operand, target)
     if target == "JSON":
-        if _is_shown(kind):
-            operand = _to_text(operand, kind)
-        return operand if _is_json(kind) else exp.Anonymous(this="to_json", expressions=[operand])
+        return _to_json(operand, kind)
     if target == "VARCHAR":
         kept = node.meta.get(KEEPS_BINARY)
         if kind == "BLOB" and kept:
             return operand
         return fill("encode({0})", [_to_text(operand, kind)]) if kept == ENCODED else _to_text(operand, kind)
+    if is_timestamp_tz(kind):
+        return timestamp_tz.cast_from(operand, target)
     cast = "TRY_CAST" if safe else "CAST"
-    tried = "try_" if safe else ""
-    if is_text(kind):
-        if target == "BOOLEAN":
-            return fill(f"sf_{tried}boolean({{0}})", [operand])
-        if target == "DATE":
-            return fill(f"sf_{tried}date({{0}})", [operand])
-        if target == "TIMESTAMPTZ":
-            return fill(f"sf_{tried}timestamptz({{0}})", [operand])
-        if target.startswith("TIMESTAMP"):
-            return fill(_shorter(f"sf_{tried}timestamp({{0}})", target), [operand])
-        if target == "BLOB":
-            return fill("TRY(from_hex({0}))" if safe else "from_hex({0})", [operand])
-        if target == "BIGINT" or target.startswith("DECIMAL"):
-            return fill(f"{cast}(sf_{tried}number_text({{0}}) AS {target})", [operand])
-    if is_float(kind) and target == "BIGINT":
-        return fill(f"{cast}(round({{0}}) AS BIGINT)", [operand])
+    if kind is not None and (template := conversion(kind, target, safe=safe)):
+        return fill(template, [operand])
     if target.startswith("TIMESTAMP") and scale_of(kind) is not None:
-        moment = f"CAST(sf_epoch_scaled({{0}}, 0) AS {target})"
-        return fill(f"TRY({moment})" if safe else moment, [operand])
-    if target == "TIME" and kind in ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ"):
+        instant = f"CAST(sf_epoch_scaled({{0}}, 0) AS {target})"
+        return fill(f"TRY({instant})" if safe else instant, [operand])
+    if target == "TIME" and is_instant(kind):
         return fill("CAST(CAST({0} AS TIMESTAMP) AS TIME)", [operand])  # in the session's zone
-    if target.startswith("TIMESTAMP") and target != "TIMESTAMPTZ":
-        return fill(_shorter(f"{cast}({{0}} AS TIMESTAMP)", target), [operand])
+    if target.startswith("TIMESTAMP") and not is_instant(target):
+        return fill(shortened(f"{cast}({{0}} AS TIMESTAMP)", target), [operand])
     if target == "BOOLEAN" and scale_of(kind) is not None:
         return fill("({0} <> 0)", [operand])
     return fill(f"{cast}({{0}} AS {target})", [operand])
 
 
-def _shorter(timestamp: str, target: str) -> str:
-    """A TIMESTAMP cut to the digits of its type; Snowflake truncates where DuckDB rounds."""
-    unit = {"TIMESTAMP_MS": "milliseconds", "TIMESTAMP_S": "second"}.get(target)
-    return f"CAST(date_trunc('{unit}', {timestamp}) AS {target})" if unit else timestamp
+def _to_json(operand: exp.Expr, kind: str | None) -> exp.Expr:
+    if _is_json(kind):
+        return operand
+    if kind is not None and is_shown(kind):
+        operand = _to_text(operand, kind)
+    return exp.Anonymous(this="to_json", expressions=[operand])
 
 
 def _to_text(operand: exp.Expr, kind: str | None) -> exp.Expr:
-    if kind == "BLOB":
-        return fill("hex({0})", [operand])
-    if is_zoned(kind):
-        return timestamp_tz.cast_from(operand, "VARCHAR")
-    if is_float(kind):
-        return fill("sf_text_of_double({0})", [operand])
-    if kind in ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ"):
-        return fill("sf_text_of_timestamptz({0})", [operand])
-    if kind and kind.startswith("TIMESTAMP"):
-        return fill("sf_text_of_timestamp(CAST({0} AS TIMESTAMP))", [operand])
     if kind is None:  # told by DuckDB when it binds
         return fill("CASE typeof({0}) WHEN 'JSON' THEN sf_text({0}) ELSE CAST({0} AS VARCHAR) END", [operand])
-    return fill("CAST({0} AS VARCHAR)", [operand])
+    return fill(text_of(kind) or "CAST({0} AS VARCHAR)", [operand])
 
 
 def division_scale(dividend: int) -> int:
@@ -379,7 +355,7 @@ def _date(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
         )
     if _is_json(kind):
         refuse("a date function of a VARIANT; cast it first, e.g. value::TIMESTAMP_NTZ")
-    if is_zoned(kind):
+    if is_timestamp_tz(kind):
         return timestamp_tz.moved(node)
     unit = node.args.get("unit")
     name = (unit.name if unit is not None else "DAY").upper()
@@ -393,7 +369,7 @@ def _date(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
 
 
 def _difference(node: exp.DateDiff, kinds: list[str | None]) -> exp.Expr:
-    if any(is_zoned(kind) for kind in kinds):
+    if any(is_timestamp_tz(kind) for kind in kinds):
         return timestamp_tz.difference(node, kinds)
     for operand, kind in zip(operands_of(node), kinds, strict=True):
         if is_text(kind):
@@ -414,7 +390,7 @@ _SAME_VARIANT: Mapping[type[exp.Expr], str] = {
 def _comparison(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
     """A VARIANT compared with a plain value takes that value's type."""
     operands = operands_of(node)
-    if any(is_zoned(kind) for kind in kinds):
+    if any(is_timestamp_tz(kind) for kind in kinds):
         for operand, kind in zip(operands, kinds, strict=True):
             if _is_json(kind):
                 operand.replace(_text(operand))
@@ -438,7 +414,7 @@ def _comparison(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
         elif scale_of(other) is not None or is_float(other):
             operand.replace(exp.Cast(this=_text(operand), to=_DOUBLED.copy()))
         elif other is not None:
-            replacement = cast_to(operand.copy(), "TIMESTAMPTZ" if other == "TIMESTAMP WITH TIME ZONE" else other)
+            replacement = cast_to(operand.copy(), "TIMESTAMPTZ" if is_instant(other) else other)
             operand.replace(_cast(cast_type("exp.Cast", replacement), "JSON"))
         else:
             refuse("comparing a VARIANT with a value of unknown type; cast it first, e.g. value::VARCHAR")

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from sqlglot import exp
 
 from dropship_dagster.embedded.snowflake.errors import refuse
-from dropship_dagster.embedded.snowflake.translate.datatypes import is_text, is_zoned
+from dropship_dagster.embedded.snowflake.translate.casts import conversion
+from dropship_dagster.embedded.snowflake.translate.datatypes import TIMESTAMP_TZ, is_timestamp_tz
 from dropship_dagster.embedded.snowflake.translate.templates import MARKS, fill
 
 _EXACT_UNITS = {"MINUTE", "SECOND", "MILLISECOND", "MICROSECOND", "NANOSECOND"}
@@ -33,31 +34,25 @@ def unmarked(node: exp.Anonymous, kind: str | None) -> exp.Expr:
     operand: exp.Expr = node.expressions[0]
     if kind == "VARCHAR":
         return fill("sf_timestamp({0})", [operand])
-    return fill(f"{node.name}_of({{0}})", [operand]) if is_zoned(kind) else operand
+    return fill(f"{node.name}_of({{0}})", [operand]) if is_timestamp_tz(kind) else operand
 
 
 def cast_into(operand: exp.Expr, kind: str | None, *, safe: bool) -> exp.Expr:
-    """A value as a TIMESTAMP_TZ; one without an offset has that of the session's time zone."""
-    if is_zoned(kind):
+    """A value as a TIMESTAMP_TZ."""
+    if is_timestamp_tz(kind):
         return operand
-    if is_text(kind):
-        return fill("sf_try_zoned_text({0})" if safe else "sf_zoned_text({0})", [operand])
-    if kind == "DATE" or (kind or "").startswith("TIMESTAMP"):
-        return fill("sf_zoned_instant(CAST({0} AS TIMESTAMPTZ))", [operand])
-    return refuse("a cast to TIMESTAMP_TZ of other than text, dates and timestamps")
+    template = conversion(kind, TIMESTAMP_TZ, safe=safe) if kind is not None else None
+    if template is None:
+        refuse("a cast to TIMESTAMP_TZ of other than text, dates and timestamps")
+    return fill(template, [operand])
 
 
 def cast_from(operand: exp.Expr, target: str) -> exp.Expr:
     """A TIMESTAMP_TZ as text, an instant, or what its own clock shows."""
-    if target == "VARCHAR":
-        return fill("sf_text_of_zoned({0})", [operand])
-    if target == "JSON":
-        return fill("to_json(sf_text_of_zoned({0}))", [operand])
-    if target == "TIMESTAMPTZ":
-        return fill("sf_instant_of({0})", [operand])
-    if target in ("DATE", "TIME"):
-        return fill(f"CAST(sf_wall_of({{0}}) AS {target})", [operand])
-    return refuse(f"a cast of TIMESTAMP_TZ to {target}")
+    template = conversion(TIMESTAMP_TZ, target)
+    if template is None:
+        refuse(f"a cast of TIMESTAMP_TZ to {target}")
+    return fill(template, [operand])
 
 
 def compared(node: exp.Expr, operands: Sequence[exp.Expr], kinds: Sequence[str | None]) -> exp.Expr:
@@ -123,7 +118,9 @@ def refuse_grouping(select: exp.Select, kinds: Callable[[list[exp.Expr]], list[s
         exp.column(name.copy()) for join in select.args.get("joins") or [] for name in join.args.get("using") or []
     ]
     meant = [_at(projections, item) for item in compared_whole]
-    if meant and any(is_zoned(kind) for kind in kinds([item for item in meant if not isinstance(item, exp.Literal)])):
+    if meant and any(
+        is_timestamp_tz(kind) for kind in kinds([item for item in meant if not isinstance(item, exp.Literal)])
+    ):
         refuse(f"grouping, joining USING or telling distinct by a TIMESTAMP_TZ; {_PLAIN}")
 
 
@@ -134,7 +131,7 @@ def order_by_instant(select: exp.Select, kinds: Callable[[list[exp.Expr]], list[
         return
     for ordered in order.expressions:
         meant = _at(select.expressions, ordered.this)
-        if meant is not ordered.this and any(is_zoned(kind) for kind in kinds([meant])):
+        if meant is not ordered.this and any(is_timestamp_tz(kind) for kind in kinds([meant])):
             ordered.this.replace(fill("struct_extract({0}, 't')", [meant.copy()]))
 
 

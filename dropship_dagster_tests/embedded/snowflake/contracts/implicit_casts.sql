@@ -64,3 +64,11 @@ WITH A AS (SELECT 7 AS N, NULL AS Z), B AS (SELECT N / 2 AS H, Z FROM A), C AS (
 --= 3.500000x | 9 | NULL
 WITH RECURSIVE R AS (SELECT 1 AS N UNION ALL SELECT N + 1 FROM R WHERE N < 3), S AS (SELECT SUM(N) / 4 AS Q FROM R) SELECT Q || '!' AS T FROM S;
 --= 1.500000!
+-- a VARIANT on its way into a column is cast to the column's type. source: docs.snowflake.com/en/sql-reference/data-type-conversion (data types that can be cast)
+CREATE TABLE OF_VARIANT (N NUMBER(10,2), OK BOOLEAN, AT TIMESTAMP_NTZ, DAY DATE, S VARCHAR, F FLOAT);
+INSERT INTO OF_VARIANT SELECT V:n, V:ok, V:at, V:day, V:s, V:f FROM (SELECT PARSE_JSON('{"n": " 1.50 ", "ok": "on", "at": 1704164645, "day": "2024-01-02", "s": 7, "f": "2.5"}') AS V);
+SELECT * FROM OF_VARIANT;
+--= 1.50 | true | 2024-01-02 03:04:05.000 | 2024-01-02 | 7 | 2.5
+INSERT INTO OF_VARIANT (N) SELECT PARSE_JSON('"0x10"');
+--! 100038
+--~ Numeric value '0x10' is not recognized

@@ -11,7 +11,7 @@ from dropship_dagster.embedded.snowflake.errors import refuse
 from dropship_dagster.embedded.snowflake.session.session import Session
 from dropship_dagster.embedded.snowflake.syntax.identifiers import identifier
 from dropship_dagster.embedded.snowflake.syntax.names import quote
-from dropship_dagster.embedded.snowflake.translate.datatypes import declared, is_zoned, to_duckdb
+from dropship_dagster.embedded.snowflake.translate.datatypes import declared, is_timestamp_tz, to_duckdb
 from dropship_dagster.embedded.snowflake.translate.translator import render_definition, translate
 
 
@@ -62,7 +62,7 @@ def definition(session: Session, column: exp.ColumnDef, keys: list[Key]) -> Defi
             case exp.NotNullColumnConstraint():
                 found.not_null = not rule.args.get("allow_null")
             case exp.DefaultColumnConstraint():
-                if is_zoned(found.kind):
+                if is_timestamp_tz(found.kind):
                     refuse(f"a default of a TIMESTAMP_TZ column ({found.name})")
                 found.default = render_definition(translate(rule.this.copy(), session.environment()))
             case exp.CommentColumnConstraint():

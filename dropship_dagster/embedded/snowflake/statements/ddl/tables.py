@@ -14,6 +14,7 @@ from dropship_dagster.embedded.snowflake.engine.catalog import (
     kind_of,
     set_column_facts,
     set_table_facts,
+    table_columns,
     table_facts,
 )
 from dropship_dagster.embedded.snowflake.engine.change_logs import columns_of
@@ -178,15 +179,9 @@ def _copy_definition(
     origin = session.stored(target_name(session, source))
     if kind_of(connection, origin) != "TABLE":
         raise missing("Table", origin)
-    rows = connection.execute(
-        "SELECT column_name, data_type, column_default, is_nullable FROM duckdb_columns() "
-        "WHERE database_name = current_database() AND schema_name = ? AND table_name = ? ORDER BY column_index",
-        [origin.schema_key, origin.name],
-    ).fetchall()
-    recorded = column_facts(connection, origin)
     definitions = [
-        Definition(column, kind, default, not nullable, facts=recorded[column])
-        for column, kind, default, nullable in rows
+        Definition(column.name, column.kind, column.default, not column.nullable, facts=column.facts)
+        for column in table_columns(connection, origin)
     ]
     connection.execute(f"CREATE TABLE {name.sql} ({', '.join(column.sql() for column in definitions)})")
     about = table_facts(connection, origin) | {"created": dt.datetime.now(dt.UTC).isoformat()}

@@ -19,7 +19,7 @@ from dropship_dagster.embedded.snowflake.errors import (
 )
 from dropship_dagster.embedded.snowflake.results import DONE, Result, status
 from dropship_dagster.embedded.snowflake.session.session import Session
-from dropship_dagster.embedded.snowflake.statements import scripting
+from dropship_dagster.embedded.snowflake.syntax import blocks
 from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
 from dropship_dagster.embedded.snowflake.syntax.names import Name
 from dropship_dagster.embedded.snowflake.translate.dialect import parse
@@ -95,7 +95,7 @@ def create(session: Session, cursor: Cursor, replace: bool) -> Result:
         else:
             properties |= cursor.properties("AFTER", "WHEN", "AS", "FINALIZE")
     body = cursor.rest()
-    scripting.check(body)
+    blocks.check(body)
     _checked(properties)
     finalizes = session.qualify(Cursor(properties.pop("FINALIZE")).name()) if "FINALIZE" in properties else None
     schedule = properties.pop("SCHEDULE", None)
@@ -184,7 +184,7 @@ def _alter(session: Session, cursor: Cursor, task: Task) -> None:
 def _altered(session: Session, cursor: Cursor, task: Task) -> Task:
     if cursor.accept("MODIFY", "AS"):
         body = cursor.rest()
-        scripting.check(body)
+        blocks.check(body)
         cursor.at = len(cursor.tokens)
         return changed(task, definition=body)
     if cursor.accept("MODIFY", "WHEN"):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-Heading = Sequence[str | tuple[str, str]]
+ColumnSpecs = Sequence[str | tuple[str, str]]
 """Names of the columns, with DuckDB's type where it is not text."""
 
-Rows = tuple[Heading, list[Sequence[Any]]]
+Rows = tuple[ColumnSpecs, list[Sequence[Any]]]
 TIME = "TIMESTAMP WITH TIME ZONE"
 OWNER = "ACCOUNTADMIN"
 """Every object's owner: grants are recorded, never enforced."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dropship_dagster.embedded.snowflake.engine.catalog import facts, table_facts
+from dropship_dagster.embedded.snowflake.engine.catalog import table_columns, table_facts
 from dropship_dagster.embedded.snowflake.errors import missing, unsupported
 from dropship_dagster.embedded.snowflake.results import Result, StatementType, table
 from dropship_dagster.embedded.snowflake.session.session import Session
 from dropship_dagster.embedded.snowflake.statements.introspection import show_pipeline
-from dropship_dagster.embedded.snowflake.statements.introspection.information_schema import DECLARED
 from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
 from dropship_dagster.embedded.snowflake.syntax.names import Name
+from dropship_dagster.embedded.snowflake.translate.datatypes import from_duckdb
 
 
 def run(session: Session, cursor: Cursor) -> Result:
@@ -39,17 +39,13 @@ def _columns(session: Session, name: Name) -> Result:
     keys = table_facts(session.connection, stored).get("keys", [])
     primary = {column for key in keys if key["kind"] == "PRIMARY KEY" for column in key["columns"]}
     unique = {column for key in keys if key["kind"] == "UNIQUE" for column in key["columns"]}
-    rows = session.connection.execute(
-        f"SELECT column_name, {DECLARED}, is_nullable, column_default, comment FROM duckdb_columns() "
-        "WHERE database_name = current_database() AND schema_name = ? AND table_name = ? ORDER BY column_index",
-        [stored.schema_key, stored.name],
-    ).fetchall()
     columns = ["name", "type", "kind", "null?", "default", "primary key", "unique key", "check", "expression",
                "comment", "policy name", "privacy domain"]  # fmt: skip
     result = table(columns, [
-        (column, kind, "COLUMN", "Y" if nullable else "N", default, "Y" if column in primary else "N",
-         "Y" if column in unique else "N", None, None, facts(comment).get("comment"), None, None)
-        for column, kind, nullable, default, comment in rows
+        (column.name, column.facts.get("type") or from_duckdb(column.kind), "COLUMN", "Y" if column.nullable else "N",
+         column.default, "Y" if column.name in primary else "N", "Y" if column.name in unique else "N", None, None,
+         column.facts.get("comment"), None, None)
+        for column in table_columns(session.connection, stored)
     ])  # fmt: skip
     result.type = StatementType.DESCRIBE
     return result

@@ -14,12 +14,12 @@ from dropship_dagster.embedded.snowflake.statements.loading.file_readers import 
 from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
 from dropship_dagster.embedded.snowflake.syntax.names import literal
 from dropship_dagster.embedded.snowflake.translate import annotate
-from dropship_dagster.embedded.snowflake.translate.datatypes import ZONED, from_duckdb
+from dropship_dagster.embedded.snowflake.translate.datatypes import TIMESTAMP_TZ, from_duckdb
 from dropship_dagster.embedded.snowflake.translate.environment import Environment
 from dropship_dagster.embedded.snowflake.translate.translator import render
 
 _KINDS = ("BIGINT", "HUGEINT", "INTEGER", "VARCHAR", "DOUBLE", "BLOB", "JSON", "TIME", "TIMESTAMP", "TIMESTAMP_MS",
-          "TIMESTAMP_S", "TIMESTAMP WITH TIME ZONE", ZONED)  # fmt: skip
+          "TIMESTAMP_S", "TIMESTAMP WITH TIME ZONE", TIMESTAMP_TZ)  # fmt: skip
 DATABASE = "split_part(schema_name, '.', 1)"
 SCHEMA = "substr(schema_name, strpos(schema_name, '.') + 1)"
 _FACT = "coalesce(comment ->> '$.{}', '')"

@@ -14,10 +14,10 @@ from dropship_dagster.embedded.snowflake.statements.introspection import (
     information_schema,
     show_account,
     show_columns,
-    show_filter,
     show_pipeline,
 )
-from dropship_dagster.embedded.snowflake.statements.introspection.column_specs import OWNER, TIME, Heading, Rows
+from dropship_dagster.embedded.snowflake.statements.introspection.column_specs import OWNER, TIME, ColumnSpecs, Rows
+from dropship_dagster.embedded.snowflake.statements.introspection.show_filter import ShowFilter, read_filter
 from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
 from dropship_dagster.embedded.snowflake.syntax.names import Name
 
@@ -32,9 +32,7 @@ def run(session: Session, cursor: Cursor) -> Result:
     raise unsupported(f"SHOW {cursor.near()}")
 
 
-def _duckdb_rows(
-    session: Session, function: str, found: show_filter.Scope, columns: str, name: str
-) -> list[tuple[Any, ...]]:
+def _duckdb_rows(session: Session, function: str, found: ShowFilter, columns: str, name: str) -> list[tuple[Any, ...]]:
     rows = session.connection.execute(
         f"SELECT {information_schema.DATABASE}, {information_schema.SCHEMA}, {name}, {columns} "
         f"FROM {function}() WHERE {information_schema.OURS} ORDER BY 1, 2, 3"
@@ -44,9 +42,9 @@ def _duckdb_rows(
 
 
 def _databases(session: Session, cursor: Cursor) -> Rows:
-    found = show_filter.read(session, cursor)
+    found = read_filter(session, cursor)
     rows = session.engine.store.query("SELECT created, name, comment, transient FROM databases ORDER BY name")
-    columns: Heading = [
+    columns: ColumnSpecs = [
         ("created_on", TIME),
         "name",
         "is_default",
@@ -67,11 +65,11 @@ def _databases(session: Session, cursor: Cursor) -> Rows:
 
 
 def _schemas(session: Session, cursor: Cursor) -> Rows:
-    found = show_filter.read(session, cursor, of_databases=True)
+    found = read_filter(session, cursor, of_databases=True)
     rows = session.engine.store.query(
         "SELECT created, name, database, comment, transient FROM schemas ORDER BY database, name"
     )
-    columns: Heading = [
+    columns: ColumnSpecs = [
         ("created_on", TIME),
         "name",
         "is_default",
@@ -99,9 +97,9 @@ def _schemas(session: Session, cursor: Cursor) -> Rows:
 
 
 def _tables(session: Session, cursor: Cursor) -> Rows:
-    found = show_filter.read(session, cursor)
+    found = read_filter(session, cursor)
     rows = _duckdb_rows(session, "duckdb_tables", found, "comment, estimated_size", "table_name")
-    columns: Heading = [
+    columns: ColumnSpecs = [
         ("created_on", TIME),
         "name",
         "database_name",
@@ -130,9 +128,9 @@ def _tables(session: Session, cursor: Cursor) -> Rows:
 
 
 def _views(session: Session, cursor: Cursor) -> Rows:
-    found = show_filter.read(session, cursor)
+    found = read_filter(session, cursor)
     rows = _duckdb_rows(session, "duckdb_views", found, "comment", "view_name")
-    columns: Heading = [
+    columns: ColumnSpecs = [
         ("created_on", TIME),
         "name",
         "reserved",
@@ -156,18 +154,18 @@ def _objects(session: Session, cursor: Cursor) -> Rows:
     _, base = _tables(session, cursor)
     cursor.at = at
     _, views = _views(session, cursor)
-    columns: Heading = [("created_on", TIME), "name", "database_name", "schema_name", "kind", "comment"]
+    columns: ColumnSpecs = [("created_on", TIME), "name", "database_name", "schema_name", "kind", "comment"]
     rows: list[Sequence[Any]] = [row[:6] for row in base]
     rows.extend((row[0], row[1], row[3], row[4], "VIEW", row[6]) for row in views)
     return columns, sorted(rows, key=lambda row: (row[2], row[3], row[1]))
 
 
 def _stages(session: Session, cursor: Cursor) -> Rows:
-    found = show_filter.read(session, cursor)
+    found = read_filter(session, cursor)
     rows = session.engine.store.query(
         "SELECT created, name, database, schema, comment FROM stages ORDER BY database, schema, name"
     )
-    columns: Heading = [
+    columns: ColumnSpecs = [
         ("created_on", TIME),
         "name",
         "database_name",
@@ -189,11 +187,11 @@ def _stages(session: Session, cursor: Cursor) -> Rows:
 
 
 def _formats(session: Session, cursor: Cursor) -> Rows:
-    found = show_filter.read(session, cursor)
+    found = read_filter(session, cursor)
     rows = session.engine.store.query(
         "SELECT created, name, database, schema, type, comment, options FROM file_formats ORDER BY name"
     )
-    columns: Heading = [
+    columns: ColumnSpecs = [
         ("created_on", TIME),
         "name",
         "database_name",
@@ -207,11 +205,11 @@ def _formats(session: Session, cursor: Cursor) -> Rows:
 
 
 def _sequences(session: Session, cursor: Cursor) -> Rows:
-    found = show_filter.read(session, cursor)
+    found = read_filter(session, cursor)
     rows = session.engine.store.query(
         "SELECT name, database, schema, start, increment, created, comment FROM sequences ORDER BY name"
     )
-    columns: Heading = [
+    columns: ColumnSpecs = [
         "name",
         "database_name",
         "schema_name",
@@ -226,7 +224,7 @@ def _sequences(session: Session, cursor: Cursor) -> Rows:
 
 
 def _nothing(session: Session, cursor: Cursor) -> Rows:
-    show_filter.read(session, cursor)
+    read_filter(session, cursor)
     return [("created_on", TIME), "name", "schema_name"], []
 
 

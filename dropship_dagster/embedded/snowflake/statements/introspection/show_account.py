@@ -7,14 +7,14 @@ from typing import Any
 
 from dropship_dagster.embedded.snowflake.engine import account
 from dropship_dagster.embedded.snowflake.session.session import Session
-from dropship_dagster.embedded.snowflake.statements.introspection import show_filter
-from dropship_dagster.embedded.snowflake.statements.introspection.column_specs import OWNER, TIME, Heading, Rows
+from dropship_dagster.embedded.snowflake.statements.introspection.column_specs import OWNER, TIME, ColumnSpecs, Rows
+from dropship_dagster.embedded.snowflake.statements.introspection.show_filter import ShowFilter, read_filter
 from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
 
 
 def warehouses(session: Session, cursor: Cursor) -> Rows:
-    found = show_filter.read(session, cursor)
-    columns: Heading = [
+    found = read_filter(session, cursor)
+    columns: ColumnSpecs = [
         "name",
         "state",
         "type",
@@ -39,8 +39,8 @@ def warehouses(session: Session, cursor: Cursor) -> Rows:
 
 def recorded(kind: str) -> Callable[[Session, Cursor], Rows]:
     def rows(session: Session, cursor: Cursor) -> Rows:
-        found = show_filter.read(session, cursor)
-        columns: Heading = [("created_on", TIME), "name", "owner", "comment"]
+        found = read_filter(session, cursor)
+        columns: ColumnSpecs = [("created_on", TIME), "name", "owner", "comment"]
         shown: list[Sequence[Any]] = [
             (created, name, OWNER, properties.get("COMMENT", ""))
             for name, properties, created in session.engine.objects.all(kind, found.pattern)
@@ -53,7 +53,7 @@ def recorded(kind: str) -> Callable[[Session, Cursor], Rows]:
 
 
 def grants(session: Session, cursor: Cursor) -> Rows:
-    columns: Heading = [
+    columns: ColumnSpecs = [
         ("created_on", TIME),
         "privilege",
         "granted_on",
@@ -82,8 +82,8 @@ def grants(session: Session, cursor: Cursor) -> Rows:
 
 def parameters(session: Session, cursor: Cursor) -> Rows:
     pattern = cursor.value() if cursor.accept("LIKE") else None
-    found = show_filter.Scope(pattern)
-    columns: Heading = ["key", "value", "default", "level", "description", "type"]
+    found = ShowFilter(pattern)
+    columns: ColumnSpecs = ["key", "value", "default", "level", "description", "type"]
     return columns, [
         (key, value, "", "SESSION", "", "STRING")
         for key, value in sorted(session.parameters.items())

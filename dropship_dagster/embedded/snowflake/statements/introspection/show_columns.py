@@ -8,20 +8,21 @@ from typing import Any
 
 from dropship_dagster.embedded.snowflake.engine.catalog import facts
 from dropship_dagster.embedded.snowflake.session.session import Session
-from dropship_dagster.embedded.snowflake.statements.introspection import information_schema, show_filter
-from dropship_dagster.embedded.snowflake.statements.introspection.column_specs import TIME, Heading, Rows
+from dropship_dagster.embedded.snowflake.statements.introspection import information_schema
+from dropship_dagster.embedded.snowflake.statements.introspection.column_specs import TIME, ColumnSpecs, Rows
+from dropship_dagster.embedded.snowflake.statements.introspection.show_filter import read_filter
 from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
 from dropship_dagster.embedded.snowflake.syntax.names import Name
 
 
 def columns(session: Session, cursor: Cursor) -> Rows:
-    found = show_filter.read(session, cursor, of_tables=True)
+    found = read_filter(session, cursor, of_tables=True)
     rows = session.connection.execute(
         f"SELECT {information_schema.DATABASE}, {information_schema.SCHEMA}, table_name, column_name, "
         f"{information_schema.DECLARED}, is_nullable, column_default, comment FROM duckdb_columns() "
         f"WHERE {information_schema.OURS} ORDER BY 1, 2, 3, column_index"
     ).fetchall()
-    columns: Heading = [
+    columns: ColumnSpecs = [
         "table_name",
         "schema_name",
         "column_name",
@@ -68,7 +69,7 @@ def _wire_type(kind: str, *, nullable: bool) -> dict[str, Any]:
 
 def keys(kind: str) -> Callable[[Session, Cursor], Rows]:
     def rows(session: Session, cursor: Cursor) -> Rows:
-        found = show_filter.read(session, cursor, of_tables=True)
+        found = read_filter(session, cursor, of_tables=True)
         tables = session.connection.execute(
             f"SELECT {information_schema.DATABASE}, {information_schema.SCHEMA}, table_name, comment "
             f"FROM duckdb_tables() WHERE {information_schema.OURS} ORDER BY 1, 2, 3"
@@ -86,9 +87,9 @@ def keys(kind: str) -> Callable[[Session, Cursor], Rows]:
     return rows
 
 
-_PRIMARY: Heading = [("created_on", TIME), "database_name", "schema_name", "table_name", "column_name",
+_PRIMARY: ColumnSpecs = [("created_on", TIME), "database_name", "schema_name", "table_name", "column_name",
             ("key_sequence", "BIGINT"), "constraint_name", "rely", "comment"]  # fmt: skip
-_FOREIGN: Heading = [("created_on", TIME), "pk_database_name", "pk_schema_name", "pk_table_name", "pk_column_name",
+_FOREIGN: ColumnSpecs = [("created_on", TIME), "pk_database_name", "pk_schema_name", "pk_table_name", "pk_column_name",
             "fk_database_name", "fk_schema_name", "fk_table_name", "fk_column_name", ("key_sequence", "BIGINT"),
             "update_rule", "delete_rule", "fk_name", "pk_name", "deferrability", "rely", "comment"]  # fmt: skip
 

@@ -12,7 +12,7 @@ from dropship_dagster.embedded.snowflake.syntax.names import Name, like
 
 
 @dataclass(frozen=True)
-class Scope:
+class ShowFilter:
     """Database, schema and table to look in, None for all of them; and which names to show."""
 
     pattern: str | None = None
@@ -30,7 +30,7 @@ class Scope:
         return like(self.pattern)(name) and name.startswith(self.starts_with)
 
 
-def read(session: Session, cursor: Cursor, *, of_databases: bool = False, of_tables: bool = False) -> Scope:
+def read_filter(session: Session, cursor: Cursor, *, of_databases: bool = False, of_tables: bool = False) -> ShowFilter:
     """Read the clauses; without IN it is the current schema, or the current database, or the account.
 
     Args:
@@ -70,7 +70,7 @@ def read(session: Session, cursor: Cursor, *, of_databases: bool = False, of_tab
     if cursor.accept("FROM"):
         cursor.value()
     cursor.end()
-    return Scope(pattern, database, schema, table, starts, limit)
+    return ShowFilter(pattern, database, schema, table, starts, limit)
 
 
 def _is_name(cursor: Cursor) -> bool:

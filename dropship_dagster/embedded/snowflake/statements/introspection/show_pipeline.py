@@ -7,21 +7,21 @@ from collections.abc import Callable
 
 from dropship_dagster.embedded.snowflake.engine.streams import RETENTION
 from dropship_dagster.embedded.snowflake.session.session import Session
-from dropship_dagster.embedded.snowflake.statements.introspection import show_filter
-from dropship_dagster.embedded.snowflake.statements.introspection.column_specs import OWNER, TIME, Heading, Rows
+from dropship_dagster.embedded.snowflake.statements.introspection.column_specs import OWNER, TIME, ColumnSpecs, Rows
+from dropship_dagster.embedded.snowflake.statements.introspection.show_filter import read_filter
 from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
 from dropship_dagster.embedded.snowflake.syntax.names import Name
 
 
 def streams(session: Session, cursor: Cursor) -> Rows:
-    found = show_filter.read(session, cursor)
+    found = read_filter(session, cursor)
     return stream_rows(session, lambda name: found.has(name))
 
 
 def stream_rows(session: Session, wanted: Callable[[Name], bool]) -> Rows:
     """SHOW STREAMS and DESCRIBE STREAM; docs.snowflake.com/en/sql-reference/sql/show-streams."""
     advanced = dict(session.engine.store.query("SELECT stream_id, advanced FROM stream_offsets"))
-    columns: Heading = [
+    columns: ColumnSpecs = [
         ("created_on", TIME),
         "name",
         "database_name",
@@ -48,13 +48,13 @@ def stream_rows(session: Session, wanted: Callable[[Name], bool]) -> Rows:
 
 
 def tasks(session: Session, cursor: Cursor) -> Rows:
-    found = show_filter.read(session, cursor)
+    found = read_filter(session, cursor)
     return task_rows(session, lambda name: found.has(name))
 
 
 def task_rows(session: Session, wanted: Callable[[Name], bool]) -> Rows:
     """SHOW TASKS and DESCRIBE TASK; docs.snowflake.com/en/sql-reference/sql/show-tasks."""
-    columns: Heading = [
+    columns: ColumnSpecs = [
         ("created_on", TIME),
         "name",
         "id",
