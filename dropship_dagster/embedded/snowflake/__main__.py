@@ -39,7 +39,7 @@ log = logging.getLogger("warehouse")
 
 
 def _password(folder: Path) -> str:
-    """The password: given, or made at the first start and kept for ever."""
+    """The password: given, or generated at the first start and kept."""
     given = os.environ.get("DROPSHIP_WAREHOUSE_PASSWORD")
     if given:
         return given

@@ -10,7 +10,7 @@ import pytest
 
 from dropship_dagster.embedded.snowflake.session.session import Session
 from dropship_dagster.embedded.snowflake.statements.execution import execute
-from dropship_dagster.embedded.snowflake.syntax import lexer
+from dropship_dagster.embedded.snowflake.syntax import lexer, statement
 from dropship_dagster.embedded.snowflake.syntax.statement import Statement
 from dropship_dagster.embedded.snowflake.translate import dialect
 from dropship_dagster.embedded.snowflake.warehouse import Warehouse
@@ -73,7 +73,7 @@ def test_a_whole_result_is_asked_for_by_the_query_of_the_connectors_alone() -> N
 )
 def test_a_statement_is_scanned_once(opened: Session, monkeypatch: pytest.MonkeyPatch, sql: str) -> None:
     scanned: list[str] = []
-    for module in (lexer, dialect):
+    for module in (lexer, dialect, statement):
 
         def counted(text: str, tokenize: Any = module.tokenize) -> Any:
             scanned.append(text)
@@ -87,6 +87,14 @@ def test_a_statement_is_scanned_once(opened: Session, monkeypatch: pytest.Monkey
 
 def test_a_statement_with_a_kept_plan_is_not_scanned(opened: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     execute(opened, Statement("SELECT A FROM T")).drain()
-    monkeypatch.setattr(lexer, "tokenize", None)
-    monkeypatch.setattr(dialect, "tokenize", None)
+    for module in (lexer, dialect, statement):
+        monkeypatch.setattr(module, "tokenize", None)
     assert execute(opened, Statement("SELECT A FROM T")).rows() == []
+
+
+@pytest.mark.parametrize(
+    "sql", ["TRUNCATE TABLE T", "SHOW TABLES", "ALTER TABLE T SET COMMENT = 'x'", "BEGIN RETURN 1; END"]
+)
+def test_a_statement_can_be_run_again(opened: Session, sql: str) -> None:
+    same = Statement(sql)
+    assert execute(opened, same).rows() == execute(opened, same).rows()

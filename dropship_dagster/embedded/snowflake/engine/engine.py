@@ -21,9 +21,12 @@ from dropship_dagster.embedded.snowflake.syntax.names import Name
 
 
 class Engine:
-    """What there is once in a server.
+    """What all sessions share.
 
-    `graphs` runs the task graphs; the composition root sets it (warehouse.py), an engine alone runs none.
+    Attributes:
+        graphs: runs the task graphs. The composition root (warehouse.py) sets it; an engine alone runs none.
+        version: how often a definition has changed; plans and columns are kept with it.
+        begun, commits: how many commits have begun, and ended.
     """
 
     def __init__(self, folder: Path, *, memory_limit: str, threads: int, account: str, user: str) -> None:
@@ -76,7 +79,7 @@ class Engine:
             self.locks.release(owner)
 
     def defined(self) -> None:
-        """A definition has changed: what was translated before is not to be used again."""
+        """A definition has changed: invalidate what was translated before."""
         with self._guard:
             self.version += 1
 

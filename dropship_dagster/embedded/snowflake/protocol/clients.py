@@ -1,4 +1,4 @@
-"""Clients that are logged in: their tokens, sessions and queries.
+"""Clients: their tokens, sessions and queries.
 
 A query runs in a thread of its own pool. Its request may be repeated (a client that lost the answer does so): the
 same requestId gets the first answer. Clients of a long query are told to ask again, and so may detach.
@@ -60,7 +60,7 @@ class Client:
 
 
 class Clients:
-    """All of them."""
+    """Every client that is logged in."""
 
     def __init__(
         self, warehouse: Warehouse, password: str, idle_transaction_seconds: float,

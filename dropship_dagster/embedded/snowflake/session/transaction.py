@@ -26,7 +26,7 @@ class Transaction:
         consumed: streams that DML has read; their offsets move at COMMIT.
         written: tables with changes of this transaction.
         exact: no commit was under way when the snapshot was taken, so `snapshot` says exactly what it holds.
-        journal: what has changed data: the DuckDB statement, None when it cannot be repeated, and its count of rows.
+        journal: what has changed data: the DuckDB statement, None when it is not repeatable, and its count of rows.
         captured: the change logs that took copies of their tables' rows, and the length of the journal before.
         kept: the length of the statements in the journal, in characters.
         late: change logs that began to take copies after the snapshot, which has no trigger for it: they get a copy of

@@ -30,7 +30,7 @@ LOCK_TIMEOUT_SECONDS = 43_200
 """Snowflake's default of the parameter LOCK_TIMEOUT."""
 
 _KEPT_BYTES = 8 << 20
-"""Of the statements of a transaction, kept for a repetition."""
+"""Of the statements of a transaction, kept for a replay."""
 
 
 class Transactional:
@@ -192,7 +192,7 @@ class Transactional:
         for log in transaction.captured:
             self.connection.execute(self.engine.change_logs.set_copying(log, copying=False))
         transaction.captured = {log: at for log, at in transaction.captured.items() if at < done}
-        if transaction.journal and not self._repeated(transaction):
+        if transaction.journal and not self._replayed(transaction):
             if transaction.open:
                 self._abort()
             transaction.open, transaction.aborted = False, str(error).split("\n")[0]
@@ -205,8 +205,8 @@ class Transactional:
             return False
         return True
 
-    def _repeated(self, transaction: Transaction) -> bool:
-        """Do what the transaction has done in a new one, if it is certain to be the same."""
+    def _replayed(self, transaction: Transaction) -> bool:
+        """Replay the journal in a new transaction of DuckDB; whether everything gave what it had given."""
         statements = [sql for sql, _ in transaction.journal if sql is not None]
         if len(statements) < len(transaction.journal) or not transaction.exact or self.cancelled.is_set():
             return False

@@ -109,7 +109,7 @@ def _drop(session: Session, cursor: Cursor) -> Result:
 
 
 def _execute(session: Session, statement: Statement, execute: Execute) -> Result:
-    cursor = Cursor(statement.text[statement.cursor.tokens[0].end + 1 :])  # sqlglot has what follows as one token
+    cursor = Cursor(statement.text[statement.tokens[0].end + 1 :])  # sqlglot has what follows as one token
     if cursor.accept("TASK"):
         return tasks.execute(session, cursor)
     if cursor.accept("IMMEDIATE"):

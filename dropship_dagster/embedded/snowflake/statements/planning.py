@@ -1,4 +1,4 @@
-"""Plans of statements, built anew or found in the cache."""
+"""Plans of statements, from the cache or newly built."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from sqlglot.dialects.snowflake import Snowflake
 from sqlglot.errors import TokenError
 from sqlglot.tokenizer_core import Token, TokenType
@@ -30,14 +28,10 @@ def tokenize(sql: str) -> list[Token]:
 class Cursor:
     """Reads one statement from left to right. Keywords are compared in upper case; strings are never keywords."""
 
-    def __init__(self, sql: str) -> None:
+    def __init__(self, sql: str, tokens: list[Token] | None = None) -> None:
         self.sql = sql
+        self.tokens = tokenize(sql) if tokens is None else tokens
         self.at = 0
-
-    @cached_property
-    def tokens(self) -> list[Token]:
-        """The statement's tokens, scanned when they are first looked at."""
-        return tokenize(self.sql)
 
     def word(self, ahead: int = 0) -> str:
         """The keyword or symbol `ahead` tokens on; empty at the end, and never equal to a keyword for a string."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from functools import cached_property
 
-from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor
+from sqlglot.tokenizer_core import Token
+
+from dropship_dagster.embedded.snowflake.syntax.lexer import Cursor, tokenize
 
 _FIRST_WORD = re.compile(r"(?:\s|--[^\n]*\n|//[^\n]*\n|/\*.*?\*/|\()*(\w+)?", re.DOTALL)
 _WHOLE_RESULT = re.compile(r"\s*select \* from table\(result_scan\('([0-9a-f-]{36})'\)\)\s*", re.IGNORECASE)
 
 
 class Statement:
-    """A statement on its way. Its text is scanned once, by whoever first asks for its tokens.
+    """A statement. Its text is scanned once, when its tokens are first needed.
 
-    A statement with a cached plan is run without its tokens: only its beginning is looked at.
+    A statement with a cached plan runs without them: only the beginning of its text is matched.
 
     Attributes:
         text: as it was sent.
@@ -27,9 +29,14 @@ class Statement:
         self.first_word = (found[1] or "").upper() if found else ""
 
     @cached_property
+    def tokens(self) -> list[Token]:
+        """The statement's tokens, scanned when they are first looked at."""
+        return tokenize(self.text)
+
+    @property
     def cursor(self) -> Cursor:
-        """The one reader of the statement's tokens, at the first of them until it is moved."""
-        return Cursor(self.text)
+        """A reader at the statement's first token."""
+        return Cursor(self.text, self.tokens)
 
     @property
     def rescanned_query(self) -> str | None:

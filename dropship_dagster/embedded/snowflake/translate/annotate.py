@@ -19,7 +19,7 @@ from dropship_dagster.embedded.snowflake.translate.environment import Environmen
 from dropship_dagster.embedded.snowflake.translate.rules import INTERESTING, operands_of, retyped, static_type
 from dropship_dagster.embedded.snowflake.translate.templates import USER_CAST
 
-DONE = "typed"
+DONE = "annotated"
 """Marks a node that needs no (further) look."""
 _OPERANDS = "__operands__"
 _UNTYPED = '"NULL"'

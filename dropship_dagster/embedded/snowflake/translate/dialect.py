@@ -59,7 +59,7 @@ def _parsed(sql: str, tokens: list[Token]) -> exp.Expr:
 
 def parse_statement(statement: Statement) -> exp.Expr:
     """The tree of a statement, from its tokens. Raises what `parse` does."""
-    return _parsed(statement.text, statement.cursor.tokens)
+    return _parsed(statement.text, statement.tokens)
 
 
 def _first_error(error: ParseError) -> str:

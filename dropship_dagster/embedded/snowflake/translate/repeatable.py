@@ -25,8 +25,9 @@ def is_repeatable(tree: exp.Expr) -> bool:
 
 def _varies(node: exp.Expr) -> bool:
     if isinstance(node, exp.Table):
-        # the server's own tables change without a commit of a user's
+        # the server's own tables, like DuckDB's catalogue below, change without a commit of a user's
         return node.db == "_sf" or node.name.startswith(RESULT_PREFIX)
     if isinstance(node, exp.Anonymous):
-        return node.name.lower() in _VARIABLE_CALLS
+        name = node.name.lower()
+        return name in _VARIABLE_CALLS or name.startswith("duckdb_")
     return isinstance(node, _VARIABLE)

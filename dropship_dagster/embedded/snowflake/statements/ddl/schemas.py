@@ -144,6 +144,7 @@ def _create_view(session: Session, tree: exp.Create, text: str) -> Result:
 
 def alter(session: Session, statement: Statement) -> Result:
     cursor = statement.cursor
+    cursor.expect("ALTER")
     if cursor.word() == "TABLE":
         return tables.alter(session, statement)
     kind = cursor.identifier()

@@ -229,7 +229,7 @@ def comment_column(session: Session, name: Name, column: str, text: str) -> None
 def alter(session: Session, statement: Statement) -> Result:
     """ALTER TABLE. Properties are read here, changes of columns and names by sqlglot."""
     cursor = statement.cursor
-    cursor.expect("TABLE")
+    cursor.expect("ALTER", "TABLE")
     if_exists = cursor.accept("IF", "EXISTS")
     name = session.qualify(cursor.name())
     stored = session.stored(name)
