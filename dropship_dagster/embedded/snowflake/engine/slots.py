@@ -1,8 +1,8 @@
 """DuckDB text with slots: places for what belongs to one run of it, so that the rest can be kept and run again.
 
 In the text that sqlglot renders, a slot is a call with quotes of both kinds in its argument, one of which is doubled in
-every name and every string: no statement can write it. The calls exist as macros (macros.sql), so that the text can be
-described as it is.
+every name and every string: no statement can write it. The first two kinds exist as macros (macros.sql), so that a text
+with them can be described as it is.
 """
 
 from __future__ import annotations
