@@ -118,11 +118,3 @@ DONE = "Statement executed successfully."
 INSERTED, UPDATED, DELETED = "number of rows inserted", "number of rows updated", "number of rows deleted"
 MULTI_JOINED = "number of multi-joined rows updated"
 """Snowflake's columns with the counts of DML."""
-
-COUNTS: dict[str, tuple[str | None, StatementType]] = {
-    "INSERT": (INSERTED, StatementType.INSERT),
-    "UPDATE": (UPDATED, StatementType.UPDATE),
-    "DELETE": (DELETED, StatementType.DELETE),
-    "MERGE": ("number of rows merged", StatementType.MERGE),
-}
-"""How a statement that changes rows is described before it runs, by its first word."""

@@ -7,7 +7,7 @@ import datetime as dt
 import duckdb
 
 from dropship_dagster.embedded.snowflake.errors import SnowflakeError, from_duckdb
-from dropship_dagster.embedded.snowflake.results import COUNTS, Column, Result, StatementType
+from dropship_dagster.embedded.snowflake.results import DELETED, INSERTED, UPDATED, Column, Result, StatementType
 from dropship_dagster.embedded.snowflake.session.bindings import Values
 from dropship_dagster.embedded.snowflake.session.session import Session
 from dropship_dagster.embedded.snowflake.statements import dispatch
@@ -15,6 +15,14 @@ from dropship_dagster.embedded.snowflake.statements.placeholders import Unbound,
 from dropship_dagster.embedded.snowflake.statements.query import columns_of
 from dropship_dagster.embedded.snowflake.syntax.statement import Statement
 from dropship_dagster.embedded.snowflake.translate.dialect import parse_statement
+
+_COUNTS = {
+    "INSERT": (INSERTED, StatementType.INSERT),
+    "UPDATE": (UPDATED, StatementType.UPDATE),
+    "DELETE": (DELETED, StatementType.DELETE),
+    "MERGE": ("number of rows merged", StatementType.MERGE),
+}
+"""How a statement that changes rows is described, by its first word."""
 
 
 def execute(session: Session, statement: Statement, bound: Values | None = None, query_id: str | None = None) -> Result:
@@ -53,6 +61,7 @@ def describe(session: Session, statement: Statement, bound: Values | None = None
             return columns_of(session, parse_statement(statement))
         except duckdb.Error as error:
             raise from_duckdb(error) from error
-    label, kind = COUNTS.get(statement.first_word, (None, StatementType.DDL))
-    column = Column("status", "VARCHAR") if label is None else Column(label, "BIGINT")
-    return Result([column], type=kind)
+    if statement.first_word in _COUNTS:
+        label, kind = _COUNTS[statement.first_word]
+        return Result([Column(label, "BIGINT")], type=kind)
+    return Result([Column("status", "VARCHAR")], type=StatementType.DDL)
