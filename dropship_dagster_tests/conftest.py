@@ -14,8 +14,11 @@ import pytest
 from dropship_dagster.embedded.supervisor import SERVICES
 from dropship_dagster.endpoints import KafkaEndpoint, WarehouseEndpoint, kafka_endpoint, supervisor, warehouse_endpoint
 from dropship_dagster.settings import Settings
+from dropship_dagster_tests.deployed import deployed_folder
 from dropship_dagster_tests.real_kafka.apache import class_path
 from dropship_dagster_tests.real_kafka.cluster import running_cluster
+
+__all__ = ["deployed_folder"]
 
 # The tests must not meet a developer's account, broker or data, whatever the shell or .env says.
 for _name in [name for name in os.environ if name.startswith(("DROPSHIP_", "KAFKA_", "SNOWFLAKE_", "DAGSTER_"))]:

@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import subprocess
-import sys
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from dropship_dagster.endpoints import KafkaEndpoint, WarehouseEndpoint
-from dropship_dagster.warehouse import connect, deploy
+from dropship_dagster_tests.deployed import copy_deployed, running_warehouse
 from dropship_dagster_tests.warehouse.pipeline import Pipeline
 
 
+FORGETFUL = ("--idle-transaction-seconds", "10")
+"""The transaction of a killed client is forgotten after ten seconds instead of minutes."""
+
+
 @pytest.fixture(scope="session")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarehouseEndpoint]:
-    """An embedded warehouse that forgets the transaction of a killed client after ten seconds instead of minutes."""
-    folder = tmp_path_factory.mktemp("warehouse")
-    command = [sys.executable, "-m", "dropship_dagster.embedded.snowflake", "--data-dir", str(folder)]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [*command, "--idle-transaction-seconds", "10"], stdout=subprocess.PIPE, stderr=log, text=True
-        )
-    assert server.stdout
-    assert server.stdout.readline().startswith("ready"), (folder / "log").read_text()
-    state = json.loads((folder / "service.json").read_text())
-    arguments = {key: state[key] for key in ("account", "user", "password", "host", "port", "protocol")}
-    yield WarehouseEndpoint(state["account"], state["database"], "DROPSHIP_WH", None, arguments)
-    server.terminate()
-    server.wait(120)
+def warehouse(deployed_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarehouseEndpoint]:
+    """An embedded warehouse that forgets the transaction of a killed client, with a deployed database."""
+    folder = copy_deployed(deployed_folder, tmp_path_factory.mktemp("warehouse") / "data")
+    with running_warehouse(folder, *FORGETFUL) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def database(warehouse: WarehouseEndpoint) -> WarehouseEndpoint:
+    """A deployed database. Tests share it, so each uses topics and identifiers of its own and leaves it sound."""
+    return warehouse
 
 
 @pytest.fixture(scope="session")
@@ -45,27 +44,13 @@ def empty_database(warehouse: WarehouseEndpoint) -> Callable[[], WarehouseEndpoi
     return make
 
 
-@pytest.fixture(scope="session")
-def database(empty_database: Callable[[], WarehouseEndpoint]) -> WarehouseEndpoint:
-    """A deployed database. Tests share it, so each uses topics and identifiers of its own and leaves it sound."""
-    return _deployed(empty_database())
-
-
 @pytest.fixture
-def own_database(empty_database: Callable[[], WarehouseEndpoint]) -> WarehouseEndpoint:
-    """A deployed database of the test's own."""
-    return _deployed(empty_database())
-
-
-def _deployed(endpoint: WarehouseEndpoint) -> WarehouseEndpoint:
-    """The objects, with the graph's schedule suspended: a run at the full minute meets whatever a test does to tables.
-
-    The graph runs when a test asks for it; a test of the schedule resumes it.
-    """
-    deploy(endpoint)
-    with connect(endpoint) as connection:
-        connection.cursor().execute("ALTER TASK OPS.REFRESH SUSPEND")
-    return endpoint
+def own_database(deployed_folder: Path, tmp_path: Path) -> Iterator[WarehouseEndpoint]:
+    """A deployed database of the test's own, on a server of its own."""
+    folder = copy_deployed(deployed_folder, tmp_path / "warehouse")
+    with running_warehouse(folder, *FORGETFUL) as endpoint:
+        yield endpoint
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -1,0 +1,84 @@
+"""Warehouses that are deployed already: a data folder made once a test run and copied for whoever needs one.
+
+Deploying sql/ takes seconds of a processor; to copy a stopped server's folder and to start on it, much less.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dropship_dagster.endpoints import WarehouseEndpoint
+from dropship_dagster.warehouse import connect, deploy
+
+DATABASE = "DROPSHIP"
+WAREHOUSE = "DROPSHIP_WH"
+"""The names that the settings have when nobody sets them."""
+
+_STOP_SECONDS = 120
+
+
+def made_once(factory: pytest.TempPathFactory, name: str) -> tuple[Path, Path]:
+    """A folder for all processes of a test run, and the lock under which the first of them fills it."""
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    return root / name, root / f"{name}.lock"
+
+
+@pytest.fixture(scope="session")
+def deployed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of a stopped server with the database of the settings, deployed. To be copied only.
+
+    The graph's schedule is suspended: a run at the full minute would meet whatever a test does to tables. The graph
+    runs when a test asks for it; a test of the schedule resumes it.
+    """
+    folder, lock = made_once(tmp_path_factory, "deployed-warehouse")
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if not folder.exists():
+            making = folder.with_suffix(".making")
+            with running_warehouse(making) as endpoint:
+                deploy(endpoint)
+                with connect(endpoint) as connection:
+                    connection.cursor().execute("ALTER TASK OPS.REFRESH SUSPEND")
+            making.rename(folder)
+    return folder
+
+
+def copy_deployed(deployed_folder: Path, folder: Path) -> Path:
+    """A copy in `folder` for a server of its own."""
+    return Path(shutil.copytree(deployed_folder, folder, ignore=shutil.ignore_patterns("lock", "service.json")))
+
+
+@contextmanager
+def running_warehouse(folder: Path, *arguments: str) -> Iterator[WarehouseEndpoint]:
+    """A server on the folder and the database of the settings in it; it ends with the block."""
+    command = [sys.executable, "-m", "dropship_dagster.embedded.snowflake", "--data-dir", str(folder), *arguments]
+    log = folder.with_name(f"{folder.name}.log")
+    with log.open("ab") as stderr:
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
+    try:
+        assert server.stdout
+        assert server.stdout.readline().startswith("ready"), log.read_text()
+        yield endpoint_of(folder)
+    finally:
+        server.terminate()
+        server.communicate(timeout=_STOP_SECONDS)
+
+
+def endpoint_of(folder: Path) -> WarehouseEndpoint:
+    """The database of the settings, on the server that runs on the folder."""
+    state: dict[str, Any] = json.loads((folder / "service.json").read_text())
+    arguments = {key: state[key] for key in ("account", "user", "password", "host", "port", "protocol")}
+    return WarehouseEndpoint(state["account"], DATABASE, WAREHOUSE, None, arguments)
