@@ -4,6 +4,7 @@
 PY := .venv/bin/python
 DROPSHIP := $(PY) -m dropship_dagster.cli
 ARGS ?=
+PARALLEL = -n 2 --dist loadgroup --no-loadscope-reorder
 LOCK = $(PY) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --quiet
 
 .DEFAULT_GOAL := help
@@ -63,10 +64,10 @@ docker-down: ## Stop the containers
 	@sh deploy/compose.sh --profile '*' down $(ARGS)
 
 test: install-dev ## The test suite
-	@$(PY) -m pytest -n 2 --dist loadfile -m "not slow and not apache_kafka" $(ARGS)
+	@$(PY) -m pytest $(PARALLEL) -m "not slow and not apache_kafka" $(ARGS)
 
 test-long: install-dev ## The long form of every suite
-	@$(PY) -m pytest -n 2 --dist loadfile -m "not apache_kafka" $(ARGS)
+	@$(PY) -m pytest $(PARALLEL) -m "not apache_kafka" $(ARGS)
 
 test-kafka: install-dev ## Contract, stream, loader and faults on Apache Kafka (needs Java 17 and Maven)
 	@DROPSHIP_TEST_REQUIRE_KAFKA=1 $(PY) -m pytest -m "apache_kafka and not slow" --timeout 600 $(ARGS)

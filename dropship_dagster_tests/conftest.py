@@ -14,7 +14,7 @@ import pytest
 from dropship_dagster.embedded.supervisor import SERVICES
 from dropship_dagster.endpoints import KafkaEndpoint, WarehouseEndpoint, kafka_endpoint, supervisor, warehouse_endpoint
 from dropship_dagster.settings import Settings
-from dropship_dagster_tests.deployed import deployed_folder
+from dropship_dagster_tests.deployed import copy_deployed, deployed_folder
 from dropship_dagster_tests.real_kafka.apache import class_path
 from dropship_dagster_tests.real_kafka.cluster import running_cluster
 
@@ -28,6 +28,28 @@ os.environ["DROPSHIP_ENV_FILE"] = ""
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
 
 
+# What takes longest begins first, so that no process of the run is left alone with it at the end.
+_FIRST = (
+    "test_pipeline.py", "automation/test_full_pipeline.py", "dashboard", "warehouse/test_deployment.py",
+    "warehouse/test_graph.py", "warehouse/test_mending.py", "cli/test_datasets.py", "cli/test_up.py",
+    "automation/test_sensors.py", "automation/test_graph_sensor.py", "cli/test_own_files.py",
+)  # fmt: skip
+_ROOT = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For `--dist loadgroup`: the tests of a file run in one process; those of the dashboard share a filled platform."""
+
+    def group(item: pytest.Item) -> str:
+        path = item.path.relative_to(_ROOT)
+        return "dashboard" if path.parts[0] == "dashboard" else path.as_posix()
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    places = {name: place for place, name in enumerate(_FIRST)}
+    items.sort(key=lambda item: places.get(group(item), len(places)))
+
+
 @pytest.fixture(autouse=True)
 def usual_umask() -> Iterator[None]:
     """A command that runs inside the test process sets a umask of its own, which the next test must not inherit."""
@@ -37,9 +59,10 @@ def usual_umask() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """Settings of an own home folder; whatever was started in it is stopped at the end."""
+def settings(deployed_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Settings of an own home folder with a deployed warehouse; whatever was started in it is stopped at the end."""
     root: Path = tmp_path_factory.mktemp("platform")
+    copy_deployed(deployed_folder, root / "home" / "snowflake")
     settings = Settings.load(
         DROPSHIP_HOME=root / "home", DROPSHIP_DATA_DIR=root / "data", DROPSHIP_REPORTS_DIR=root / "reports"
     )
@@ -55,7 +78,7 @@ def kafka(settings: Settings) -> KafkaEndpoint:
 
 @pytest.fixture(scope="session")
 def warehouse(settings: Settings) -> WarehouseEndpoint:
-    """The embedded warehouse. Tests share it, so each uses a database of its own."""
+    """The embedded warehouse, its database deployed. Tests share it, so each uses a database of its own."""
     return warehouse_endpoint(settings)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from dropship_dagster.endpoints import WarehouseEndpoint
-from dropship_dagster.warehouse import connect, deploy
+from dropship_dagster.warehouse import deploy
 
 DATABASE = "DROPSHIP"
 WAREHOUSE = "DROPSHIP_WH"
@@ -38,11 +38,7 @@ def made_once(factory: pytest.TempPathFactory, name: str) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="session")
 def deployed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data folder of a stopped server with the database of the settings, deployed. To be copied only.
-
-    The graph's schedule is suspended: a run at the full minute would meet whatever a test does to tables. The graph
-    runs when a test asks for it; a test of the schedule resumes it.
-    """
+    """The data folder of a stopped server with the database of the settings, deployed. To be copied only."""
     folder, lock = made_once(tmp_path_factory, "deployed-warehouse")
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -50,8 +46,6 @@ def deployed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             making = folder.with_suffix(".making")
             with running_warehouse(making) as endpoint:
                 deploy(endpoint)
-                with connect(endpoint) as connection:
-                    connection.cursor().execute("ALTER TASK OPS.REFRESH SUSPEND")
             making.rename(folder)
     return folder
 

@@ -34,9 +34,7 @@ TABLES = {key(table.lower().replace(".", "/")) for table in warehouse.TABLE_OF_T
 @pytest.fixture
 def endpoint(platform: Settings) -> WarehouseEndpoint:
     """A deployed database of the test's own, with nothing in it."""
-    endpoint = warehouse_endpoint(platform)
-    warehouse.deploy(endpoint)
-    return endpoint
+    return warehouse_endpoint(platform)
 
 
 @pytest.fixture

@@ -341,7 +341,6 @@ def test_an_alert_never_goes_over_the_network_in_the_clear() -> None:
 def test_retention_deletes_old_messages_and_old_reports_and_keeps_the_newest(
     platform: Settings, instance: dg.DagsterInstance
 ) -> None:
-    warehouse.deploy(warehouse_endpoint(platform))
     runs = platform.reports_dir / "runs"
     runs.mkdir(parents=True)
     old, new = runs / "old.json", runs / "new.json"

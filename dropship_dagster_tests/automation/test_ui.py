@@ -18,7 +18,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from dropship_dagster.definitions import run_job
 from dropship_dagster.settings import PROJECT_ROOT
-from dropship_dagster_tests.dashboard.browser import ARGUMENTS, CHROMIUM
+from dropship_dagster_tests.dashboard.browser import ARGUMENTS, CHROMIUM, require_chromium
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -59,6 +59,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def page() -> Iterator[Page]:
     """A tab that remembers which hosts it asked."""
+    require_chromium()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = browser.new_page(viewport={"width": 1600, "height": 1000})

@@ -53,7 +53,6 @@ def results() -> dict[str, dg.AssetCheckEvaluation]:
 
 def test_a_task_that_fails_is_named_at_its_table_and_at_those_behind_it(platform: Settings) -> None:
     endpoint = warehouse_endpoint(platform)
-    warehouse.deploy(endpoint)
     break_task(endpoint, "STAGE_PRODUCTS", suspend_after=2)
     for _ in range(2):
         with pytest.raises(RefreshError):

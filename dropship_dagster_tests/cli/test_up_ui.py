@@ -16,7 +16,7 @@ from dagster import DagsterRunStatus
 from playwright.sync_api import Page, expect, sync_playwright
 
 from dropship_dagster_tests.cli.platform import Platform
-from dropship_dagster_tests.dashboard.browser import ARGUMENTS, CHROMIUM
+from dropship_dagster_tests.dashboard.browser import ARGUMENTS, CHROMIUM, require_chromium
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(1800)]
 
@@ -26,6 +26,7 @@ PATIENCE = 120_000
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    require_chromium()
     platform = Platform(tmp_path_factory.mktemp("ui"), DROPSHIP_ORDERS="300")
     try:
         platform.up("--no-live")

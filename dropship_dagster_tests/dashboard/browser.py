@@ -1,15 +1,24 @@
-"""Debian's Chromium, headless, and what a page must never do."""
+"""Chromium or Chrome, headless, and what a page must never do."""
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
 
-CHROMIUM = "/usr/bin/chromium"
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_OF_MACS = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+)
+CHROMIUM = next((path for name in (*_NAMES, *_OF_MACS) if (path := shutil.which(name))), "")
+"""The browser of this machine; empty when it has none."""
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -82,9 +91,18 @@ class Chromium:
         return self._profiles[locale, dark].new_page()
 
 
+def require_chromium() -> None:
+    """Skip the test on a machine without a browser; on one of the CI, fail it."""
+    if not CHROMIUM:
+        message = "the tests in a browser need Chromium or Chrome (Debian: apt-get install chromium)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+
+
 @contextmanager
 def chromium_running() -> Iterator[Chromium]:
-    """Start Debian's Chromium."""
+    """Start the browser."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield Chromium(browser)

@@ -22,7 +22,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from dropship_dagster.settings import PROJECT_ROOT, Settings
-from dropship_dagster_tests.dashboard.browser import PATIENCE, Chromium, Visit, chromium_running, visit
+from dropship_dagster_tests.dashboard.browser import CHROMIUM, PATIENCE, Chromium, Visit, chromium_running, visit
 
 LARGEST = 500_000
 """Bytes a picture may have."""
@@ -200,6 +200,8 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = Settings.load()
     try:
+        if not CHROMIUM:
+            raise CaptureError("The pictures need Chromium or Chrome (Debian: apt-get install chromium).")
         with running_platform(settings), chromium_running() as chromium:
             dashboard, dagster = addresses(settings)
             taken = capture_dashboard(chromium, dashboard, arguments.out)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from dropship_dagster.endpoints import KafkaEndpoint, WarehouseEndpoint
 from dropship_dagster.settings import Settings
-from dropship_dagster_tests.dashboard.browser import CHROMIUM, Chromium, chromium_running
+from dropship_dagster_tests.dashboard.browser import Chromium, chromium_running, require_chromium
 from dropship_dagster_tests.dashboard.platform import (
     Platform,
     dashboard,
@@ -52,11 +50,7 @@ def store(platform: Platform) -> Iterator[Store]:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Chromium]:
-    """Debian's Chromium; a machine of the CI without one is an error, another skips."""
-    if not Path(CHROMIUM).exists():
-        message = f"{CHROMIUM} is missing: apt-get install chromium"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+    """A browser, started once."""
+    require_chromium()
     with chromium_running() as running:
         yield running

@@ -48,13 +48,12 @@ class Platform:
 
 
 def platform_in(home: Path, root: Path) -> Platform:
-    """The platform of that home folder, with a database, topics and files of its own."""
+    """The platform of that home folder, with the database of the settings, and topics and files of its own."""
     environment = {
         "DROPSHIP_ENV_FILE": "",
         "DROPSHIP_HOME": str(home),
         "DROPSHIP_DATA_DIR": str(root / "data"),
         "DROPSHIP_REPORTS_DIR": str(root / "reports"),
-        "SNOWFLAKE_DATABASE": "DASHBOARD",
         "DROPSHIP_TOPIC_CUSTOMERS": "dashboard_customers",
         "DROPSHIP_TOPIC_PRODUCTS": "dashboard_products",
         "DROPSHIP_TOPIC_ORDERS_EVENTS": "dashboard_orders_events",

@@ -11,18 +11,19 @@ from dropship_dagster import warehouse
 from dropship_dagster.endpoints import supervisor, warehouse_endpoint
 from dropship_dagster_tests.dashboard.browser import Chromium, visit
 from dropship_dagster_tests.dashboard.platform import MARKUP, dashboard, platform_in
+from dropship_dagster_tests.deployed import copy_deployed
 from dropship_dagster_tests.warehouse.gate import MENDED, break_task, run
 
 pytestmark = [pytest.mark.browser]
 
 
 def test_a_red_box_names_the_task_that_fails_and_what_to_run_until_it_is_mended(
-    chromium: Chromium, tmp_path: Path
+    chromium: Chromium, deployed_folder: Path, tmp_path: Path
 ) -> None:
+    copy_deployed(deployed_folder, tmp_path / "home" / "snowflake")
     platform = platform_in(tmp_path / "home", tmp_path)
     try:
         endpoint = warehouse_endpoint(platform.settings)
-        warehouse.deploy(endpoint)
         break_task(endpoint, "STAGE_PRODUCTS", suspend_after=2, statement=f"SELECT '{MARKUP}'::DATE")
         for _ in range(2):
             with pytest.raises(warehouse.RefreshError):

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from dropship_dagster.embedded.supervisor import Supervisor
+from dropship_dagster.endpoints import KafkaEndpoint
 from dropship_dagster.settings import Settings
+from dropship_dagster_tests.deployed import copy_deployed
 
 
 @pytest.fixture
@@ -37,10 +42,25 @@ def environment_of(settings: Settings, folder: Path, suffix: str) -> dict[str, s
 
 @pytest.fixture
 def platform(
-    monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path, request: pytest.FixtureRequest
-) -> Settings:
-    """The session's services with everything else of this test alone, told by the environment."""
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Settings,
+    kafka: KafkaEndpoint,
+    deployed_folder: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> Iterator[Settings]:
+    """A deployed warehouse, topics, files and reports of this test alone, on the session's broker; in the environment.
+
+    The home is the test's own: its warehouse is a copy that was deployed before, its broker's folder the session's.
+    """
     suffix = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:8].upper()
+    home = tmp_path / "home"
+    copy_deployed(deployed_folder, home / "snowflake")
+    (home / "kafka").symlink_to(settings.home / "kafka")
     for name, value in environment_of(settings, tmp_path, suffix).items():
         monkeypatch.setenv(name, value)
-    return Settings.load()
+    monkeypatch.setenv("DROPSHIP_HOME", str(home))
+    monkeypatch.delenv("SNOWFLAKE_DATABASE")
+    yield Settings.load()
+    Supervisor(home).stop("snowflake")
+    shutil.rmtree(home)

@@ -172,7 +172,7 @@ def wait_for_events(topics: Topics, process: subprocess.Popen[str], wanted: int)
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("next_rate", [3_000, 800])
+@pytest.mark.parametrize("next_rate", [3_000, pytest.param(800, marks=pytest.mark.slow)])
 def test_a_kill_makes_no_order_twice_and_loses_none(
     new_topics: Callable[[], Topics], seeds: Path, tmp_path: Path, next_rate: int
 ) -> None:

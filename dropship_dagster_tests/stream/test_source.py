@@ -29,17 +29,20 @@ def messages(
 
 
 @pytest.mark.parametrize("dirty", [0.0, 0.03])
-def test_small_blocks_and_large_ones_give_the_same_messages(tmp_path: Path, dirty: float) -> None:
+@pytest.mark.parametrize("orders", [4_000, pytest.param(40_000, marks=pytest.mark.slow)])
+def test_small_blocks_and_large_ones_give_the_same_messages(tmp_path: Path, orders: int, dirty: float) -> None:
     folder = tmp_path / "seeds"
-    generate(ShopConfig(customers=500, orders=40_000, dirty=dirty), folder)
-    usual, rejected = messages(folder, 1 << 20)
-    assert messages(folder, 1 << 23) == (usual, rejected)
-    assert messages(folder, 1 << 17) == (usual, rejected)
+    generate(ShopConfig(customers=500, orders=orders, dirty=dirty), folder)
+    block = orders << 4  # of each file there are several
+    assert (folder / "orders.csv").stat().st_size > 4 * block
+    usual, rejected = messages(folder, block)
+    assert messages(folder, block << 4) == (usual, rejected)
+    assert messages(folder, block >> 2) == (usual, rejected)
     manifest = read_manifest(folder)
     assert manifest is not None
     rows = sum(manifest.files[name].rows for name in ("customers.csv", "products.csv", "order_events.csv"))
     if dirty:
-        assert rejected > 1_000
+        assert rejected > orders // 40
     else:
         assert (len(usual), rejected) == (rows, 0)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dropship_dagster.endpoints import KafkaEndpoint, WarehouseEndpoint
+from dropship_dagster.warehouse import connect
 from dropship_dagster_tests.deployed import copy_deployed, running_warehouse
 from dropship_dagster_tests.warehouse.pipeline import Pipeline
 
@@ -24,7 +25,7 @@ def warehouse(deployed_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     """An embedded warehouse that forgets the transaction of a killed client, with a deployed database."""
     folder = copy_deployed(deployed_folder, tmp_path_factory.mktemp("warehouse") / "data")
     with running_warehouse(folder, *FORGETFUL) as endpoint:
-        yield endpoint
+        yield _without_schedule(endpoint)
 
 
 @pytest.fixture(scope="session")
@@ -49,8 +50,18 @@ def own_database(deployed_folder: Path, tmp_path: Path) -> Iterator[WarehouseEnd
     """A deployed database of the test's own, on a server of its own."""
     folder = copy_deployed(deployed_folder, tmp_path / "warehouse")
     with running_warehouse(folder, *FORGETFUL) as endpoint:
-        yield endpoint
+        yield _without_schedule(endpoint)
     shutil.rmtree(folder)
+
+
+def _without_schedule(endpoint: WarehouseEndpoint) -> WarehouseEndpoint:
+    """With the graph's schedule suspended: a run at the full minute meets whatever a test does to tables.
+
+    The graph runs when a test asks for it; a test of the schedule resumes it.
+    """
+    with connect(endpoint) as connection:
+        connection.cursor().execute("ALTER TASK OPS.REFRESH SUSPEND")
+    return endpoint
 
 
 @pytest.fixture

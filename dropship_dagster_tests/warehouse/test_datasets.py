@@ -6,7 +6,6 @@ import csv
 import re
 import shutil
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,12 +24,9 @@ __all__ = ["platform"]
 
 
 @pytest.fixture
-def deployed(platform: Settings) -> Iterator[Settings]:
+def deployed(platform: Settings) -> Settings:
     """A database and topics of this test alone, deployed and empty."""
-    endpoint = warehouse_endpoint(platform)
-    wh.deploy(endpoint)
-    yield platform
-    query(platform, f'DROP DATABASE "{platform.snowflake_database}"')
+    return platform
 
 
 def query(settings: Settings, sql: str) -> list[tuple[object, ...]]:

@@ -214,7 +214,7 @@ def _run(server: Server, examples: int, steps: int) -> None:
 
 
 def test_streams_agree_with_the_model(server: Server, tmp_path: Path) -> None:
-    _run(server, 8, 15)
+    _run(server, 4, 15)
 
 
 @pytest.mark.slow

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import itertools
 import threading
+import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +25,38 @@ WHERE DATABASE_NAME = CURRENT_DATABASE() ORDER BY QUERY_START_TIME NULLS LAST, G
 COLUMNS = ("name", "state", "from", "group", "attempt", "started", "completed", "config")
 
 
-@pytest.fixture
-def patient(tmp_path: Path) -> Iterator[Server]:
+@contextmanager
+def running_patient(folder: Path) -> Iterator[Server]:
     """A server on which a lock is held for as long as the test likes."""
-    running = Server(tmp_path / "warehouse", "--contended-transaction-seconds", "600")
+    running = Server(folder / "warehouse", "--contended-transaction-seconds", "600")
     running.start()
     yield running
     running.stop()
 
 
+@pytest.fixture(scope="module")
+def shared_patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Such a server that nobody kills."""
+    with running_patient(tmp_path_factory.mktemp("patient")) as running:
+        yield running
+
+
+@pytest.fixture
+def patient(shared_patient: tuple[Session, Gate]) -> Iterator[tuple[Session, Gate]]:
+    """A session and a gate in a fresh database."""
+    name = f"D{uuid.uuid4().hex[:10].upper()}"
+    session = shared_patient.session()
+    session.run(f"CREATE DATABASE {name}")
+    yield session, Gate(shared_patient, name)
+    session.run(f"DROP DATABASE {name}")
+    session.close()
+
+
 class Gate:
     """A lock that the task bodies `UPDATE GATE SET N = N + 1` wait for."""
 
-    def __init__(self, server: Server) -> None:
-        self.session = server.session(database="DROPSHIP")
+    def __init__(self, server: Server, database: str) -> None:
+        self.session = server.session(database=database)
         self.session.run("CREATE TABLE IF NOT EXISTS GATE (N NUMBER) AS SELECT 0")
 
     def close(self) -> None:
@@ -61,8 +81,8 @@ def reach(session: Session, *expected: str, name: str = "ROOT") -> list[dict[str
     return runs(session, name)
 
 
-def test_a_run_that_is_asked_for_during_another_begins_when_it_has_ended(patient: Server) -> None:
-    session, gate = patient.session(database="DROPSHIP"), Gate(patient)
+def test_a_run_that_is_asked_for_during_another_begins_when_it_has_ended(patient: tuple[Session, Gate]) -> None:
+    session, gate = patient
     session.run("CREATE TASK ROOT SCHEDULE = '1 HOUR' AS SELECT 1")
     session.run("CREATE TASK CHILD AFTER ROOT AS UPDATE GATE SET N = N + 1")
     session.run("ALTER TASK CHILD RESUME")
@@ -80,9 +100,9 @@ def test_a_run_that_is_asked_for_during_another_begins_when_it_has_ended(patient
     assert child["completed"] <= again["started"], "the second run began before the first one's child had ended"
 
 
-def test_of_several_requests_during_a_run_the_last_one_runs(patient: Server) -> None:
+def test_of_several_requests_during_a_run_the_last_one_runs(patient: tuple[Session, Gate]) -> None:
     """ "The requested run replaces the scheduled run"; its configuration is the one that counts."""
-    session, gate = patient.session(database="DROPSHIP"), Gate(patient)
+    session, gate = patient
     session.run("CREATE TASK ROOT SCHEDULE = '1 HOUR' AS UPDATE GATE SET N = N + 1")
     gate.close()
     session.run("EXECUTE TASK ROOT")
@@ -125,8 +145,8 @@ def test_many_sessions_that_execute_a_graph_at_once_get_serial_runs_that_see_the
     assert [run["name"] for run in order] == ["ROOT", "CHILD"] * (len(order) // 2)
 
 
-def test_a_scheduled_run_that_is_due_during_another_is_skipped(patient: Server) -> None:
-    session, gate = patient.session(database="DROPSHIP"), Gate(patient)
+def test_a_scheduled_run_that_is_due_during_another_is_skipped(patient: tuple[Session, Gate]) -> None:
+    session, gate = patient
     session.run("CREATE TASK ROOT SCHEDULE = '10 SECONDS' AS UPDATE GATE SET N = N + 1")
     session.run("CREATE TASK OTHER SCHEDULE = '10 SECONDS' AS SELECT 1")
     gate.close()
@@ -141,8 +161,8 @@ def test_a_scheduled_run_that_is_due_during_another_is_skipped(patient: Server) 
     reach(session, "SUCCEEDED")
 
 
-def test_retry_last_is_refused_while_the_graph_runs_and_runs_serially_after(patient: Server) -> None:
-    session, gate = patient.session(database="DROPSHIP"), Gate(patient)
+def test_retry_last_is_refused_while_the_graph_runs_and_runs_serially_after(patient: tuple[Session, Gate]) -> None:
+    session, gate = patient
     session.run("CREATE TASK ROOT SCHEDULE = '1 HOUR' AS SELECT 1")
     session.run("CREATE TASK BAD AFTER ROOT AS SELECT 1 / 0")
     session.run("CREATE TASK SLOW AFTER ROOT AS UPDATE GATE SET N = N + 1")
@@ -162,8 +182,8 @@ def test_retry_last_is_refused_while_the_graph_runs_and_runs_serially_after(pati
     assert len(runs(session)) == 1, "the root had succeeded and is not run again"
 
 
-def test_the_next_run_waits_for_automatic_retries_too(patient: Server) -> None:
-    session, gate = patient.session(database="DROPSHIP"), Gate(patient)
+def test_the_next_run_waits_for_automatic_retries_too(patient: tuple[Session, Gate]) -> None:
+    session, gate = patient
     session.run("CREATE TABLE D (N NUMBER)")
     session.run("CREATE TASK ROOT SCHEDULE = '1 HOUR' TASK_AUTO_RETRY_ATTEMPTS = 2 AS UPDATE GATE SET N = N + 1")
     session.run("CREATE TASK BAD AFTER ROOT AS INSERT INTO D SELECT 1 / 0")
@@ -181,9 +201,9 @@ def test_the_next_run_waits_for_automatic_retries_too(patient: Server) -> None:
 
 
 def test_a_request_survives_the_suspension_of_its_root_and_its_replacement_and_runs_what_is_there_then(
-    patient: Server,
+    patient: tuple[Session, Gate],
 ) -> None:
-    session, gate = patient.session(database="DROPSHIP"), Gate(patient)
+    session, gate = patient
     session.run("CREATE TASK ROOT SCHEDULE = '1 HOUR' AS UPDATE GATE SET N = N + 1")
     session.run("ALTER TASK ROOT RESUME")
     gate.close()
@@ -201,8 +221,8 @@ def test_a_request_survives_the_suspension_of_its_root_and_its_replacement_and_r
     assert session.value("SELECT N FROM GATE") == 101
 
 
-def test_a_request_for_a_task_that_is_dropped_meanwhile_is_cancelled(patient: Server) -> None:
-    session, gate = patient.session(database="DROPSHIP"), Gate(patient)
+def test_a_request_for_a_task_that_is_dropped_meanwhile_is_cancelled(patient: tuple[Session, Gate]) -> None:
+    session, gate = patient
     session.run("CREATE TASK ROOT SCHEDULE = '1 HOUR' AS UPDATE GATE SET N = N + 1")
     gate.close()
     session.run("EXECUTE TASK ROOT")
@@ -214,8 +234,15 @@ def test_a_request_for_a_task_that_is_dropped_meanwhile_is_cancelled(patient: Se
 
 
 @pytest.mark.parametrize("end", ["kill", "stop"])
-def test_a_request_that_waited_when_the_server_ended_runs_after_its_start(patient: Server, end: str) -> None:
-    session, gate = patient.session(database="DROPSHIP"), Gate(patient)
+def test_a_request_that_waited_when_the_server_ended_runs_after_its_start(
+    tmp_path: Path, end: str
+) -> None:
+    with running_patient(tmp_path) as server:
+        _wait_over_an_end(server, end)
+
+
+def _wait_over_an_end(patient: Server, end: str) -> None:
+    session, gate = patient.session(database="DROPSHIP"), Gate(patient, "DROPSHIP")
     session.run("CREATE TASK ROOT SCHEDULE = '1 HOUR' AS UPDATE GATE SET N = N + 1")
     gate.close()
     session.run("EXECUTE TASK ROOT")
@@ -236,9 +263,9 @@ def test_a_request_that_waited_when_the_server_ended_runs_after_its_start(patien
     [("ALLOW_CHILD_OVERLAP", "SCHEDULED", "EXECUTING"), ("ALLOW_ALL_OVERLAP", "EXECUTING", "EXECUTING")],
 )
 def test_policies_that_allow_overlap_let_runs_meet(
-    patient: Server, policy: str, during_root: str, during_child: str
+    patient: tuple[Session, Gate], policy: str, during_root: str, during_child: str
 ) -> None:
-    session, gate = patient.session(database="DROPSHIP"), Gate(patient)
+    session, gate = patient
     for root, child in (("UPDATE GATE SET N = N + 1", "SELECT 1"), ("SELECT 1", "UPDATE GATE SET N = N + 1")):
         session.run(f"CREATE OR REPLACE TASK ROOT SCHEDULE = '1 HOUR' OVERLAP_POLICY = {policy} AS {root}")
         session.run(f"CREATE OR REPLACE TASK CHILD AFTER ROOT AS {child}")
