@@ -15,6 +15,9 @@ from dropship_dagster.endpoints import KafkaEndpoint
 from dropship_dagster_tests.stream.conftest import new_topics, seeds, topics
 from dropship_dagster_tests.warehouse.conftest import (
     database,
+    emptied,
+    emptied_database,
+    emptied_pipeline,
     empty_database,
     own_database,
     own_pipeline,

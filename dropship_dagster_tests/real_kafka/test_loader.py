@@ -18,5 +18,5 @@ from dropship_dagster_tests.warehouse.test_loader import (
 )
 
 
-def test_random_sequences_fold_to_the_same_state_as_in_plain_python(own_pipeline: Pipeline) -> None:
-    run_rounds(own_pipeline, seed=12, orders=20, rounds=2)
+def test_random_sequences_fold_to_the_same_state_as_in_plain_python(emptied_pipeline: Pipeline) -> None:
+    run_rounds(emptied_pipeline, seed=12, orders=20, rounds=2)

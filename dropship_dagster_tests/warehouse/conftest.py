@@ -6,6 +6,7 @@ import dataclasses
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from dropship_dagster.endpoints import KafkaEndpoint, WarehouseEndpoint
 from dropship_dagster.warehouse import connect
 from dropship_dagster_tests.deployed import copy_deployed, running_warehouse
+from dropship_dagster_tests.warehouse.emptied import Emptied
 from dropship_dagster_tests.warehouse.pipeline import Pipeline
 
 
@@ -54,6 +56,26 @@ def own_database(deployed_folder: Path, tmp_path: Path) -> Iterator[WarehouseEnd
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="session")
+def emptied(deployed_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emptied]:
+    """Lends one deployed warehouse to one test after the other."""
+
+    def start(running: ExitStack, folder: Path) -> WarehouseEndpoint:
+        copy_deployed(deployed_folder, folder)
+        return _without_schedule(running.enter_context(running_warehouse(folder, *FORGETFUL)))
+
+    lent = Emptied(start, tmp_path_factory.mktemp("emptied"))
+    yield lent
+    lent.close()
+
+
+@pytest.fixture
+def emptied_database(emptied: Emptied) -> Iterator[WarehouseEndpoint]:
+    """A deployed database without rows, for a test that writes whatever it likes and defines nothing."""
+    yield emptied.borrow()
+    emptied.give_back()
+
+
 def _without_schedule(endpoint: WarehouseEndpoint) -> WarehouseEndpoint:
     """With the graph's schedule suspended: a run at the full minute meets whatever a test does to tables.
 
@@ -74,3 +96,9 @@ def pipeline(kafka: KafkaEndpoint, database: WarehouseEndpoint) -> Pipeline:
 def own_pipeline(kafka: KafkaEndpoint, own_database: WarehouseEndpoint) -> Pipeline:
     """Fresh topics into a database of its own."""
     return Pipeline(kafka.client_config, own_database)
+
+
+@pytest.fixture
+def emptied_pipeline(kafka: KafkaEndpoint, emptied_database: WarehouseEndpoint) -> Pipeline:
+    """Fresh topics into a database that has no row."""
+    return Pipeline(kafka.client_config, emptied_database)

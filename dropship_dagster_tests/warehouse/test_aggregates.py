@@ -29,8 +29,8 @@ def firsts(pipeline: Pipeline) -> list[tuple[Any, ...]]:
     return pipeline.rows("SELECT CUSTOMER_ID, ORDER_ID, FIRST_AT FROM PROD.CUSTOMER_FIRST_ORDERS ORDER BY 1")
 
 
-def test_product_sales_follow_late_events_of_old_days_and_touch_no_other(own_pipeline: Pipeline) -> None:
-    pipeline = own_pipeline
+def test_product_sales_follow_late_events_of_old_days_and_touch_no_other(emptied_pipeline: Pipeline) -> None:
+    pipeline = emptied_pipeline
     old, new = Order("O1", lines=TWO_SIZES), Order("O2")
     carry(pipeline, orders=[old.placed(), new.placed(at="2026-03-09T10:00:00.000Z")])
     assert sold(pipeline) == [
@@ -49,8 +49,8 @@ def test_product_sales_follow_late_events_of_old_days_and_touch_no_other(own_pip
     pipeline.assert_sound()
 
 
-def test_deliveries_are_counted_once_a_supplier_and_leave_with_a_correction(own_pipeline: Pipeline) -> None:
-    pipeline = own_pipeline
+def test_deliveries_are_counted_once_a_supplier_and_leave_with_a_correction(emptied_pipeline: Pipeline) -> None:
+    pipeline = emptied_pipeline
     other = product("X")["supplier"] | {"supplier_id": "S002"}
     order = Order("O1", lines=(Line("P00001"), Line("P00002"), Line("P00003")))
     carry(
@@ -74,8 +74,8 @@ def test_deliveries_are_counted_once_a_supplier_and_leave_with_a_correction(own_
     pipeline.assert_sound()
 
 
-def test_deliveries_follow_products_that_come_late_or_change_their_supplier(own_pipeline: Pipeline) -> None:
-    pipeline = own_pipeline
+def test_deliveries_follow_products_that_come_late_or_change_their_supplier(emptied_pipeline: Pipeline) -> None:
+    pipeline = emptied_pipeline
     order = Order("O1")
     carry(pipeline, orders=[order.placed(), order.paid(), order.delivered()])
     assert deliveries(pipeline) == []
@@ -90,8 +90,8 @@ def test_deliveries_follow_products_that_come_late_or_change_their_supplier(own_
     pipeline.assert_sound()
 
 
-def test_the_first_order_is_the_earliest_placed_whatever_comes_first(own_pipeline: Pipeline) -> None:
-    pipeline = own_pipeline
+def test_the_first_order_is_the_earliest_placed_whatever_comes_first(emptied_pipeline: Pipeline) -> None:
+    pipeline = emptied_pipeline
     carry(pipeline, orders=[Order("O5").placed(at="2026-03-05T10:00:00.000Z"), Order("O9", "C2").paid()])
     assert firsts(pipeline) == [("C0000001", "O5", utc("2026-03-05T10:00:00.000Z"))]
     carry(pipeline, orders=[Order("O7").placed(at="2026-03-07T10:00:00.000Z")])

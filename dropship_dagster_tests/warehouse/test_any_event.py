@@ -202,11 +202,11 @@ def judge_drawn(pipeline: Pipeline, examples: int) -> None:
     judge.assert_nothing_else_suffers()
 
 
-def test_whatever_fields_are_drawn_are_judged_as_the_contract_says(own_pipeline: Pipeline) -> None:
-    judge_drawn(own_pipeline, 1)
+def test_whatever_fields_are_drawn_are_judged_as_the_contract_says(emptied_pipeline: Pipeline) -> None:
+    judge_drawn(emptied_pipeline, 1)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_whatever_fields_are_drawn_are_judged_as_the_contract_says_at_length(own_pipeline: Pipeline) -> None:
-    judge_drawn(own_pipeline, 25)
+def test_whatever_fields_are_drawn_are_judged_as_the_contract_says_at_length(emptied_pipeline: Pipeline) -> None:
+    judge_drawn(emptied_pipeline, 25)

@@ -30,8 +30,8 @@ def evaluated(pipeline: Pipeline, name: str) -> tuple[bool, str, int]:
     return result.passed, result.severity.value, int(str(result.metadata["violations"].value))
 
 
-def test_messages_that_contradict_an_accepted_one_are_counted_by_table(own_pipeline: Pipeline) -> None:
-    pipeline = own_pipeline
+def test_messages_that_contradict_an_accepted_one_are_counted_by_table(emptied_pipeline: Pipeline) -> None:
+    pipeline = emptied_pipeline
     pipeline.send(pipeline.customers, [customer("C0000001")], partition=0)
     pipeline.send(pipeline.products, [product("P00001")], partition=0)
     pipeline.send(pipeline.orders, [Order("O1").placed(), Order("O1").paid(), b"?"], partition=0)
@@ -63,8 +63,8 @@ def test_messages_that_contradict_an_accepted_one_are_counted_by_table(own_pipel
     assert evaluated(pipeline, "no_conflicts") == (False, "WARN", 3)
 
 
-def test_the_missing_versions_of_an_order_are_those_that_a_set_of_numbers_lacks(own_pipeline: Pipeline) -> None:
-    pipeline, choose = own_pipeline, random.Random(7)
+def test_the_missing_versions_of_an_order_are_those_that_a_set_of_numbers_lacks(emptied_pipeline: Pipeline) -> None:
+    pipeline, choose = emptied_pipeline, random.Random(7)
     versions = {f"O{number}": set(choose.sample(range(1, 8), choose.randint(1, 7))) for number in range(60)}
     events = [
         Order(order).placed() if version == 1 else Order(order).paid(version)
@@ -90,9 +90,9 @@ def test_the_missing_versions_of_an_order_are_those_that_a_set_of_numbers_lacks(
 
 
 @pytest.mark.parametrize(("aged", "old"), [(1, 0), (2, 0), (3, 1)], ids=["before the hole", "its rest", "behind it"])
-def test_a_hole_is_old_when_what_came_behind_it_is(own_pipeline: Pipeline, aged: int, old: int) -> None:
+def test_a_hole_is_old_when_what_came_behind_it_is(emptied_pipeline: Pipeline, aged: int, old: int) -> None:
     """Versions 1, 3 and 4 are there: the hole is as old as version 3 or 4, whichever came first."""
-    pipeline = own_pipeline
+    pipeline = emptied_pipeline
     order = Order("O1")
     pipeline.send(pipeline.orders, [order.placed(), order.paid(3), order.paid(4)], partition=0)
     pipeline.load()

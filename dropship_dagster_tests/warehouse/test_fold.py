@@ -159,12 +159,12 @@ def compare_orders(pipeline: Pipeline, sent: Sequence[dict[str, Any]]) -> dict[s
     return expected
 
 
-def test_random_sequences_fold_to_the_same_state_as_in_plain_python(own_pipeline: Pipeline) -> None:
-    run_rounds(own_pipeline, seed=1, orders=60, rounds=3)
+def test_random_sequences_fold_to_the_same_state_as_in_plain_python(emptied_pipeline: Pipeline) -> None:
+    run_rounds(emptied_pipeline, seed=1, orders=60, rounds=3)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", range(2, 12))
-def test_more_random_sequences_fold_to_the_same_state(own_pipeline: Pipeline, seed: int) -> None:
-    run_rounds(own_pipeline, seed=seed, orders=200, rounds=4)
+def test_more_random_sequences_fold_to_the_same_state(emptied_pipeline: Pipeline, seed: int) -> None:
+    run_rounds(emptied_pipeline, seed=seed, orders=200, rounds=4)

@@ -51,8 +51,8 @@ def content(pipeline: Pipeline, table: str) -> list[tuple[Any, ...]]:
     return sorted(pipeline.rows(f"SELECT * FROM PROD.{table}"), key=repr)
 
 
-def test_every_table_is_mended_and_a_right_one_stays_as_it_is(own_pipeline: Pipeline) -> None:
-    pipeline = own_pipeline
+def test_every_table_is_mended_and_a_right_one_stays_as_it_is(emptied_pipeline: Pipeline) -> None:
+    pipeline = emptied_pipeline
     assert set(DAMAGE) == set(KEYS) == set(PROD_TABLES)
     fill(pipeline)
     before = {table: content(pipeline, table) for table in KEYS}
@@ -71,11 +71,11 @@ def test_every_table_is_mended_and_a_right_one_stays_as_it_is(own_pipeline: Pipe
     pipeline.assert_sound()
 
 
-def test_a_table_that_is_not_in_prod_is_refused_by_name(own_pipeline: Pipeline) -> None:
+def test_a_table_that_is_not_in_prod_is_refused_by_name(emptied_pipeline: Pipeline) -> None:
     with pytest.raises(
         warehouse.WarehouseError, match=r"PROD has no table SALES to rebuild: it is one of CUSTOMERS, .*ALL"
     ):
-        warehouse.rebuild(own_pipeline.endpoint, ["SALES"])
+        warehouse.rebuild(emptied_pipeline.endpoint, ["SALES"])
 
 
 def place(pipeline: Pipeline, order_id: str, version: int) -> tuple[int, int]:
@@ -87,8 +87,8 @@ def place(pipeline: Pipeline, order_id: str, version: int) -> tuple[int, int]:
     return int(partition), int(offset)
 
 
-def test_an_event_that_is_set_aside_leaves_prod_and_comes_back_once_when_it_is_retried(own_pipeline: Pipeline) -> None:
-    pipeline = own_pipeline
+def test_an_event_that_is_set_aside_leaves_prod_and_comes_back_once_when_it_is_retried(emptied_pipeline: Pipeline) -> None:
+    pipeline = emptied_pipeline
     fill(pipeline)
     before = {table: content(pipeline, table) for table in KEYS if table != "ORDERS"}
     where = place(pipeline, "O1", 4)
@@ -105,8 +105,8 @@ def test_an_event_that_is_set_aside_leaves_prod_and_comes_back_once_when_it_is_r
     pipeline.assert_sound()
 
 
-def test_an_order_whose_only_event_is_set_aside_leaves_its_day_and_its_customer(own_pipeline: Pipeline) -> None:
-    pipeline = own_pipeline
+def test_an_order_whose_only_event_is_set_aside_leaves_its_day_and_its_customer(emptied_pipeline: Pipeline) -> None:
+    pipeline = emptied_pipeline
     fill(pipeline)
     only = Order("O0", "C1", lines=(Line("P1"),))
     carry(pipeline, orders=[only.placed(at="2026-02-01T10:00:00.000Z")])
@@ -120,9 +120,9 @@ def test_an_order_whose_only_event_is_set_aside_leaves_its_day_and_its_customer(
 
 
 def test_an_event_that_no_task_has_read_yet_can_be_set_aside_and_is_retried_after_they_did(
-    own_pipeline: Pipeline,
+    emptied_pipeline: Pipeline,
 ) -> None:
-    pipeline = own_pipeline
+    pipeline = emptied_pipeline
     fill(pipeline)
     pipeline.send(pipeline.orders, [Order("O3", "C1").placed()])
     pipeline.load()
@@ -144,8 +144,8 @@ def test_an_event_that_no_task_has_read_yet_can_be_set_aside_and_is_retried_afte
     pipeline.assert_sound()
 
 
-def test_what_is_not_accepted_cannot_be_set_aside(own_pipeline: Pipeline) -> None:
-    pipeline = own_pipeline
+def test_what_is_not_accepted_cannot_be_set_aside(emptied_pipeline: Pipeline) -> None:
+    pipeline = emptied_pipeline
     fill(pipeline)
     with pytest.raises(warehouse.WarehouseError, match="partition 0, offset 99 is accepted in STAGING"):
         warehouse.set_aside(pipeline.endpoint, pipeline.orders, 0, 99, "no such event")

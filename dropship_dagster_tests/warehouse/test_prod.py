@@ -167,8 +167,8 @@ def sales(pipeline: Pipeline) -> list[tuple[object, ...]]:
     )
 
 
-def test_daily_sales_follow_late_events_of_old_days_and_touch_no_other(own_pipeline: Pipeline) -> None:
-    pipeline = own_pipeline
+def test_daily_sales_follow_late_events_of_old_days_and_touch_no_other(emptied_pipeline: Pipeline) -> None:
+    pipeline = emptied_pipeline
     old, new = Order("O1"), Order("O2", lines=(Line("P00001"), Line("P00002", 1, "40.00", "10.00")))
     carry(
         pipeline,
@@ -190,8 +190,8 @@ def test_daily_sales_follow_late_events_of_old_days_and_touch_no_other(own_pipel
     pipeline.assert_sound()
 
 
-def test_daily_sales_follow_products_that_come_late_or_change_their_category(own_pipeline: Pipeline) -> None:
-    pipeline = own_pipeline
+def test_daily_sales_follow_products_that_come_late_or_change_their_category(emptied_pipeline: Pipeline) -> None:
+    pipeline = emptied_pipeline
     carry(pipeline, orders=[Order("O1").placed()])
     assert [row[1] for row in sales(pipeline)] == ["UNKNOWN"]
     carry(pipeline, products=[product("P00001")])
