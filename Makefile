@@ -67,7 +67,7 @@ test: install-dev ## The test suite
 	@$(PY) -m pytest $(PARALLEL) -m "not slow and not apache_kafka" $(ARGS)
 
 test-long: install-dev ## The long form of every suite
-	@$(PY) -m pytest $(PARALLEL) -m "not apache_kafka" $(ARGS)
+	@$(PY) -m pytest $(PARALLEL) --hypothesis-profile thorough -m "not apache_kafka" $(ARGS)
 
 test-kafka: install-dev ## Contract, stream, loader and faults on Apache Kafka (needs Java 17 and Maven)
 	@DROPSHIP_TEST_REQUIRE_KAFKA=1 $(PY) -m pytest -m "apache_kafka and not slow" --timeout 600 $(ARGS)

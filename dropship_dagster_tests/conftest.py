@@ -8,7 +8,7 @@ from pathlib import Path
 
 # Its plugin imports it at the end of a session, beside threads that import what the tests were done with; two threads
 # that compile at once can break each other in Python 3.11, and the session ended with an error after its last test.
-import hypothesis  # noqa: F401
+import hypothesis
 import pytest
 
 from dropship_dagster.embedded.supervisor import SERVICES
@@ -28,6 +28,11 @@ os.environ["DROPSHIP_ENV_FILE"] = ""
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
 
 
+# How many examples a property is tried with: chosen by --hypothesis-profile, so that a failure can be had again.
+hypothesis.settings.register_profile("quick", max_examples=25)
+hypothesis.settings.register_profile("thorough", max_examples=200)
+hypothesis.settings.load_profile("quick")
+
 # What takes longest begins first, so that no process of the run is left alone with it at the end.
 _FIRST = (
     "test_pipeline.py", "automation/test_full_pipeline.py", "dashboard", "warehouse/test_deployment.py",
@@ -38,7 +43,7 @@ _ROOT = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `--dist loadgroup`: the tests of a file run in one process; those of the dashboard share a filled platform."""
+    """For `--dist loadgroup`: a file's tests run in one process; those of the dashboard share a filled platform."""
 
     def group(item: pytest.Item) -> str:
         path = item.path.relative_to(_ROOT)

@@ -36,7 +36,6 @@ from dropship_dagster.automation.sensors.live_traffic import live_traffic, secon
 from dropship_dagster.automation.sensors.seeds import seed_files
 from dropship_dagster.automation.sensors.task_history import Seen, scheduled_refreshes, worth_a_look
 from dropship_dagster.definitions import defs, run_job
-from dropship_dagster.endpoints import warehouse_endpoint
 from dropship_dagster.resources import KafkaResource, WarehouseResource
 from dropship_dagster.resources.alerts import AlertResource
 from dropship_dagster.settings import Settings
@@ -230,18 +229,17 @@ def test_a_shop_is_kept_open_where_the_settings_say_so(
     assert sensor_status().value == status
 
 
-def load_live_orders(instance: dg.DagsterInstance) -> None:
-    """From nothing to RAW, with live orders behind those of the files."""
-    live = {"ops": {"send_live_orders": {"config": {"rate": 50.0, "duration": 2.0}}}}
-    for job, config in (("generate_seeds", {}), ("replay_seeds", {}), ("stream_orders", live), ("load_topics", {})):
-        report = run_job(job, instance=instance, run_config=config)
+def load_orders(instance: dg.DagsterInstance) -> None:
+    """From nothing to RAW."""
+    for job in ("generate_seeds", "replay_seeds", "load_topics"):
+        report = run_job(job, instance=instance)
         assert report.success, (job, report.failed_steps, report.failed_checks)
 
 
 def test_a_refresh_that_dagster_started_is_not_told_a_second_time(
     platform: Settings, instance: dg.DagsterInstance
 ) -> None:
-    load_live_orders(instance)
+    load_orders(instance)
     report = run_job("refresh_prod", instance=instance)
     assert report.success, (report.failed_steps, report.failed_checks)
     event = instance.get_latest_materialization_event(key("prod/orders"))
@@ -256,7 +254,7 @@ def test_a_refresh_that_dagster_started_is_not_told_a_second_time(
 def test_a_refresh_that_the_schedule_made_is_told_for_every_table_and_once(
     platform: Settings, instance: dg.DagsterInstance
 ) -> None:
-    load_live_orders(instance)
+    load_orders(instance)
     deadline = time.monotonic() + 600
     told: list[tuple[object, dg.AssetKey]] = []
     tables = {table.key: table for table in names.WAREHOUSE_TABLES}

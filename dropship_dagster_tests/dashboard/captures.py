@@ -199,9 +199,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/images"), help="folder (%(default)s)")
     arguments = parser.parse_args()
     settings = Settings.load()
+    if not CHROMIUM:
+        raise SystemExit("The pictures need Chromium or Chrome (Debian: apt-get install chromium).")
     try:
-        if not CHROMIUM:
-            raise CaptureError("The pictures need Chromium or Chrome (Debian: apt-get install chromium).")
         with running_platform(settings), chromium_running() as chromium:
             dashboard, dagster = addresses(settings)
             taken = capture_dashboard(chromium, dashboard, arguments.out)

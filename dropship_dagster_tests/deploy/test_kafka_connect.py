@@ -15,14 +15,15 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from dropship_dagster.endpoints import WarehouseEndpoint
 from dropship_dagster.settings import PROJECT_ROOT
 from dropship_dagster.stream import partitions
 from dropship_dagster.warehouse.statements import split_statements
-from dropship_dagster_tests.warehouse.conftest import database, empty_database, own_database, own_pipeline, warehouse
+from dropship_dagster_tests.warehouse.conftest import emptied, emptied_database, own_database, own_pipeline
 from dropship_dagster_tests.warehouse.events import Order
 from dropship_dagster_tests.warehouse.pipeline import Pipeline
 
-__all__ = ["database", "empty_database", "own_database", "own_pipeline", "warehouse"]
+__all__ = ["emptied", "emptied_database", "own_database", "own_pipeline"]
 
 FOLDER = PROJECT_ROOT / "deploy/kafka-connect"
 CONNECTOR: dict[str, str] = json.loads((FOLDER / "dropship-raw.json").read_text())["config"]
@@ -99,13 +100,9 @@ def sent(own_pipeline: Pipeline) -> Pipeline:
 
 
 def test_both_writers_leave_the_same_rows_and_the_same_shop(
-    sent: Pipeline, own_database: Any, empty_database: Any
+    sent: Pipeline, emptied_database: WarehouseEndpoint
 ) -> None:
-    from dropship_dagster.warehouse import deploy
-
-    other = empty_database()
-    deploy(other)
-    by_connector = Pipeline(sent.client_config, other, name=sent.name)
+    by_connector = Pipeline(sent.client_config, emptied_database, name=sent.name)
     assert sent.load().events == 15
     # The loader has registered the partitions before the connector takes over.
     by_connector.load(max_events=1)

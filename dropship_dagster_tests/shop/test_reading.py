@@ -129,7 +129,7 @@ def test_the_rejects_file_holds_no_formula(tmp_path: Path) -> None:
 _NAMES = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=20)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(names=st.lists(_NAMES, min_size=1, max_size=5))
 def test_any_text_comes_back_as_it_was_written(tmp_path: Path, names: list[str]) -> None:
     with (tmp_path / SUPPLIERS.file).open("w", encoding="utf-8", newline="") as file:
@@ -140,7 +140,7 @@ def test_any_text_comes_back_as_it_was_written(tmp_path: Path, names: list[str])
     assert read(tmp_path, SUPPLIERS)["name"].to_pylist() == names
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(noise=st.binary(max_size=200))
 def test_no_bytes_stop_the_reading(tmp_path: Path, noise: bytes) -> None:
     folder = written(tmp_path, GOOD, noise, GOOD)

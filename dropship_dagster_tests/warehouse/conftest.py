@@ -17,7 +17,6 @@ from dropship_dagster_tests.deployed import copy_deployed, running_warehouse
 from dropship_dagster_tests.warehouse.emptied import Emptied
 from dropship_dagster_tests.warehouse.pipeline import Pipeline
 
-
 FORGETFUL = ("--idle-transaction-seconds", "10")
 """The transaction of a killed client is forgotten after ten seconds instead of minutes."""
 

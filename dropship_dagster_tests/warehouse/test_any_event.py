@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from dropship_dagster import warehouse as warehouses
 from dropship_dagster.endpoints import KafkaEndpoint, WarehouseEndpoint
 from dropship_dagster.settings import Settings
-from dropship_dagster.warehouse import Selection, deploy, list_rejected
+from dropship_dagster.warehouse import Selection, list_rejected
 from dropship_dagster_tests.benchmarks.dashboard_queries import QUESTIONS
 from dropship_dagster_tests.warehouse.any_event import Odd, drawn, extremes, one_field_odd, sent_in_order
+from dropship_dagster_tests.warehouse.emptied import Emptied
 from dropship_dagster_tests.warehouse.event_contract import UnclearError, broken_fields
 from dropship_dagster_tests.warehouse.pipeline import Pipeline
 from streamlit_monitor.period import period
@@ -133,15 +134,18 @@ def _as_agreed(topic: str, value: bytes, reason: str | None) -> bool:
 
 
 @pytest.fixture
-def judged(kafka: KafkaEndpoint, empty_database: Callable[[], WarehouseEndpoint]) -> Callable[[Sequence[Odd]], None]:
-    """Judges events in a database of their own; names those to blame when a task fails or hangs, by halves."""
+def judged(kafka: KafkaEndpoint, emptied: Emptied) -> Callable[[Sequence[Odd]], None]:
+    """Judges events in a database without others; names those to blame when a task fails or hangs, by halves."""
 
     def run(odd: Sequence[Odd]) -> None:
-        endpoint = empty_database()
-        deploy(endpoint)
-        judge = Judge(Pipeline(kafka.client_config, endpoint))
-        judge.assert_each_has_a_verdict(odd)
-        judge.assert_nothing_else_suffers()
+        judge = Judge(Pipeline(kafka.client_config, emptied.borrow()))
+        try:
+            judge.assert_each_has_a_verdict(odd)
+            judge.assert_nothing_else_suffers()
+        except BaseException:
+            emptied.close()
+            raise
+        emptied.give_back()
 
     def check(odd: Sequence[Odd]) -> None:
         try:

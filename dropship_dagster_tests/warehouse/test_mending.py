@@ -87,7 +87,9 @@ def place(pipeline: Pipeline, order_id: str, version: int) -> tuple[int, int]:
     return int(partition), int(offset)
 
 
-def test_an_event_that_is_set_aside_leaves_prod_and_comes_back_once_when_it_is_retried(emptied_pipeline: Pipeline) -> None:
+def test_an_event_that_is_set_aside_leaves_prod_and_comes_back_once_when_it_is_retried(
+    emptied_pipeline: Pipeline,
+) -> None:
     pipeline = emptied_pipeline
     fill(pipeline)
     before = {table: content(pipeline, table) for table in KEYS if table != "ORDERS"}

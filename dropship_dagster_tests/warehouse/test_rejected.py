@@ -69,7 +69,9 @@ def test_a_number_beyond_every_float_is_no_infinity(pipeline: Pipeline) -> None:
     assert message.payload.startswith('{"a":')
 
 
-def test_of_two_topics_with_one_name_the_message_is_shown_and_corrected_that_is_meant(emptied_pipeline: Pipeline) -> None:
+def test_of_two_topics_with_one_name_the_message_is_shown_and_corrected_that_is_meant(
+    emptied_pipeline: Pipeline,
+) -> None:
     pipeline = emptied_pipeline
     ids = []
     for payload in (b'"first"', b'"second"'):

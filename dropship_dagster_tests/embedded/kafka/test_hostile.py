@@ -72,7 +72,7 @@ def test_tls_clients_are_named_in_the_log(shared_broker: BrokerProcess) -> None:
     assert "this is TLS" in shared_broker.log()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(min_size=1, max_size=2000))
 def test_random_bytes_do_no_harm(shared_broker: BrokerProcess, data: bytes) -> None:
     with RawClient(shared_broker.bootstrap) as client:
@@ -81,7 +81,6 @@ def test_random_bytes_do_no_harm(shared_broker: BrokerProcess, data: bytes) -> N
 
 
 @settings(
-    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

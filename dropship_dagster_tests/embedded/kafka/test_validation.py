@@ -62,7 +62,7 @@ def kafka_python(records: bytes, count: int) -> Times | None:
     return Times(min(each.timestamp for each in read), max(each.timestamp for each in read))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(shapes=st.lists(shape, min_size=1, max_size=20), count=st.sampled_from(COUNTS[:5]))
 def test_right_records_of_any_shape_are_read_alike(shapes: list[tuple], count: int) -> None:  # type: ignore[type-arg]
     records = b"".join(record(number, *shapes[number % len(shapes)]) for number in range(count))
@@ -71,7 +71,7 @@ def test_right_records_of_any_shape_are_read_alike(shapes: list[tuple], count: i
     assert answers(records, count) == [times, times]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(
     shapes=st.lists(shape, min_size=1, max_size=3),
     count=st.sampled_from((3, 130)),

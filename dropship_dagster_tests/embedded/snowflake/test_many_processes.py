@@ -11,14 +11,16 @@ import pytest
 
 from dropship_dagster_tests.embedded.snowflake.server import Server, Session
 
-# What a process does until its time is over, and at least once or as often as it is told: transactions that move money between two accounts, inserts into a tracked
-# table, reads that must always see the same total, and consuming the stream. It prints how much of each it did.
+# What a process does until its time is over, and as often as it is told at least: transactions that move money between
+# two accounts, inserts into a tracked table, reads that must always see the same total, and consuming the stream. It
+# prints how much of each it did.
 CLIENT = """
 import json, random, sys, time
 from pathlib import Path
 from snowflake.connector.errors import Error
 from dropship_dagster_tests.embedded.snowflake.server import Server
-folder, database, number, seconds, moves = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5])
+folder, database = sys.argv[1:3]
+number, seconds, moves = int(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5])
 session = Server(Path(folder)).session(database=database)
 done = {"moved": 0, "inserted": 0, "read": 0, "consumed": 0, "gave way": 0}
 end = time.monotonic() + seconds

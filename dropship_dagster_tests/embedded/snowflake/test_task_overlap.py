@@ -234,9 +234,7 @@ def test_a_request_for_a_task_that_is_dropped_meanwhile_is_cancelled(patient: tu
 
 
 @pytest.mark.parametrize("end", ["kill", "stop"])
-def test_a_request_that_waited_when_the_server_ended_runs_after_its_start(
-    tmp_path: Path, end: str
-) -> None:
+def test_a_request_that_waited_when_the_server_ended_runs_after_its_start(tmp_path: Path, end: str) -> None:
     with running_patient(tmp_path) as server:
         _wait_over_an_end(server, end)
 

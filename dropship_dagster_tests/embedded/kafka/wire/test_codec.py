@@ -34,7 +34,7 @@ def messages(draw: st.DrawFn, kind: Any) -> tuple[Any, dict[str, Any]]:
     return message, draw(bodies(message))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(messages(response_class))
 def test_responses_are_written_byte_for_byte_as_kio_writes_them(sample: tuple[Any, dict[str, Any]]) -> None:
     message, body = sample
@@ -43,7 +43,7 @@ def test_responses_are_written_byte_for_byte_as_kio_writes_them(sample: tuple[An
     assert b"".join(pieces) == kio_bytes(as_entity(message, body))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(messages(request_class))
 def test_requests_that_kio_wrote_are_read_back(sample: tuple[Any, dict[str, Any]]) -> None:
     message, body = sample
@@ -53,7 +53,7 @@ def test_requests_that_kio_wrote_are_read_back(sample: tuple[Any, dict[str, Any]
     assert as_body(message, read) == body
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_damaged_requests_are_malformed_or_read_and_nothing_else(data: st.DataObject) -> None:
     api_key, version = data.draw(served)
