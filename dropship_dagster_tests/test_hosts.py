@@ -150,7 +150,7 @@ def dagster_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         yield port
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(120)
 
 
 def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:

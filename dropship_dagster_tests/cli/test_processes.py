@@ -14,10 +14,10 @@ import pytest
 from dropship_dagster.cli.processes import ProcessGroup, Program, check_free
 from dropship_dagster.errors import DropshipError
 
-SLEEP = [sys.executable, "-c", "import time; print('here', flush=True); time.sleep(60)"]
+SLEEP = [sys.executable, "-c", "import time; print('here', flush=True); time.sleep(600)"]
 STUBBORN = [
     *(sys.executable, "-c"),
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('here', flush=True); time.sleep(60)",
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('here', flush=True); time.sleep(600)",
 ]
 
 
@@ -56,9 +56,9 @@ def wait(condition: Callable[[], bool], seconds: float = 300) -> None:
 def alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except (ProcessLookupError, FileNotFoundError):  # it may go between the two
         return False
-    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
 
 
 def test_a_program_that_ends_by_itself_is_started_again(group: Callable[..., ProcessGroup]) -> None:
@@ -106,9 +106,9 @@ def test_stopping_ends_even_a_program_that_ignores_the_request(
 def test_the_programs_die_with_their_supervisor(tmp_path: Path) -> None:
     code = (
         "import os, pathlib, sys, time; from dropship_dagster.cli.processes import ProcessGroup, Program;"
-        "program = Program('child', [sys.executable, '-c', 'import time; time.sleep(60)'], pathlib.Path('child.log'));"
+        "program = Program('child', [sys.executable, '-c', 'import time; time.sleep(600)'], pathlib.Path('child.log'));"
         "group = ProcessGroup([program], os.environ, pathlib.Path('.')); group.start(program);"
-        "print(program.process.pid, flush=True); time.sleep(60)"
+        "print(program.process.pid, flush=True); time.sleep(600)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None

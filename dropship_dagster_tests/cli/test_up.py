@@ -50,7 +50,7 @@ def dropship(env: dict[str, str], *arguments: str) -> subprocess.CompletedProces
 
 
 def get(url: str) -> int:
-    with urllib.request.urlopen(url, timeout=20) as response:
+    with urllib.request.urlopen(url, timeout=300) as response:
         return int(response.status)
 
 

@@ -28,7 +28,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE = 60_000
+PATIENCE = 180_000
 """Milliseconds to wait for what must come; a page that is quicker is not kept waiting."""
 
 expect.set_options(timeout=PATIENCE)

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
-from dropship_dagster_tests.dashboard.browser import Chromium, visit
+from dropship_dagster_tests.dashboard.browser import PATIENCE, Chromium, visit
 
 pytestmark = [pytest.mark.browser]
 
@@ -45,7 +45,7 @@ def tab_to(page: Page, words: str, key: str = "Tab") -> dict[str, object]:
 def marked_soon(page: Page) -> bool:
     """Whether what has the focus shows it once it is drawn, which a busy machine does late."""
     try:
-        page.wait_for_function(f"() => ({FOCUSED})().marked", timeout=20_000)
+        page.wait_for_function(f"() => ({FOCUSED})().marked", timeout=PATIENCE)
     except PlaywrightTimeoutError:
         return False
     return True

@@ -53,7 +53,7 @@ def orders_of_the_future(platform: Platform) -> Iterator[None]:
 
 
 def opened(page: str, parameters: dict[str, str | list[str]]) -> AppTest:
-    app = AppTest.from_string(PAGE.replace("{page}", page), default_timeout=120)
+    app = AppTest.from_string(PAGE.replace("{page}", page), default_timeout=300)
     for name, value in parameters.items():
         app.query_params[name] = value
     return app.run()

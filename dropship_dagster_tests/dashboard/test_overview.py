@@ -26,7 +26,7 @@ def open_app(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[Op
     st.cache_resource.clear()
 
     def opened(**parameters: str) -> AppTest:
-        app = AppTest.from_file(str(PROJECT_ROOT / "streamlit_monitor" / "app.py"), default_timeout=60)
+        app = AppTest.from_file(str(PROJECT_ROOT / "streamlit_monitor" / "app.py"), default_timeout=300)
         for name, value in parameters.items():
             app.query_params[name] = value
         return app.run()

@@ -33,7 +33,7 @@ def customers_page(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Itera
     for name, value in platform.environment.items():
         monkeypatch.setenv(name, value)
     st.cache_resource.clear()
-    yield AppTest.from_string(CUSTOMERS_PAGE, default_timeout=60)
+    yield AppTest.from_string(CUSTOMERS_PAGE, default_timeout=300)
     st.cache_resource.clear()
 
 

@@ -183,14 +183,14 @@ class TestProcedures:
         admin = home.admin()
         (row,) = home.sql(f"SELECT NEXT_OFFSET FROM OPS.KAFKA_OFFSETS WHERE {FIRST_OF_ORDERS}")
         place.offset = int(str(row["NEXT_OFFSET"])) + 5
-        admin.delete_records([place])[place].result(20)
+        admin.delete_records([place])[place].result(120)
         assert "--accept-gaps" in home.run("dropship consume", code=1)
         assert "lost" in home.follow("Accept a gap")
 
     def test_a_topic_made_again_is_loaded_beside_the_old_one(self, home: Home) -> None:
         before = home.prod()
         admin = home.admin()
-        admin.delete_topics(["orders_events"])["orders_events"].result(20)
+        admin.delete_topics(["orders_events"])["orders_events"].result(120)
         home.follow("Re-create a topic")
         assert home.prod() == before
 

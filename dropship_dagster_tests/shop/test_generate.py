@@ -144,7 +144,7 @@ def test_two_runs_at_once_both_end_well(tmp_path: Path) -> None:
         f"generate(ShopConfig(customers=50, products=20, orders=200, seed=7), Path({str(folder)!r}))"
     )
     processes = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(2)]
-    assert [process.wait(timeout=60) for process in processes] == [0, 0]
+    assert [process.wait(timeout=300) for process in processes] == [0, 0]
     generate(SMALL, tmp_path / "alone")
     assert digests(folder) == digests(tmp_path / "alone")
 

@@ -28,7 +28,7 @@ class Topics:
         offsets = partitions(self.client, self.names.values())
         places = [Assignment(name, part.partition, part.low) for name, t in offsets.items() for part in t.partitions]
         with PartitionReader(self.client, places) as reader:
-            batch = reader.fetch(max_messages=10_000_000, max_seconds=60)
+            batch = reader.fetch(max_messages=10_000_000, max_seconds=600)
         assert batch.at_end
         rows: list[dict[str, Any]] = batch.rows.to_pylist()
         return sorted(rows, key=lambda row: (row["topic"], row["partition"], row["offset"]))

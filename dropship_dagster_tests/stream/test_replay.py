@@ -305,8 +305,12 @@ def test_a_folder_without_files_is_named(topics: Topics, tmp_path: Path) -> None
 
 def test_a_stopped_replay_has_acknowledged_all_it_sent(topics: Topics, seeds: Path) -> None:
     stop = threading.Event()
-    threading.Timer(0.5, stop.set).start()
-    report = replay(topics.client, seeds, rate=100, stop=stop, topic_names=topics.names)
+
+    def count(_topic: str, done: int, _total: int | None) -> None:
+        if done >= 20:
+            stop.set()
+
+    report = replay(topics.client, seeds, rate=100, stop=stop, progress=count, topic_names=topics.names)
     assert report.stopped
     assert 0 < report.sent == report.acknowledged == topics.count()
 

@@ -167,7 +167,7 @@ def test_a_topic_made_again_has_its_name_before_anything_of_it_is_loaded(sound: 
 
 def made_again(pipeline: Pipeline) -> bool:
     pipeline.make_topics()
-    return pipeline.orders in AdminClient(dict(pipeline.client_config)).list_topics(timeout=5).topics
+    return pipeline.orders in AdminClient(dict(pipeline.client_config)).list_topics(timeout=120).topics
 
 
 def delete_records(pipeline: Pipeline, before: int) -> None:

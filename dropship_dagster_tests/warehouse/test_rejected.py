@@ -99,7 +99,7 @@ def test_of_two_topics_with_one_name_the_message_is_shown_and_corrected_that_is_
 
 def made_again(pipeline: Pipeline) -> bool:
     pipeline.make_topics()
-    return pipeline.orders in AdminClient(dict(pipeline.client_config)).list_topics(timeout=5).topics
+    return pipeline.orders in AdminClient(dict(pipeline.client_config)).list_topics(timeout=120).topics
 
 
 @pytest.mark.parametrize("width", [60, 80, 300])

@@ -14,7 +14,7 @@ from typing import Any
 from dropship_dagster.embedded.service import read_state
 from dropship_dagster_tests.free_ports import free_ports
 
-STOP_SECONDS = 60
+STOP_SECONDS = 300
 
 
 class BrokerProcess:

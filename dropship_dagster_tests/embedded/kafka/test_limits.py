@@ -134,10 +134,15 @@ def test_a_full_disk_is_an_error_and_with_room_again_all_goes_on(broker: BrokerP
 def test_a_producer_waits_out_a_full_disk_and_every_message_is_stored_once(broker: BrokerProcess) -> None:
     create_topic(broker.bootstrap, "t", 2)
     set_file_size_limit(broker.pid, 200_000)
-    room = threading.Timer(2.0, set_file_size_limit, (broker.pid, resource.RLIM_INFINITY))
+
+    def make_room() -> None:
+        wait_until(lambda: "cannot write" in broker.log())
+        set_file_size_limit(broker.pid, resource.RLIM_INFINITY)
+
+    room = threading.Thread(target=make_room)
     room.start()
     values = [b"%06d" % number + bytes(1000) for number in range(2000)]
-    produce(broker.bootstrap, "t", values, message_timeout_ms=60_000, linger_ms=1)
+    produce(broker.bootstrap, "t", values, message_timeout_ms=600_000, linger_ms=1)
     room.join()
     assert "cannot write" in broker.log()
     assert sorted(m.value() for m in read_all(broker.bootstrap, "t", 2)) == values

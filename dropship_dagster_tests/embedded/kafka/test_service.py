@@ -111,7 +111,7 @@ def test_a_signal_ends_it_cleanly_with_everything_kept(broker: BrokerProcess, nu
 
 def test_a_stop_under_load_keeps_what_was_acknowledged(broker: BrokerProcess) -> None:
     create_topic(broker.bootstrap, "t")
-    recorder = Recorder(broker.bootstrap, message_timeout_ms=60_000)
+    recorder = Recorder(broker.bootstrap, message_timeout_ms=300_000)
     for number in range(30_000):
         recorder.send("t", b"%d" % number)
     assert broker.stop() == 0
