@@ -42,6 +42,7 @@ _FIRST = (
 _ROOT = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `--dist loadgroup`: a file's tests run in one process; those of the dashboard share a filled platform."""
 

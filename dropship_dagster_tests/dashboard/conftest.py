@@ -48,9 +48,9 @@ def store(platform: Platform) -> Iterator[Store]:
     warehouse.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Chromium]:
-    """A browser, started once."""
+    """A browser, started once. It ends with these tests: Playwright keeps an event loop running in the thread."""
     require_chromium()
     with chromium_running() as running:
         yield running
