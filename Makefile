@@ -4,7 +4,7 @@
 PY := .venv/bin/python
 DROPSHIP := $(PY) -m dropship_dagster.cli
 ARGS ?=
-PARALLEL = -n 2 --dist loadgroup --no-loadscope-reorder
+PARALLEL = -n 2 --dist loadfile --no-loadscope-reorder
 LOCK = $(PY) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --quiet
 
 .DEFAULT_GOAL := help

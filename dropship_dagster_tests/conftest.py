@@ -42,18 +42,15 @@ _FIRST = (
 _ROOT = Path(__file__).parent
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `--dist loadgroup`: a file's tests run in one process; those of the dashboard share a filled platform."""
+    """Sort files by `_FIRST`; those of the dashboard stay together, as they share a browser."""
 
-    def group(item: pytest.Item) -> str:
+    def place(item: pytest.Item) -> int:
         path = item.path.relative_to(_ROOT)
-        return "dashboard" if path.parts[0] == "dashboard" else path.as_posix()
+        name = "dashboard" if path.parts[0] == "dashboard" else path.as_posix()
+        return _FIRST.index(name) if name in _FIRST else len(_FIRST)
 
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-    places = {name: place for place, name in enumerate(_FIRST)}
-    items.sort(key=lambda item: places.get(group(item), len(places)))
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True)
