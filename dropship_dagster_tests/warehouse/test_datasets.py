@@ -233,6 +233,7 @@ def test_what_is_allowed_all_the_same_is_rejected_as_conflicts(deployed: Setting
 
 
 def test_topics_that_hold_another_data_set_are_found_without_a_warehouse(platform: Settings, tmp_path: Path) -> None:
+    platform = platform.model_copy(update={"snowflake_database": f"{platform.snowflake_database}_NONE"})
     first, other = made(tmp_path / "one"), made(tmp_path / "two", seed=7)
     assert admit(platform, first) == ()
     send(platform, first)
