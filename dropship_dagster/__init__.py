@@ -4,4 +4,5 @@ The layers, from the bottom: settings, shop, endpoints, stream, warehouse, resou
 and on top definitions (Dagster) and cli (the `dropship` command). `embedded` stands beside them.
 """
 
-__version__ = "0.1.0"
+__version__ = "1.1.0"
+"""The version of the package, read from here by pyproject.toml, `dropship --version`, the reports and Dagster's UI."""

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
+from dagster_shared.libraries import DagsterLibraryRegistry
 
-from dropship_dagster import privacy
+from dropship_dagster import __version__, privacy
 from dropship_dagster.assets.definitions import ASSETS
 from dropship_dagster.automation.jobs import JOBS
 from dropship_dagster.automation.retention import retention
@@ -27,6 +28,9 @@ from dropship_dagster.resources.alerts import alert_resource
 
 # Runs write personal data, Dagster's own storage and logs included, and are started by whatever program Dagster likes.
 privacy.be_private()
+
+# Shown in the UI among the libraries of the code location, as the integrations show theirs.
+DagsterLibraryRegistry.register("dropship", __version__, is_dagster_package=False)
 
 # Dagster itself passes the parameter it then warns of, once for every sensor.
 warnings.filterwarnings(

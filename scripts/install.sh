@@ -11,7 +11,7 @@ python=$venv/bin/python
 say() { printf '%s\n' "$*" >&2; }
 
 digest() { # of the lock and of what the editable install depends on
-    cat "$lock" pyproject.toml scripts/install.sh | cksum
+    cat "$lock" pyproject.toml dropship_dagster/__init__.py scripts/install.sh | cksum
 }
 
 supported() {

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from dropship_dagster import __version__
 from dropship_dagster.cli import demo, doctor, generate, jobs, produce, rejected, services, up, warehouse
 
 app = typer.Typer(
@@ -11,8 +14,24 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="A streaming data platform for a drop-shipping clothing shop.",
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dropship {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _dropship(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """A streaming data platform for a drop-shipping clothing shop."""
+
+
 app.command()(doctor.doctor)
 app.command()(demo.demo)
 app.command()(generate.generate)

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from dropship_dagster import environment, logs, privacy
+from dropship_dagster import __version__, environment, logs, privacy
 from dropship_dagster.errors import DropshipError
 from dropship_dagster.settings import PROJECT_ROOT, Settings
 
@@ -40,6 +40,11 @@ _secrets: set[str] = set()
 def print_json(value: Any) -> None:
     """One JSON document on standard output and nothing else."""
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def print_report(values: Mapping[str, Any]) -> None:
+    """What a command did or found, as one JSON object that also names the version that says so."""
+    print_json({**values, "dropship_version": __version__})
 
 
 def settings() -> Settings:

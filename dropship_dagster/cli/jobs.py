@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dropship_dagster.cli.console import EXIT_FAILED, err, out, print_json, sentences, settings
+from dropship_dagster.cli.console import EXIT_FAILED, err, out, print_report, sentences, settings
 from dropship_dagster.cli.instance import prepare
 from dropship_dagster.endpoints import warehouse_endpoint
 from dropship_dagster.errors import DropshipError
@@ -80,7 +80,7 @@ def validate(
         _check_deployed(config)
         report = run(config, "validate", "Checking every station ...", checks)
     if as_json:
-        print_json({**asdict(report), "ok": report.success})
+        print_report({**asdict(report), "ok": report.success})
     else:
         show_outcome(report)
         out.print(f"Report {config.reports_dir / 'validation.json'}")

@@ -16,7 +16,7 @@ from dropship_dagster.cli.console import (
     EXIT_FAILED,
     err,
     out,
-    print_json,
+    print_report,
     progress_bar,
     sentences,
     settings,
@@ -158,7 +158,7 @@ def prepare_topics(config: Settings) -> KafkaEndpoint:
 def show(report: ProduceReport, *, as_json: bool) -> None:
     """Print what a producer did; exit 1 if anything was left out or not acknowledged."""
     if as_json:
-        print_json(report.to_dict())
+        print_report(report.to_dict())
     else:
         wanted = f" of {report.requested_rate:,.0f} asked for" if report.requested_rate else ""
         out.print(

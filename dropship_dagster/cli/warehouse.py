@@ -18,6 +18,7 @@ from dropship_dagster.cli.console import (
     out,
     plain,
     print_json,
+    print_report,
     progress_bar,
     sentences,
     settings,
@@ -136,7 +137,7 @@ def consume(
             observer=observer,
         )
     if as_json:
-        print_json(report.to_dict())
+        print_report(report.to_dict())
         return
     out.print(
         f"Loaded {report.events:,} events in {report.batches} batches, {report.seconds:.1f} s: "
@@ -172,7 +173,7 @@ def refresh(
     with sentences(config.home), stop_on_signals() as stop:
         report = warehouse.refresh(warehouse_endpoint(config), timeout=timeout, stop=stop)
     if as_json:
-        print_json(report.to_dict())
+        print_report(report.to_dict())
         return
     table = Table("task", "state", "rows", "seconds")
     for task in report.tasks:
@@ -185,7 +186,7 @@ def refresh(
 
 def _show_rebuilt(report: RebuildReport, *, as_json: bool) -> None:
     if as_json:
-        print_json(report.to_dict())
+        print_report(report.to_dict())
         return
     table = Table("table", "wrong rows removed", "rows changed", "rows")
     for one in report.tables:
@@ -210,7 +211,7 @@ def verify(
         kafka = kafka_endpoint(config)
         report = warehouse.verify(warehouse_endpoint(config), client_config=kafka.client_config, topics=config.topics)
     if as_json:
-        print_json(report.to_dict())
+        print_report(report.to_dict())
     else:
         _show_verdict(report)
     if not report.ok:

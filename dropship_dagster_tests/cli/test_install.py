@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from dropship_dagster import __version__
 from dropship_dagster.settings import PROJECT_ROOT
 
 BUILD_PACKAGES = ("hatchling", "packaging", "pathspec", "pluggy", "trove-classifiers")
@@ -25,7 +26,7 @@ def checkout(tmp_path: Path) -> Path:
         shutil.copy(PROJECT_ROOT / name, checkout / name)
     for package in ("dropship_dagster", "streamlit_monitor"):
         (checkout / package).mkdir()
-        (checkout / package / "__init__.py").touch()
+        shutil.copy(PROJECT_ROOT / package / "__init__.py", checkout / package)
     lock = (PROJECT_ROOT / "requirements.txt").read_text()
     entries = re.split(r"^(?=[a-zA-Z0-9])", lock, flags=re.MULTILINE)
     (checkout / "requirements.txt").write_text(
@@ -62,6 +63,16 @@ def test_it_installs_in_a_path_with_spaces_and_again_only_when_the_lock_has_chan
     again = install(checkout)
     assert again.returncode == 0
     assert "Installing" in again.stderr
+
+
+def test_a_new_version_is_installed_again(checkout: Path) -> None:
+    assert install(checkout).returncode == 0
+    module = checkout / "dropship_dagster/__init__.py"
+    module.write_text(module.read_text().replace(__version__, "9.8.7"))
+    assert install(checkout).returncode == 0
+    code = "import importlib.metadata; print(importlib.metadata.version('dropship'))"
+    command = [checkout / ".venv/bin/python", "-I", "-c", code]
+    assert subprocess.run(command, cwd="/", capture_output=True, text=True, check=True).stdout.strip() == "9.8.7"
 
 
 def test_an_interrupted_installation_is_made_again_from_nothing(checkout: Path) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from dropship_dagster import __version__
+
 SCHEMA_VERSION = 1
 SCOREBOARD = "scoreboard"
 """Metadata of a check: how planted faults fared, a line a kind."""
@@ -89,6 +91,7 @@ class ValidationReport:
         """The content of validation.json."""
         values = {
             "schema_version": SCHEMA_VERSION,
+            "dropship_version": __version__,
             "ok": self.ok,
             "run_id": self.run.run_id,
             "job": self.run.job,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from dropship_dagster.cli.console import EXIT_FAILED, out, print_json, sentences, settings
+from dropship_dagster.cli.console import EXIT_FAILED, out, print_report, sentences, settings
 from dropship_dagster.cli.doctor.finding import Finding
 from dropship_dagster.settings import Settings
 
@@ -33,7 +33,7 @@ def doctor(
                 _print(finding)
     well = all(finding.ok for finding in findings)
     if as_json:
-        print_json({"ok": well, "findings": [asdict(finding) for finding in findings]})
+        print_report({"ok": well, "findings": [asdict(finding) for finding in findings]})
     if not well:
         raise typer.Exit(EXIT_FAILED)
 
