@@ -7,7 +7,7 @@ WORKDIR /app
 RUN python -m venv .venv
 COPY requirements.txt ./
 # Compiled here, once: the containers may not write bytecode and would compile at every start.
-RUN .venv/bin/python -m pip install --quiet --no-deps --require-hashes --compile -r requirements.txt
+RUN .venv/bin/python -m pip install --quiet --no-deps --require-hashes --only-binary=:all: --compile -r requirements.txt
 COPY pyproject.toml README.md LICENSE dagster.yaml workspace.yaml ./
 COPY dropship_dagster dropship_dagster
 COPY streamlit_monitor streamlit_monitor

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import dagster as dg
 import yaml
@@ -31,9 +33,39 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
     )
 
 
+def dg_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """`dg` of this environment, in the checkout, without any variable of Dagster's."""
+    command = [Path(sys.executable).parent / "dg", *arguments]
+    return subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=300, check=False)
+
+
 def test_the_definitions_validate() -> None:
     done = python("-m", "dagster", "definitions", "validate", "-m", "dropship_dagster.definitions")
     assert done.returncode == 0, done.stderr
+
+
+def test_the_definitions_validate_without_being_named() -> None:
+    done = python("-m", "dagster", "definitions", "validate")
+    assert done.returncode == 0, done.stderr
+    assert "Validation successful for code location dropship_dagster.definitions" in done.stdout + done.stderr
+
+
+def test_dg_loads_the_definitions_of_a_checkout_as_it_is() -> None:
+    done = dg_command("check", "defs")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "All definitions loaded successfully." in done.stdout + done.stderr
+    assert "active virtual environment" not in done.stdout + done.stderr
+
+
+def test_dg_lists_what_the_definitions_hold() -> None:
+    done = dg_command("list", "defs", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    listed = json.loads(done.stdout)
+    assert {asset["asset_key"] for asset in listed["assets"]} == {
+        spec.key.to_user_string() for spec in defs.resolve_all_asset_specs()
+    }
+    assert {sensor["name"] for sensor in listed["sensors"]} == {sensor.name for sensor in defs.sensors or ()}
+    assert {one["name"] for one in listed["schedules"]} == {schedule.name for schedule in defs.schedules or ()}
 
 
 def test_loading_imports_nothing_heavy_and_connects_to_nothing() -> None:
@@ -69,10 +101,11 @@ def test_every_table_of_prod_has_a_suite_of_expectations() -> None:
 
 def test_the_code_location_has_one_name_everywhere() -> None:
     """`dagster job launch -m` queues a run under it, and the daemon of `dropship up` looks for it."""
-    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["tool"]["dagster"]
+    tools = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["tool"]
     local = yaml.safe_load((PROJECT_ROOT / "workspace.yaml").read_text())["load_from"][0]["python_module"]
     containers = yaml.safe_load((PROJECT_ROOT / "deploy" / "workspace.yaml").read_text())["load_from"][0]["grpc_server"]
-    found = {project["code_location_name"], local["location_name"], containers["location_name"]}
+    projects = {tools["dagster"]["code_location_name"], tools["dg"]["project"]["code_location_name"]}
+    found = {*projects, local["location_name"], containers["location_name"]}
     assert found == {"dropship_dagster.definitions"}
 
 

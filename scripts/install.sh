@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make .venv and install a lock file into it: sh scripts/install.sh requirements.txt|requirements-dev.txt
+# Make .venv and install a lock file into it: sh scripts/install.sh requirements.txt (or -dev.txt, -docs.txt)
 # Does nothing when that lock is installed already. Killed in the middle, the next run starts afresh.
 set -eu
 cd "$(dirname "$0")/.."
@@ -16,24 +16,25 @@ digest() { # of the lock and of what the editable install depends on
 
 supported() {
     command -v "$1" >/dev/null 2>&1 &&
-        "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' >/dev/null 2>&1
+        "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' >/dev/null 2>&1
 }
 
 find_python() {
-    for candidate in ${PYTHON:+"$PYTHON"} python3 python3.13 python3.12 python3.11 python; do
+    for candidate in ${PYTHON:+"$PYTHON"} python3 python3.14 python3.13 python3.12 python3.11 python; do
         if supported "$candidate"; then
             command -v "$candidate"
             return
         fi
     done
     found=$(python3 --version 2>/dev/null || echo "no Python at all")
-    say "Dropship needs Python 3.11, 3.12 or 3.13; this machine has $found." \
+    say "Dropship needs Python 3.11, 3.12, 3.13 or 3.14; this machine has $found." \
         "Install one, or name it: make PYTHON=/path/to/python3.12 $lock_target"
     exit 1
 }
 
 lock_target=install
 [ "$lock" = requirements-dev.txt ] && lock_target=install-dev
+[ "$lock" = requirements-docs.txt ] && lock_target=docs
 
 if [ ! -w . ]; then
     say "Cannot write here ($(pwd)): make needs to create .venv in the checkout; copy it to a folder of yours."
@@ -70,11 +71,11 @@ fi
 say "Installing $(grep -c '^[a-z]' "$lock") packages from $lock ..."
 if [ -n "$uv" ]; then
     # Compiled now, as pip does: where Python may not write bytecode, every start would compile it all again.
-    "$uv" pip install --quiet --python $python --no-deps --require-hashes --compile-bytecode -r "$lock"
+    "$uv" pip install --quiet --python $python --no-deps --require-hashes --only-binary :all: --compile-bytecode -r "$lock"
     "$uv" pip install --quiet --python $python --no-deps --no-build-isolation -e .
 else
     pip="$python -m pip --disable-pip-version-check --quiet"
-    $pip install --no-deps --require-hashes -r "$lock"
+    $pip install --no-deps --require-hashes --only-binary :all: -r "$lock"
     $pip install --no-deps --no-build-isolation -e .
 fi
 digest >"$stamp"

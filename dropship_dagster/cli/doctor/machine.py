@@ -44,9 +44,9 @@ def machine(config: Settings) -> Iterator[Finding]:
 
 
 def _python() -> Finding:
-    ok = (3, 11) <= sys.version_info[:2] < (3, 14)
+    ok = (3, 11) <= sys.version_info[:2] < (3, 15)
     seen = f"{sys.version.split()[0]} in {sys.prefix}"
-    return Finding("Python", ok, seen, "install Python 3.11, 3.12 or 3.13, then `rm -rf .venv && make install`")
+    return Finding("Python", ok, seen, "install Python 3.11, 3.12, 3.13 or 3.14, then `rm -rf .venv && make install`")
 
 
 def _packages(lock: Path) -> Finding:
