@@ -5,11 +5,12 @@ PY := .venv/bin/python
 DROPSHIP := $(PY) -m dropship_dagster.cli
 ARGS ?=
 PARALLEL = -n 2 --dist loadfile --no-loadscope-reorder
+SCHEMA = $(PY) -m check_jsonschema --quiet --builtin-schema
 LOCK = $(PY) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --quiet
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev demo all generate-data deploy produce consume refresh validate verify monitor up down \
-	docker-up docker-down test test-long test-kafka test-snowflake test-containers bench chaos captures lint format lock clean
+	docker-up docker-down test test-long test-kafka test-snowflake test-containers bench chaos captures docs lint format lock clean
 
 help: ## Print this help
 	@awk 'BEGIN {FS = ":.*## "; print "Dropship: a streaming data platform for a drop-shipping clothing shop\n"} \
@@ -89,20 +90,31 @@ captures: install-dev ## Every picture of docs/CAPTURE_CHECKLIST.md, from the ru
 chaos: install-dev ## Kills at random moments, under load, in their long form
 	@$(PY) -m pytest -m slow dropship_dagster_tests/warehouse dropship_dagster_tests/embedded dropship_dagster_tests/real_kafka $(ARGS)
 
-lint: install-dev ## Format, lint, types, layers
+lint: install-dev ## Format, lint, types, layers, the workflows and forms of .github
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
 	@$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+	@$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	@$(SCHEMA) vendor.dependabot .github/dependabot.yml
+	@$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	@$(SCHEMA) vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
+	@.venv/bin/zizmor --offline --quiet .github
+
+docs: ## The documentation as a site in site/; fails on a link that leads nowhere
+	@sh scripts/install.sh requirements-docs.txt
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict --clean
+	@echo "site/index.html"
 
 format: install-dev ## Format the code
 	@$(PY) -m ruff format .
 	@$(PY) -m ruff check --fix .
 
-lock: install-dev ## Resolve the dependencies of pyproject.toml anew into the two lock files
+lock: install-dev ## Resolve the dependencies of pyproject.toml anew into the three lock files
 	@$(LOCK) --group build pyproject.toml -o requirements.txt
 	@$(LOCK) --group dev --group build -c requirements.txt pyproject.toml -o requirements-dev.txt
+	@$(LOCK) --group docs --group build -c requirements-dev.txt -o requirements-docs.txt
 
 clean: ## Remove what the platform wrote (services' data, CSV files, reports); .venv and your own CSV files stay
 	@if [ -x $(PY) ]; then $(DROPSHIP) down; $(PY) -m dropship_dagster.shop.removal data; fi
-	rm -rf .dropship .data.lock reports
+	rm -rf .dropship .data.lock reports site
