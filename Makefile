@@ -10,7 +10,7 @@ LOCK = $(PY) -m uv pip compile --universal --python-version 3.11 --generate-hash
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev demo all generate-data deploy produce consume refresh validate verify monitor up down \
-	docker-up docker-down test test-long test-kafka test-snowflake test-containers bench chaos captures docs lint format lock clean
+	docker-up docker-down test test-long test-kafka test-snowflake test-containers bench chaos captures docs lint lint-github format lock clean
 
 help: ## Print this help
 	@awk 'BEGIN {FS = ":.*## "; print "Dropship: a streaming data platform for a drop-shipping clothing shop\n"} \
@@ -95,6 +95,9 @@ lint: install-dev ## Format, lint, types, layers, the workflows and forms of .gi
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
 	@$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+	@$(MAKE) --silent lint-github
+
+lint-github: install-dev ## The workflows and forms of .github alone
 	@$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
 	@$(SCHEMA) vendor.dependabot .github/dependabot.yml
 	@$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
@@ -103,8 +106,7 @@ lint: install-dev ## Format, lint, types, layers, the workflows and forms of .gi
 
 docs: ## The documentation as a site in site/; fails on a link that leads nowhere
 	@sh scripts/install.sh requirements-docs.txt
-	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict --clean
-	@echo "site/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
 format: install-dev ## Format the code
 	@$(PY) -m ruff format .

@@ -132,7 +132,9 @@ def show_rejected(
 
     Args:
         endpoint: the deployed warehouse.
-        topic, partition, offset: where it is.
+        topic: the message's topic.
+        partition: its partition.
+        offset: its offset.
         topic_id: which of several topics that have had this name.
 
     Raises:

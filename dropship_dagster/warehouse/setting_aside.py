@@ -69,7 +69,9 @@ def set_aside(
 
     Args:
         endpoint: the deployed warehouse.
-        topic, partition, offset: the message.
+        topic: the message's topic.
+        partition: its partition.
+        offset: its offset.
         reason: kept in REJECT_REASON, behind "set aside: ".
         topic_id: which of several topics that have had this name.
 
