@@ -14,9 +14,11 @@ digest() { # of the lock and of what the editable install depends on
     cat "$lock" pyproject.toml dropship_dagster/__init__.py scripts/install.sh | cksum
 }
 
-supported() {
-    command -v "$1" >/dev/null 2>&1 &&
-        "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' >/dev/null 2>&1
+supported() { # 3.14 on Linux alone: watchdog has no wheel for it elsewhere (docs/dependencies.md)
+    command -v "$1" >/dev/null 2>&1 && "$1" -c '
+import sys
+end = (3, 15) if sys.platform == "linux" else (3, 14)
+sys.exit(not (3, 11) <= sys.version_info[:2] < end)' >/dev/null 2>&1
 }
 
 find_python() {
@@ -27,7 +29,7 @@ find_python() {
         fi
     done
     found=$(python3 --version 2>/dev/null || echo "no Python at all")
-    say "Dropship needs Python 3.11, 3.12, 3.13 or 3.14; this machine has $found." \
+    say "Dropship needs Python 3.11, 3.12, 3.13 or, on Linux, 3.14; this machine has $found." \
         "Install one, or name it: make PYTHON=/path/to/python3.12 $lock_target"
     exit 1
 }
@@ -69,13 +71,20 @@ fi
 
 : >$venv/.installing
 say "Installing $(grep -c '^[a-z]' "$lock") packages from $lock ..."
+no_wheel() {
+    say "The packages of $lock could not be installed. If one of them has no wheel for this machine, build it:" \
+        "PIP_ONLY_BINARY=:none: make $lock_target"
+    exit 1
+}
+wheels=${PIP_ONLY_BINARY:-:all:} # wheels run no code when they are installed
 if [ -n "$uv" ]; then
     # Compiled now, as pip does: where Python may not write bytecode, every start would compile it all again.
-    "$uv" pip install --quiet --python $python --no-deps --require-hashes --only-binary :all: --compile-bytecode -r "$lock"
+    "$uv" pip install --quiet --python $python --no-deps --require-hashes --only-binary "$wheels" --compile-bytecode \
+        -r "$lock" || no_wheel
     "$uv" pip install --quiet --python $python --no-deps --no-build-isolation -e .
 else
     pip="$python -m pip --disable-pip-version-check --quiet"
-    $pip install --no-deps --require-hashes --only-binary :all: -r "$lock"
+    $pip install --no-deps --require-hashes --only-binary "$wheels" -r "$lock" || no_wheel
     $pip install --no-deps --no-build-isolation -e .
 fi
 digest >"$stamp"
