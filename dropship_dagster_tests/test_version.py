@@ -52,7 +52,10 @@ def test_the_command_tells_it_and_needs_no_settings(monkeypatch: pytest.MonkeyPa
 def test_the_report_of_a_command_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HOME", "DATA_DIR", "REPORTS_DIR"):
         monkeypatch.setenv(f"DROPSHIP_{name}", str(tmp_path / name.lower()))
-    report = json.loads(dropship("doctor", "--json").stdout)
+    try:
+        report = json.loads(dropship("doctor", "--json").stdout)
+    finally:
+        dropship("down")  # the doctor starts the services that it examines
     assert set(report) == {"ok", "findings", "dropship_version"}
     assert report["dropship_version"] == __version__
 
