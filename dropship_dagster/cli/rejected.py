@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,7 +51,12 @@ def list_messages(
     if as_json:
         print_json([message.to_dict() for message in found])
         return
-    out.print(table_of(found) if found else "No message is rejected.")
+    if found:
+        out.print(table_of(found))
+    elif topic or topic_id or reason:
+        out.print("No rejected message is of this topic and reason; without options, all are listed.")
+    else:
+        out.print("No message is rejected.")
 
 
 def table_of(found: Sequence[RejectedMessage]) -> Table:
@@ -98,7 +105,7 @@ def correct(
 
     config = settings()
     with sentences(config.home):
-        value = _json_object(payload)
+        value = json_object(payload)
         warehouse.correct(warehouse_endpoint(config), topic, partition, offset, value, topic_id=topic_id)
         out.print("Corrected. `dropship rejected retry` and `dropship refresh` send it through the rules again.")
 
@@ -139,7 +146,7 @@ def retry(topic: Topic = None, reason: Reason = None, topic_id: TopicId = None) 
         out.print(f"{report.retried:,} messages go through the rules again with the next refresh (dropship refresh).")
 
 
-def _json_object(text: str) -> dict[str, Any]:
+def json_object(text: str) -> dict[str, Any]:
     """What `correct` is given.
 
     Raises:
@@ -147,10 +154,29 @@ def _json_object(text: str) -> dict[str, Any]:
     """
     fix = "give one JSON object, quoted for the shell."
     try:
-        value = json.loads(text)
-        json.dumps(value, allow_nan=False)
-    except (ValueError, RecursionError) as error:
+        value = json.loads(text, parse_float=_finite, parse_constant=_finite, object_pairs_hook=_each_key_once)
+        json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise DropshipError(f"The payload nests too deeply: {fix}") from None
+    except UnicodeEncodeError:
+        raise DropshipError(f"The payload has half a surrogate pair, which is not Unicode: {fix}") from None
+    except ValueError as error:
         raise DropshipError(f"The payload is not JSON ({error}): {fix}") from None
     if not isinstance(value, dict):
         raise DropshipError(f"The payload is JSON, but no object: {fix}")
     return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number that JSON has a value for")
+    return value
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {twice!r} is there twice")
+    return found

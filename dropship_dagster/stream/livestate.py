@@ -23,7 +23,11 @@ from dropship_dagster.stream.errors import StreamError
 from dropship_dagster.stream.simulation import Pace, State
 
 _FORMAT = 2
-_REMOVE = "remove it only together with the topics, because without it the order ids begin again."
+_RESTORE = (
+    "put it back from a backup. Without it a stream begins anew, with order ids that the topics and the warehouse have "
+    "already: that needs topics and a database of its own (with the local services, another DROPSHIP_HOME and "
+    "DROPSHIP_DATA_DIR)."
+)
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,13 @@ def load(path: Path, identity: str) -> Saved | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StreamError(f"The stream's state {path} cannot be read ({error.strerror}): {_REMOVE}") from error
+        raise StreamError(f"The stream's state {path} cannot be read ({error.strerror}): {_RESTORE}") from error
     try:
         head, saved = _decoded(content)
     except Exception as error:  # whatever a decoder makes of damaged bytes, and a sentence of its own says nothing here
-        raise StreamError(f"The stream's state {path} is damaged, or no such state: {_REMOVE}") from error
+        raise StreamError(
+            f"The stream's state {path} is damaged, or is not a file that a stream wrote: {_RESTORE}"
+        ) from error
     if saved is None:
         raise StreamError(
             f"The stream's state {path} has format {head.get('format')}, this version reads {_FORMAT}: name another "

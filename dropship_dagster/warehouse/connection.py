@@ -18,6 +18,7 @@ from dropship_dagster.endpoints import WarehouseEndpoint
 from dropship_dagster.warehouse.errors import (
     CredentialsRefusedError,
     KafkaUnreachableError,
+    NotDeployedError,
     WarehouseError,
     WarehouseUnavailableError,
 )
@@ -118,6 +119,21 @@ def is_transient(error: BaseException) -> bool:
     if error.errno in _TRY_AGAIN:
         return True
     return isinstance(error, snowflake_errors.OperationalError | snowflake_errors.InterfaceError)
+
+
+@contextmanager
+def deployed() -> Iterator[None]:
+    """What is not there within was never deployed.
+
+    Raises:
+        NotDeployedError: a statement named an object that does not exist.
+    """
+    try:
+        yield
+    except snowflake_errors.ProgrammingError as error:
+        if does_not_exist(error):
+            raise NotDeployedError("The warehouse is not deployed yet: run `dropship deploy`.") from error
+        raise
 
 
 def does_not_exist(error: snowflake_errors.Error) -> bool:

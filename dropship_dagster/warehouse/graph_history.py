@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from snowflake.connector import SnowflakeConnection
-from snowflake.connector import errors as snowflake_errors
 
-from dropship_dagster.warehouse.connection import does_not_exist
+from dropship_dagster.warehouse.connection import deployed
 from dropship_dagster.warehouse.errors import NotDeployedError
 
 ROOT = "REFRESH"
@@ -276,12 +275,8 @@ def show_tasks(connection: SnowflakeConnection, database: str) -> list[dict[str,
         NotDeployedError: there is no graph.
     """
     cursor = connection.cursor()
-    try:
+    with deployed():
         rows = cursor.execute(f'SHOW TASKS IN SCHEMA "{database}".OPS').fetchall()
-    except snowflake_errors.ProgrammingError as error:
-        if does_not_exist(error):
-            raise NotDeployedError("The warehouse is not deployed yet: run `dropship deploy`.") from error
-        raise
     names = [column.name.lower() for column in cursor.description]
     found = [dict(zip(names, row, strict=True)) for row in rows]
     if not any(task["name"] == ROOT for task in found):

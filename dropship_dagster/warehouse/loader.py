@@ -137,6 +137,7 @@ class _Loader:
         self._expected: int | None = None
         self._taken = 0
         self._state = "loading"
+        self._asked = "the warehouse"  # of the two, by the commit that is pending
         self._began = time.monotonic()
         self._looked_at = -math.inf
 
@@ -213,7 +214,7 @@ class _Loader:
         while not pending.done():
             wait_for([pending], timeout=SILENCE_SECONDS)
             if not pending.done():
-                self._enter(f"waiting: the warehouse has not answered for {time.monotonic() - began:.0f} s")
+                self._enter(f"waiting: {self._asked} has not answered for {time.monotonic() - began:.0f} s")
         pending.result()
 
     def _next(
@@ -298,7 +299,9 @@ class _Loader:
 
     def _commit(self, plan: Plan, batch: EncodedBatch, unused: list[Staged | None]) -> Committed:
         """`unused`: the uploaded file until the first attempt takes it; each further attempt has one of its own."""
+        self._asked = "Kafka"
         self._planner.check(plan, grouped=self._membership is not None)
+        self._asked = "the warehouse"
         return commit_batch(self._session.connection(), batch, self._run_id, unused.pop() if unused else None)
 
     def _note(self, committed: Committed) -> None:

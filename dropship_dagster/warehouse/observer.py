@@ -20,7 +20,7 @@ class LoadObserver:
         """A batch is in RAW."""
 
     def retrying(self, reason: str, seconds: float) -> None:
-        """The warehouse could not do something in passing; the next attempt is in so many seconds."""
+        """The warehouse or Kafka could not do something in passing; the next attempt is in so many seconds."""
 
     def entered(self, state: str) -> None:
         """The loader waits for the warehouse or for Kafka, or goes on ("loading")."""
@@ -68,7 +68,7 @@ class LoadLog(LoadObserver):
 
     def retrying(self, reason: str, seconds: float) -> None:
         extra = {"run_id": self._run_id, "wait_seconds": round(seconds, 1)}
-        logger.warning("The warehouse: %s", reason, extra=extra)
+        logger.warning("Trying again in %.0f s: %s", seconds, reason, extra=extra)
 
     def entered(self, state: str) -> None:
         logger.info("State: %s", state, extra={"run_id": self._run_id, "state": state})

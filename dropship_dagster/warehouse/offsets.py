@@ -10,8 +10,8 @@ from snowflake.connector import SnowflakeConnection
 from snowflake.connector import errors as snowflake_errors
 from snowflake.connector.cursor import SnowflakeCursor
 
-from dropship_dagster.warehouse.connection import close_quietly, does_not_exist, is_transient
-from dropship_dagster.warehouse.errors import LoadError, NotDeployedError
+from dropship_dagster.warehouse.connection import close_quietly, deployed, is_transient
+from dropship_dagster.warehouse.errors import LoadError
 
 # Keys are not enforced in Snowflake: two consumers that both find no row would both insert one. So whoever adds rows
 # locks a row that is always there; a statement begun after the lock is had sees what the other committed.
@@ -60,16 +60,12 @@ def read_positions(connection: SnowflakeConnection, topic_id: str | None = None)
         NotDeployedError: the database has no OPS.KAFKA_OFFSETS.
     """
     where, bound = ("WHERE TOPIC_ID = ?", (topic_id,)) if topic_id else ("", ())
-    try:
+    with deployed():
         rows = connection.cursor().execute(
             "SELECT TOPIC, TOPIC_ID, KAFKA_PARTITION, FIRST_OFFSET, NEXT_OFFSET, CLAIMED_BY, LAST_BATCH_ID "
             f"FROM OPS.KAFKA_OFFSETS {where} ORDER BY TOPIC, TOPIC_ID, KAFKA_PARTITION",
             bound,
         )
-    except snowflake_errors.ProgrammingError as error:
-        if does_not_exist(error):
-            raise NotDeployedError("The warehouse is not deployed yet: run `dropship deploy`.") from error
-        raise
     return [
         Position(topic, topic_id, int(partition), int(first), int(after), claimed_by, batch_id)
         for topic, topic_id, partition, first, after, claimed_by, batch_id in rows

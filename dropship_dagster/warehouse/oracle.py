@@ -18,8 +18,7 @@ from dropship_dagster.endpoints import WarehouseEndpoint
 from dropship_dagster.stream import partitions
 from dropship_dagster.stream.client import ClientConfig
 from dropship_dagster.warehouse.backlog import LOADED_PARTITIONS, Kafka, LoadedPartition, TopicVerdict, compare_topics
-from dropship_dagster.warehouse.connection import connect, does_not_exist
-from dropship_dagster.warehouse.errors import NotDeployedError
+from dropship_dagster.warehouse.connection import connect, deployed, does_not_exist
 from dropship_dagster.warehouse.failures import LoaderFailure, standing_failures
 from dropship_dagster.warehouse.findings import Findings, conflicts, holes, plain
 from dropship_dagster.warehouse.refold import KEYS, everything
@@ -199,12 +198,8 @@ def counts(endpoint: WarehouseEndpoint) -> dict[str, int]:
 
 
 def _query(connection: SnowflakeConnection, sql: str) -> SnowflakeCursor:
-    try:
+    with deployed():
         return connection.cursor().execute(sql)
-    except snowflake_errors.ProgrammingError as error:
-        if does_not_exist(error):
-            raise NotDeployedError("The warehouse is not deployed yet: run `dropship deploy`.") from error
-        raise
 
 
 def _loaded_partition(row: tuple[Any, ...]) -> LoadedPartition:

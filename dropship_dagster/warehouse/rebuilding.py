@@ -10,7 +10,7 @@ from functools import partial
 from snowflake.connector.cursor import SnowflakeCursor
 
 from dropship_dagster.endpoints import WarehouseEndpoint
-from dropship_dagster.warehouse.connection import connect, with_retries
+from dropship_dagster.warehouse.connection import connect, deployed, with_retries
 from dropship_dagster.warehouse.errors import WarehouseError
 from dropship_dagster.warehouse.offsets import transaction
 from dropship_dagster.warehouse.refold import KEYS, everything, run_task, statements_of
@@ -68,7 +68,7 @@ def rebuild(endpoint: WarehouseEndpoint, tables: Iterable[str]) -> RebuildReport
 
 
 def _rebuild(endpoint: WarehouseEndpoint, table: str) -> RebuiltTable:
-    with connect(endpoint, query_tag="dropship rebuild") as connection:
+    with deployed(), connect(endpoint, query_tag="dropship rebuild") as connection:
         *queueing, merge = statements_of(connection, endpoint.database)[table]
         with transaction(connection) as cursor:
             run_task(cursor, queueing, everything(table))  # first, as in the task: locks are taken in one order

@@ -14,7 +14,7 @@ from typing import Any
 from snowflake.connector.cursor import SnowflakeCursor
 
 from dropship_dagster.endpoints import WarehouseEndpoint
-from dropship_dagster.warehouse.connection import connect
+from dropship_dagster.warehouse.connection import connect, deployed, with_retries
 from dropship_dagster.warehouse.errors import WarehouseError
 from dropship_dagster.warehouse.offsets import transaction
 from dropship_dagster.warehouse.reports import Report
@@ -36,6 +36,8 @@ _EVENT_STREAMS = tuple(
     )
 )
 """The streams on the accepted events, of the tasks that fill PROD."""
+
+_PATIENCE_SECONDS = 120.0
 
 # Python's readers and writers of JSON call themselves once or twice for each level, and may do so a thousand times.
 _LEVELS = 100
@@ -116,7 +118,7 @@ def list_rejected(
         limit: at most this many.
     """
     where, bound = (selection or Selection()).where()
-    with connect(endpoint, query_tag="dropship rejected list") as connection:
+    with deployed(), connect(endpoint, query_tag="dropship rejected list") as connection:
         rows = connection.cursor().execute(
             f"SELECT {_COLUMNS} FROM STAGING.REJECTED_EVENTS WHERE {where} "
             f"ORDER BY REJECTED_AT DESC, TOPIC, KAFKA_PARTITION, KAFKA_OFFSET LIMIT {int(limit)}",
@@ -190,9 +192,20 @@ def retry_rejected(endpoint: WarehouseEndpoint, selection: Selection | None = No
     Raises:
         WarehouseError: one was set aside, and a task has yet to read over the event as it was.
     """
-    where, bound = (selection or Selection()).where()
+    return with_retries(  # beside a run of the graph, whose locks it may have to give way to
+        lambda: _retry(endpoint, selection or Selection()), patience_seconds=_PATIENCE_SECONDS
+    )
+
+
+def _retry(endpoint: WarehouseEndpoint, selection: Selection) -> RetryReport:
+    """The transaction."""
+    where, bound = selection.where()
     retry_id = str(uuid.uuid4())
-    with connect(endpoint, query_tag="dropship rejected retry") as connection, transaction(connection) as cursor:
+    with (
+        deployed(),
+        connect(endpoint, query_tag="dropship rejected retry") as connection,
+        transaction(connection) as cursor,
+    ):
         cursor.execute(f"UPDATE STAGING.REJECTED_EVENTS SET RETRY_ID = ? WHERE {where}", (retry_id, *bound))
         retried = int(cursor.rowcount or 0)
         _readmit(cursor, retry_id)

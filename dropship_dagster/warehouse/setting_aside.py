@@ -13,7 +13,7 @@ from snowflake.connector import SnowflakeConnection
 from snowflake.connector.cursor import SnowflakeCursor
 
 from dropship_dagster.endpoints import WarehouseEndpoint
-from dropship_dagster.warehouse.connection import connect, with_retries
+from dropship_dagster.warehouse.connection import connect, deployed, with_retries
 from dropship_dagster.warehouse.errors import WarehouseError
 from dropship_dagster.warehouse.offsets import transaction
 from dropship_dagster.warehouse.refold import Source, run_task, statements_of
@@ -90,7 +90,7 @@ def _move(
     endpoint: WarehouseEndpoint, topic: str, partition: int, offset: int, reason: str, topic_id: str | None
 ) -> str:
     """The transaction; the topic id of the event."""
-    with connect(endpoint, query_tag="dropship rejected set-aside") as connection:
+    with deployed(), connect(endpoint, query_tag="dropship rejected set-aside") as connection:
         source, key, found_id = _find(connection, topic, partition, offset, topic_id)
         statements = statements_of(connection, endpoint.database)
         entity, place = _ENTITIES[source], (found_id, partition, offset)

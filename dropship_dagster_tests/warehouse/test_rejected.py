@@ -6,19 +6,27 @@ import dataclasses
 import datetime as dt
 import io
 import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from confluent_kafka.admin import AdminClient
 from rich.console import Console
 
-from dropship_dagster.cli.rejected import table_of
+from dropship_dagster import warehouse
+from dropship_dagster.cli.rejected import json_object, table_of
+from dropship_dagster.endpoints import WarehouseEndpoint
+from dropship_dagster.errors import DropshipError
 from dropship_dagster.warehouse import (
+    NotDeployedError,
     RejectedMessage,
     Selection,
     WarehouseError,
     correct,
     list_rejected,
+    rebuild,
     retry_rejected,
+    set_aside,
     show_rejected,
 )
 from dropship_dagster_tests.warehouse.events import Order
@@ -124,3 +132,67 @@ def test_the_topics_id_is_shown_where_the_name_is_not_enough() -> None:
     other = dataclasses.replace(ONE, topic_id="2" * 36)
     assert "topic id" not in headings(ONE, dataclasses.replace(other, topic="products"))
     assert "topic id" in headings(ONE, other)
+
+
+def test_a_retry_beside_statements_that_reject_more_is_repeated_until_it_is_through(own_pipeline: Pipeline) -> None:
+    """Whoever has read REJECTED_EVENTS before others changed it has to begin anew (error 000625)."""
+    pipeline = own_pipeline
+    pipeline.send(pipeline.orders, [b"?"] * 20, partition=0)
+    pipeline.load()
+    pipeline.refresh()
+
+    def reject_more() -> None:
+        with warehouse.connect(pipeline.endpoint) as connection:
+            for _ in range(200):
+                connection.cursor().execute(
+                    "INSERT INTO STAGING.REJECTED_EVENTS (SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, "
+                    "INGESTED_AT, BATCH_ID, REJECT_REASON, ATTEMPT, REJECTED_AT) "
+                    "SELECT 'CUSTOMERS', 'more', 'more', 0, 0, SYSDATE(), 'more', 'more', 1, SYSDATE()"
+                )
+
+    with ThreadPoolExecutor(1) as beside:
+        writing = beside.submit(reject_more)
+        retried = [
+            retry_rejected(pipeline.endpoint, Selection(topic=pipeline.orders, offset=offset)).retried
+            for offset in range(20)
+        ]
+        writing.result()
+    assert retried == [1] * 20
+    assert pipeline.value("SELECT COUNT(*) FROM STAGING.REJECTED_EVENTS WHERE TOPIC = 'more'") == 200
+
+
+def test_before_the_deployment_each_way_out_says_to_deploy(empty_database: Callable[[], WarehouseEndpoint]) -> None:
+    endpoint = empty_database()
+    place = ("orders_events", 0, 0)
+    for way in (
+        lambda: list_rejected(endpoint),
+        lambda: show_rejected(endpoint, *place),
+        lambda: correct(endpoint, *place, {}),
+        lambda: set_aside(endpoint, *place, "wrong"),
+        lambda: retry_rejected(endpoint),
+        lambda: rebuild(endpoint, ["ALL"]),
+        lambda: warehouse.refresh(endpoint),
+    ):
+        with pytest.raises(NotDeployedError, match="run `dropship deploy`"):
+            way()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    {
+        "{": "is not JSON",
+        "[1]": "no object",
+        '{"a": 1e400}': "1e400 is no number",
+        '{"a": NaN}': "NaN is no number",
+        '{"a": 1, "b": {"c": 1, "c": 2}}': "the key 'c' is there twice",
+        '{"a": "\\ud800"}': "not Unicode",
+        '{"a": "\udcff"}': "not Unicode",
+        '{"a":' * 100_000: "nests too deeply",
+    }.items(),
+    ids=str,
+)
+def test_a_correction_that_is_no_json_object_is_refused_with_the_reason(text: str, said: str) -> None:
+    with pytest.raises(DropshipError, match=said) as caught:
+        json_object(text)
+    assert "give one JSON object" in str(caught.value)
+    assert "recursion" not in str(caught.value), "Python's words are not ours"
