@@ -185,6 +185,7 @@ def test_three_followers_and_overlapping_refreshes_under_kills_end_with_everythi
         **figures,
         "runs of the graph": Counter(f"{run['from']} {run['state']}" for run in histories["REFRESH"]),
         "task runs": Counter(run["state"] for runs in histories.values() for run in runs),
+        "errors of tasks": Counter(run["error"] for runs in histories.values() for run in runs if run["error"]),
         "memory of the warehouse, MB": memory,
         "verify": (verdict.returncode, json.loads(verdict.stdout)["status"], json.loads(verdict.stdout)["problems"]),
         "tracebacks": {name: text.count("Traceback") for name, text in home.logs().items()},
@@ -205,6 +206,10 @@ def test_three_followers_and_overlapping_refreshes_under_kills_end_with_everythi
     assert {
         table: home.value(f"SELECT COUNT(*) FROM OPS.DIFFERENCES_{table}") for table in prod_tables()
     } == dict.fromkeys(prod_tables(), 0)
+    rebuilt = json.loads(home.succeed("refresh", "--rebuild", "ALL", "--json"))["tables"]
+    assert {(each["table"], each["removed"], each["changed"]) for each in rebuilt} == {
+        (table, 0, 0) for table in prod_tables()
+    }
 
 
 def prod_tables() -> list[str]:
@@ -287,13 +292,13 @@ def history(home: Home, task: str) -> list[dict[str, Any]]:
     """The runs of a task that have begun."""
     rows = home.ask(
         f"""
-        SELECT GRAPH_RUN_GROUP_ID, STATE, SCHEDULED_FROM, QUERY_START_TIME, COMPLETED_TIME
+        SELECT GRAPH_RUN_GROUP_ID, STATE, SCHEDULED_FROM, QUERY_START_TIME, COMPLETED_TIME, ERROR_MESSAGE
         FROM TABLE(INFORMATION_SCHEMA.TASK_HISTORY(TASK_NAME => '{task}', RESULT_LIMIT => 10000))
         WHERE DATABASE_NAME = CURRENT_DATABASE() AND QUERY_START_TIME IS NOT NULL
         """
     )
     assert len(rows) < 10000, "the history is cut: its overlaps cannot be told"
-    return [dict(zip(("group", "state", "from", "begin", "end"), row, strict=True)) for row in rows]
+    return [dict(zip(("group", "state", "from", "begin", "end", "error"), row, strict=True)) for row in rows]
 
 
 def overlaps(histories: dict[str, list[dict[str, Any]]]) -> list[tuple[str, str]]:
