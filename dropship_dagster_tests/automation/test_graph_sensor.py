@@ -186,11 +186,13 @@ def test_while_a_run_of_dagster_refreshes_nothing_is_reported_and_afterwards_wha
 ) -> None:
     run(endpoint, *ALWAYS)
     alone = warehouse.refresh(endpoint).run_id
-    with held_up(endpoint) as gate, ThreadPoolExecutor() as pool:
+    with warehouse.connect(endpoint) as connection:
+        before = len(root_runs(connection, endpoint.database))  # the schedule may have come first
+    with ThreadPoolExecutor() as pool, held_up(endpoint) as gate:
         resources = {"warehouse": WarehouseResource()}
         dagster = pool.submit(dg.materialize, [refresh], instance=instance, resources=resources)
         with warehouse.connect(endpoint) as connection:
-            wait_until(lambda: len(root_runs(connection, endpoint.database)) == 2, "the run that Dagster asked for")
+            wait_until(lambda: len(root_runs(connection, endpoint.database)) > before, "the run that Dagster asked for")
         busy = tick(instance)
         assert (busy.asset_events, "reports what it refreshes" in str(busy.skip_reason)) == ([], True)
         gate.cursor().execute("COMMIT")
