@@ -13,14 +13,23 @@ from dropship_dagster import privacy
 
 
 def replace_durably(path: Path, data: bytes) -> None:
-    """Replace a file in one step, for its owner alone; missing folders are created.
+    """As `write_atomically`; missing folders are created.
+
+    Raises:
+        OSError: it cannot be written; the old content stays.
+    """
+    privacy.make_folder(path.parent)
+    write_atomically(path, data)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace a file in one step, for its owner alone, in a folder that must be there.
 
     What has returned survives a power cut, and so does the file's new name (man 2 fsync).
 
     Raises:
         OSError: it cannot be written; the old content stays.
     """
-    privacy.make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         with open(temporary, "wb", opener=privacy.opener) as file:

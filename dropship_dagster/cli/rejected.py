@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -152,9 +151,11 @@ def json_object(text: str) -> dict[str, Any]:
     Raises:
         DropshipError: it is no JSON object, or one of which JSON has no text.
     """
+    from dropship_dagster.warehouse.rejected import finite
+
     fix = "give one JSON object, quoted for the shell."
     try:
-        value = json.loads(text, parse_float=_finite, parse_constant=_finite, object_pairs_hook=_each_key_once)
+        value = json.loads(text, parse_float=finite, parse_constant=finite, object_pairs_hook=_each_key_once)
         json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise DropshipError(f"The payload nests too deeply: {fix}") from None
@@ -164,13 +165,6 @@ def json_object(text: str) -> dict[str, Any]:
         raise DropshipError(f"The payload is not JSON ({error}): {fix}") from None
     if not isinstance(value, dict):
         raise DropshipError(f"The payload is JSON, but no object: {fix}")
-    return value
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is no number that JSON has a value for")
     return value
 
 

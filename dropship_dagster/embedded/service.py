@@ -13,7 +13,6 @@ import ipaddress
 import json
 import logging
 import os
-import secrets
 import sys
 import time
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from dropship_dagster import privacy
+from dropship_dagster.files import write_atomically
 
 EXIT_USAGE = 2
 EXIT_LOCKED = 3
@@ -123,31 +123,6 @@ def read_state(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise ServiceError(f"{path / STATE_FILE} is not the state of a service: remove the file.", EXIT_NOT_WRITABLE)
     return state
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path` (mode 0600) so that a crash leaves the old content or the new, never a part of either."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """Make names created, renamed or removed in a folder survive a power cut."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def loopback(host: str) -> str:

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 LOGIN_TIMEOUT_SECONDS = 20
 LOCK_TIMEOUT_SECONDS = 60
+PATIENCE_BESIDE_TASKS = 120.0
+"""Seconds to try again beside a run of the task graph, whose locks a transaction may have to give way to."""
 
 # Snowflake's numbers: a lock was not had in time, a deadlock was broken, the session is gone, its token expired, the
 # transaction was rolled back because it was idle while another one waited for it.

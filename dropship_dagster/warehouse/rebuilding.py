@@ -10,14 +10,11 @@ from functools import partial
 from snowflake.connector.cursor import SnowflakeCursor
 
 from dropship_dagster.endpoints import WarehouseEndpoint
-from dropship_dagster.warehouse.connection import connect, deployed, with_retries
+from dropship_dagster.warehouse.connection import PATIENCE_BESIDE_TASKS, connect, deployed, with_retries
 from dropship_dagster.warehouse.errors import WarehouseError
 from dropship_dagster.warehouse.offsets import transaction
 from dropship_dagster.warehouse.refold import KEYS, everything, run_task, statements_of
 from dropship_dagster.warehouse.reports import Report
-
-_PATIENCE_SECONDS = 120.0
-"""How long to try again beside a run of the graph, whose locks a rebuild may have to give way to."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,8 @@ def rebuild(endpoint: WarehouseEndpoint, tables: Iterable[str]) -> RebuildReport
     """
     began = time.monotonic()
     rebuilt = [
-        with_retries(partial(_rebuild, endpoint, table), patience_seconds=_PATIENCE_SECONDS) for table in _names(tables)
+        with_retries(partial(_rebuild, endpoint, table), patience_seconds=PATIENCE_BESIDE_TASKS)
+        for table in _names(tables)
     ]
     return RebuildReport(tuple(rebuilt), round(time.monotonic() - began, 3))
 

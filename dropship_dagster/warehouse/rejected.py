@@ -14,7 +14,7 @@ from typing import Any
 from snowflake.connector.cursor import SnowflakeCursor
 
 from dropship_dagster.endpoints import WarehouseEndpoint
-from dropship_dagster.warehouse.connection import connect, deployed, with_retries
+from dropship_dagster.warehouse.connection import PATIENCE_BESIDE_TASKS, connect, deployed, with_retries
 from dropship_dagster.warehouse.errors import WarehouseError
 from dropship_dagster.warehouse.offsets import transaction
 from dropship_dagster.warehouse.reports import Report
@@ -36,8 +36,6 @@ _EVENT_STREAMS = tuple(
     )
 )
 """The streams on the accepted events, of the tasks that fill PROD."""
-
-_PATIENCE_SECONDS = 120.0
 
 # Python's readers and writers of JSON call themselves once or twice for each level, and may do so a thousand times.
 _LEVELS = 100
@@ -192,9 +190,7 @@ def retry_rejected(endpoint: WarehouseEndpoint, selection: Selection | None = No
     Raises:
         WarehouseError: one was set aside, and a task has yet to read over the event as it was.
     """
-    return with_retries(  # beside a run of the graph, whose locks it may have to give way to
-        lambda: _retry(endpoint, selection or Selection()), patience_seconds=_PATIENCE_SECONDS
-    )
+    return with_retries(lambda: _retry(endpoint, selection or Selection()), patience_seconds=PATIENCE_BESIDE_TASKS)
 
 
 def _retry(endpoint: WarehouseEndpoint, selection: Selection) -> RetryReport:
@@ -263,7 +259,7 @@ def _document(text: str | None) -> Any:
     if text is None or _depth(text) > _LEVELS:
         return text
     try:
-        return json.loads(text, parse_float=_finite, parse_constant=_finite)
+        return json.loads(text, parse_float=finite, parse_constant=finite)
     except ValueError:
         return text
 
@@ -280,10 +276,15 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _finite(text: str) -> float:
+def finite(text: str) -> float:
+    """A number of JSON, for `json.loads`, which takes NaN and what is too large for a float without a word.
+
+    Raises:
+        ValueError: there is no such number in JSON.
+    """
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{text} has no value in JSON")
+        raise ValueError(f"{text} is no number that JSON has a value for")
     return value
 
 

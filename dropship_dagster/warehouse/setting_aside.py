@@ -13,7 +13,7 @@ from snowflake.connector import SnowflakeConnection
 from snowflake.connector.cursor import SnowflakeCursor
 
 from dropship_dagster.endpoints import WarehouseEndpoint
-from dropship_dagster.warehouse.connection import connect, deployed, with_retries
+from dropship_dagster.warehouse.connection import PATIENCE_BESIDE_TASKS, connect, deployed, with_retries
 from dropship_dagster.warehouse.errors import WarehouseError
 from dropship_dagster.warehouse.offsets import transaction
 from dropship_dagster.warehouse.refold import Source, run_task, statements_of
@@ -40,7 +40,6 @@ _ENTITIES: Mapping[str, _Entity] = {
     "PRODUCTS": _Entity("PRODUCT_EVENTS", "PRODUCT_ID", ("PRODUCTS", "PRODUCTS_HISTORY")),
     "ORDERS_EVENTS": _Entity("ORDER_EVENTS", "ORDER_ID", ("ORDERS", "ORDER_LINES", "ORDER_STATUS_HISTORY")),
 }
-_PATIENCE_SECONDS = 120.0
 _PLACE = "TOPIC_ID = ? AND KAFKA_PARTITION = ? AND KAFKA_OFFSET = ?"
 _STAGED = " UNION ALL ".join(
     f"SELECT '{source}', {entity.key}, TOPIC_ID FROM STAGING.{entity.events} "
@@ -80,8 +79,8 @@ def set_aside(
     """
     if not reason.strip():
         raise WarehouseError("Say why the event is set aside: --reason TEXT.")
-    found_id = with_retries(  # beside a run of the graph, whose locks it may have to give way to
-        lambda: _move(endpoint, topic, partition, offset, reason, topic_id), patience_seconds=_PATIENCE_SECONDS
+    found_id = with_retries(
+        lambda: _move(endpoint, topic, partition, offset, reason, topic_id), patience_seconds=PATIENCE_BESIDE_TASKS
     )
     return show_rejected(endpoint, topic, partition, offset, topic_id=found_id)
 

@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-from dropship_dagster.embedded.service import sync_folder
+from dropship_dagster.files import sync_folder
 
 log = logging.getLogger("kafka.topics")
 

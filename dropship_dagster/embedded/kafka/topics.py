@@ -22,7 +22,7 @@ from dropship_dagster.embedded.kafka.storage.records import MAX_UNPACKED_BYTES
 from dropship_dagster.embedded.kafka.storage.recovery import empty_log, recover_log
 from dropship_dagster.embedded.kafka.storage.validation import RecordRules
 from dropship_dagster.embedded.kafka.strays import Strays
-from dropship_dagster.embedded.service import sync_folder
+from dropship_dagster.files import sync_folder
 
 log = logging.getLogger("kafka.topics")
 

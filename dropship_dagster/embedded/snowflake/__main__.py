@@ -26,8 +26,8 @@ from dropship_dagster.embedded.service import (
     port_error,
     read_state,
     service_parser,
-    write_atomically,
 )
+from dropship_dagster.files import write_atomically
 from dropship_dagster.hosts import OwnHosts, host_names
 
 SERVICE = "embedded warehouse"

@@ -16,7 +16,7 @@ from dropship_dagster.embedded.kafka.storage.batch import LEADER_EPOCH, PLACE, B
 from dropship_dagster.embedded.kafka.storage.files import FileCache
 from dropship_dagster.embedded.kafka.storage.producers import ProducerUpdate
 from dropship_dagster.embedded.kafka.storage.validation import RecordRules, check_records
-from dropship_dagster.embedded.service import sync_folder
+from dropship_dagster.files import sync_folder
 
 # A write takes two buffers a batch, and IOV_MAX is 1024.
 MOST_BATCHES = 500

@@ -45,7 +45,7 @@ from dropship_dagster.embedded.kafka.storage.segment import (
 )
 from dropship_dagster.embedded.kafka.storage.validation import RecordRules
 from dropship_dagster.embedded.kafka.storage.workers import DiskWorkers
-from dropship_dagster.embedded.service import sync_folder, write_atomically
+from dropship_dagster.files import sync_folder, write_atomically
 
 log = logging.getLogger("kafka.log")
 
