@@ -20,6 +20,9 @@ import pytest
 
 from dropship_dagster.endpoints import WarehouseEndpoint
 from dropship_dagster.warehouse import deploy
+from dropship_dagster_tests.embedded.kafka.process import running_broker
+from dropship_dagster_tests.warehouse.events import Order, customer, product
+from dropship_dagster_tests.warehouse.pipeline import Pipeline
 
 DATABASE = "DROPSHIP"
 WAREHOUSE = "DROPSHIP_WH"
@@ -46,8 +49,29 @@ def deployed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             making = folder.with_suffix(".making")
             with running_warehouse(making) as endpoint:
                 deploy(endpoint)
+            _keep_plans(making, folder.with_suffix(".run"))
             making.rename(folder)
     return folder
+
+
+def _keep_plans(deployed: Path, scratch: Path) -> None:
+    """Put into a deployed folder what a server has translated that ran the task graph and `verify` on a copy of it.
+
+    The copy and its rows are thrown away: whoever starts on the folder finds it as the deployment left it.
+    """
+    copy_deployed(deployed, scratch / "warehouse")
+    with running_warehouse(scratch / "warehouse") as endpoint, running_broker(scratch / "kafka") as broker:
+        pipeline = Pipeline({"bootstrap.servers": broker.bootstrap}, endpoint)
+        for turn in (1, 2):  # plans are kept of what was run again
+            order = Order(pipeline.id(turn))
+            pipeline.send(pipeline.customers, [customer(order.customer_id, turn)])
+            pipeline.send(pipeline.products, [product("P00001", turn)])
+            pipeline.send(pipeline.orders, [order.placed(), order.paid(), order.shipped(), b"no event"])
+            pipeline.load()
+            pipeline.refresh()
+            pipeline.verify()
+    shutil.copy(scratch / "warehouse" / "plans.json", deployed)
+    shutil.rmtree(scratch)
 
 
 def copy_deployed(deployed_folder: Path, folder: Path) -> Path:

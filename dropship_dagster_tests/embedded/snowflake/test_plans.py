@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -231,3 +232,121 @@ def test_plans_are_kept(tmp_path: Path, translations: list[str]) -> None:
     assert execute(opened, Statement("SELECT SUM(A) FROM T")).rows() == [(6,)]
     opened.close()
     warehouse.close()
+
+
+class Restarted:
+    """A warehouse without its network side, that can be stopped and started on its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.start()
+
+    def start(self) -> None:
+        self._warehouse = Warehouse(self.folder, memory_limit="500MB", threads=1, account="a", user="u")
+        self._session = self._warehouse.connect(database="D", schema="PUBLIC")
+
+    def stop(self) -> None:
+        self._session.close()
+        self._warehouse.close()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def rows(self, sql: str, *values: tuple[str, str | None]) -> list[Any]:
+        bindings = {str(at): {"type": kind, "value": value} for at, (kind, value) in enumerate(values, 1)}
+        return execute(self._session, Statement(sql), bindings).rows()
+
+
+@pytest.fixture
+def restarted(tmp_path: Path) -> Iterator[Restarted]:
+    made = Restarted(tmp_path)
+    made.rows("CREATE DATABASE D")
+    made.rows("CREATE TABLE T (A NUMBER, S VARCHAR)")
+    made.rows("CREATE STREAM ST ON TABLE T")
+    yield made
+    made.stop()
+
+
+INSERTION = "INSERT INTO T SELECT ?, ? WHERE SYSDATE() > '2001-01-01'"
+FROM_STREAM = "INSERT INTO COPIED SELECT A, S FROM ST WHERE METADATA$ACTION = 'INSERT'"
+
+
+def test_the_next_start_finds_the_plans_of_what_ran_again(restarted: Restarted, translations: list[str]) -> None:
+    restarted.rows("CREATE TABLE COPIED (A NUMBER, S VARCHAR)")
+    for number in ("1", "2"):
+        restarted.rows(INSERTION, ("FIXED", number), ("TEXT", "it's"))
+        restarted.rows(FROM_STREAM)
+    restarted.rows("SELECT 'once', A FROM T")
+    del translations[:]
+    for number in ("3", "4", "5"):  # twice, as what was not asked for in between is not lost
+        restarted.restart()
+        if number != "4":
+            restarted.rows(INSERTION, ("FIXED", number), ("TEXT", "it's"))
+            restarted.rows(FROM_STREAM)
+    assert translations == []
+    restarted.rows("SELECT 'once', A FROM T")
+    assert translations == ["query"]
+    assert restarted.rows("SELECT A, S FROM COPIED ORDER BY A") == [(1, "it's"), (2, "it's"), (3, "it's"), (5, "it's")]
+    assert "once" not in (restarted.folder / "plans.json").read_text()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "CREATE OR REPLACE TABLE T (S VARCHAR, A NUMBER)",
+        "ALTER TABLE T ALTER COLUMN S SET DATA TYPE VARCHAR(100)",
+        "CREATE OR REPLACE VIEW V AS SELECT 1 AS X",
+    ],
+)
+def test_a_changed_definition_forgets_the_plans(restarted: Restarted, translations: list[str], change: str) -> None:
+    for _ in range(2):
+        restarted.rows("SELECT * FROM T")
+    restarted.restart()
+    restarted.rows(change)
+    restarted.restart()
+    del translations[:]
+    restarted.rows("SELECT * FROM T")
+    assert translations == ["query"]
+
+
+def test_a_server_that_was_killed_after_a_change_forgets_them(restarted: Restarted, translations: list[str]) -> None:
+    for _ in range(2):
+        restarted.rows("SELECT * FROM T")
+    restarted.restart()
+    left = (restarted.folder / "plans.json").read_bytes()
+    restarted.rows("CREATE OR REPLACE TABLE T (S VARCHAR, A NUMBER, B NUMBER)")
+    restarted.rows("INSERT INTO T VALUES ('s', 1, 2)")
+    restarted.stop()
+    (restarted.folder / "plans.json").write_bytes(left)
+    restarted.start()
+    assert restarted.rows("SELECT * FROM T") == [("s", 1, 2)]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"definitions": 1}', b"\xff\xfe", b'{"plans": null}'])
+def test_a_damaged_file_of_plans_is_made_anew(restarted: Restarted, translations: list[str], content: bytes) -> None:
+    for _ in range(2):
+        restarted.rows("SELECT * FROM T")
+    restarted.stop()
+    (restarted.folder / "plans.json").write_bytes(content)
+    restarted.start()
+    del translations[:]
+    for _ in range(2):
+        assert restarted.rows("SELECT * FROM T") == []
+    assert translations == ["query"]
+    restarted.restart()
+    restarted.rows("SELECT * FROM T")
+    assert translations == ["query"]
+
+
+def test_plans_of_other_code_are_not_used(restarted: Restarted, translations: list[str]) -> None:
+    for _ in range(2):
+        restarted.rows("SELECT * FROM T")
+    restarted.stop()
+    file = restarted.folder / "plans.json"
+    kept = json.loads(file.read_text())
+    file.write_text(json.dumps(kept | {"code": "of another version"}))
+    restarted.start()
+    del translations[:]
+    restarted.rows("SELECT * FROM T")
+    assert translations == ["query"]

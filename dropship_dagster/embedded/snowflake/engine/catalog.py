@@ -30,6 +30,14 @@ class Catalog:
         self._databases = {row[0] for row in self._store.query("SELECT name FROM databases")}
         self._schemas = {(row[0], row[1]) for row in self._store.query("SELECT database, name FROM schemas")}
 
+    def definitions(self) -> str:
+        """The state of all definitions: another text after each change."""
+        return str(self._store.query("SELECT state FROM definitions")[0][0])
+
+    def changed(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Give the definitions another state, in the transaction that changes them."""
+        connection.execute("UPDATE _sf.definitions SET state = uuid()")
+
     def has_database(self, name: str) -> bool:
         return name in self._databases
 

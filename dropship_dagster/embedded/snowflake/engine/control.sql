@@ -2,6 +2,10 @@
 CREATE SCHEMA IF NOT EXISTS _sf;
 SET search_path = 'warehouse._sf';
 
+-- Another value after each change of a definition: what was translated for one value is good as long as it stays.
+CREATE TABLE IF NOT EXISTS definitions (state VARCHAR);
+INSERT INTO definitions SELECT uuid() WHERE NOT EXISTS (FROM definitions);
+
 CREATE TABLE IF NOT EXISTS databases (name VARCHAR, comment VARCHAR, created TIMESTAMPTZ, transient BOOLEAN);
 CREATE TABLE IF NOT EXISTS schemas (
     database VARCHAR, name VARCHAR, comment VARCHAR, created TIMESTAMPTZ, transient BOOLEAN

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from dropship_dagster.embedded.snowflake.engine.account import Account
 from dropship_dagster.embedded.snowflake.engine.catalog import Catalog
 from dropship_dagster.embedded.snowflake.engine.change_logs import ChangeLogs
+from dropship_dagster.embedded.snowflake.engine.kept_plans import KeptPlans
 from dropship_dagster.embedded.snowflake.engine.locks import LockManager, Mode
-from dropship_dagster.embedded.snowflake.engine.plans import Plan, Versioned
+from dropship_dagster.embedded.snowflake.engine.plans import Versioned
 from dropship_dagster.embedded.snowflake.engine.stages import Stages
 from dropship_dagster.embedded.snowflake.engine.store import Store
 from dropship_dagster.embedded.snowflake.engine.streams import Streams
@@ -44,7 +45,8 @@ class Engine:
         self._guard = threading.Lock()
         self.begun = self.commits = 0
         self.version = 0
-        self.plans: Versioned[Hashable, Plan] = Versioned()  # by text, database, schema and types of bound values
+        self.plans = KeptPlans(folder / "plans.json")
+        self.plans.read(self.catalog.definitions(), self.streams.find, self.version)
         self.columns: Versioned[Name, list[tuple[str, str]]] = Versioned()
         self._written: dict[Name, int] = {}
 
@@ -89,4 +91,6 @@ class Engine:
 
     def close(self) -> None:
         """Write everything into the file."""
+        if self.store.usable():
+            self.plans.write(self.catalog.definitions(), self.version)
         self.store.close()

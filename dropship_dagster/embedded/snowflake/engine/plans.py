@@ -18,7 +18,7 @@ from dropship_dagster.embedded.snowflake.engine.streams import Stream
 from dropship_dagster.embedded.snowflake.results import StatementType
 from dropship_dagster.embedded.snowflake.syntax.names import Name
 
-_KEPT = 512
+PLANS_KEPT = 512
 
 
 @dataclass(frozen=True)
@@ -57,24 +57,37 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
+@dataclass
+class _Entry(Generic[V]):
+    version: int
+    value: V
+    again: bool = False
+
+
 class Versioned(Generic[K, V]):
     """What was worked out while the catalogue was at a version; forgotten when a definition changes."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._kept: OrderedDict[K, tuple[int, V]] = OrderedDict()
+        self._kept: OrderedDict[K, _Entry[V]] = OrderedDict()
 
     def get(self, key: K, version: int) -> V | None:
         with self._guard:
             found = self._kept.get(key)
-            if found is None or found[0] != version:
+            if found is None or found.version != version:
                 return None
+            found.again = True
             self._kept.move_to_end(key)
-            return found[1]
+            return found.value
 
-    def put(self, key: K, version: int, value: V) -> None:
+    def put(self, key: K, version: int, value: V, *, again: bool = False) -> None:
         with self._guard:
-            self._kept[key] = version, value
+            self._kept[key] = _Entry(version, value, again)
             self._kept.move_to_end(key)
-            while len(self._kept) > _KEPT:
+            while len(self._kept) > PLANS_KEPT:
                 self._kept.popitem(last=False)
+
+    def used_again(self, version: int) -> dict[K, V]:
+        """What was asked for again after it had been put."""
+        with self._guard:
+            return {key: entry.value for key, entry in self._kept.items() if entry.again and entry.version == version}

@@ -268,6 +268,7 @@ class Transactional:
                 self.connection.execute("BEGIN")
                 try:
                     yield self.connection
+                    self.engine.catalog.changed(self.connection)
                     with self.engine.committing(objects):
                         self.connection.execute("COMMIT")
                 except BaseException:

@@ -22,5 +22,5 @@ def plan_for(session: Session, statement: Hashable, build: Callable[[Environment
     environment = session.environment(cached=True)
     plan = dataclasses.replace(build(environment), version=version)
     if not environment.session_specific and not session.temporary:
-        engine.plans.put(key, version, plan)
+        engine.plans.put(key, plan)
     return plan
