@@ -235,7 +235,8 @@ def test_a_mistake_is_one_sentence_that_names_the_thing(platform: Platform) -> N
         assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("by_dagster", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow  # short forms: cli/test_own_files.py for the command, automation/test_full_pipeline.py for the check
+@pytest.mark.parametrize("by_dagster", [False, True])
 def test_a_critical_check_that_fails_ends_the_job_with_1_and_is_named(
     demo: subprocess.CompletedProcess[str], platform: Platform, by_dagster: bool
 ) -> None:

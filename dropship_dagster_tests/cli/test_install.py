@@ -65,6 +65,7 @@ def test_it_installs_in_a_path_with_spaces_and_again_only_when_the_lock_has_chan
     assert "Installing" in again.stderr
 
 
+@pytest.mark.slow
 def test_a_new_version_is_installed_again(checkout: Path) -> None:
     assert install(checkout).returncode == 0
     module = checkout / "dropship_dagster/__init__.py"
@@ -75,6 +76,7 @@ def test_a_new_version_is_installed_again(checkout: Path) -> None:
     assert subprocess.run(command, cwd="/", capture_output=True, text=True, check=True).stdout.strip() == "9.8.7"
 
 
+@pytest.mark.slow
 def test_an_interrupted_installation_is_made_again_from_nothing(checkout: Path) -> None:
     (checkout / ".venv/bin").mkdir(parents=True)
     (checkout / ".venv/.installing").touch()

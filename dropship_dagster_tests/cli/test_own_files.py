@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from dropship_dagster import warehouse
+from dropship_dagster import stream, warehouse
 from dropship_dagster.definitions import run_job
-from dropship_dagster.endpoints import warehouse_endpoint
+from dropship_dagster.endpoints import kafka_endpoint, warehouse_endpoint
 from dropship_dagster.settings import Settings
 from dropship_dagster.shop import ShopConfig, generate
 from dropship_dagster.shop.contract import ORDER_EVENTS, ORDER_LINES, ORDERS
@@ -70,7 +70,25 @@ def test_generate_stops_at_own_files_and_overwrite_moves_them(own_folders: Path)
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("jobs", [STEPS, pytest.param(("full_pipeline",), marks=pytest.mark.slow)])
+def test_own_files_are_sent_as_they_are(platform: Settings) -> None:
+    folder = own_shop(platform.data_dir)
+    before = content(folder)
+    for job in ("generate_seeds", "replay_seeds"):
+        report = run_job(job)
+        assert report.success, (report.failed_steps, report.failed_checks)
+    assert content(folder) == before
+    topics = stream.partitions(kafka_endpoint(platform).client_config, platform.topics).values()
+    sent = {topic.name: sum(part.high - part.low for part in topic.partitions) for topic in topics}
+    rows = {
+        topic: (folder / name).read_text(encoding="utf-8").count("\n") - 1
+        for topic, name in zip(platform.topics, ("customers.csv", "products.csv", "order_events.csv"), strict=True)
+    }
+    assert sent == rows
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("jobs", [STEPS, ("full_pipeline",)])
 def test_own_files_go_through_the_whole_pipeline_as_they_are_and_new_orders_after_them(
     platform: Settings, jobs: tuple[str, ...]
 ) -> None:
@@ -140,6 +158,7 @@ def test_demo_uses_own_files_and_says_so(platform: Settings, whole: bool) -> Non
     assert report["stations"]["seeds"]["orders"] == 60
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_check_that_warns_is_named_and_the_demo_ends_with_0(platform: Settings) -> None:
     folder = own_shop(platform.data_dir)

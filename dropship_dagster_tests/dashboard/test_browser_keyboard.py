@@ -92,7 +92,10 @@ def test_the_keyboard_downloads_a_table(chromium: Chromium, address: str) -> Non
         assert download.value.suggested_filename == "recent-orders.csv"
 
 
-@pytest.mark.parametrize("page", ["customers", "fulfilment", "pipeline", "quality"])
+@pytest.mark.parametrize(
+    "page",
+    ["customers", *(pytest.param(page, marks=pytest.mark.slow) for page in ("fulfilment", "pipeline", "quality"))],
+)
 def test_every_card_leads_to_a_part_of_its_page(chromium: Chromium, address: str, page: str) -> None:
     with visit(chromium, f"{address}/{page}?period=year", height=500) as seen:
         seen.wait_for_cards(4)

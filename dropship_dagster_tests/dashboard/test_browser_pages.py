@@ -8,28 +8,32 @@ import pytest
 from playwright.sync_api import expect
 
 from dropship_dagster_tests.dashboard import truth
-from dropship_dagster_tests.dashboard.browser import Chromium, visit
+from dropship_dagster_tests.dashboard.browser import Chromium, Visit, visit
 from dropship_dagster_tests.dashboard.platform import MARKUP, Platform
 
 pytestmark = [pytest.mark.browser]
 
+WIDTH = 1360
 PAGES = ("products", "customers", "fulfilment", "pipeline", "quality")
 
 
-@pytest.mark.parametrize("width", [1360, pytest.param(390, marks=pytest.mark.slow)], ids=["desk", "phone"])
+def assert_drawn(seen: Visit, width: int) -> None:
+    """A table and a chart, no error, nothing beyond the edge, no script of the data's, nobody else asked."""
+    expect(seen.page.locator("[data-testid='stDataFrame'] canvas").first).to_be_visible()
+    expect(seen.page.locator("[data-testid='stVegaLiteChart'] :is(svg, canvas)").first).to_be_visible()
+    seen.settle()
+    expect(seen.page.locator("[data-testid='stException']")).to_have_count(0)
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert seen.page.evaluate("window.hacked") is None
+    assert seen.errors == []
+    assert seen.outside == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
-def test_every_page_draws_without_an_error_and_asks_nobody_else(
-    chromium: Chromium, address: str, page: str, width: int
-) -> None:
-    with visit(chromium, f"{address}/{page}?period=year", width=width) as seen:
-        expect(seen.page.locator("[data-testid='stDataFrame'] canvas").first).to_be_visible()
-        expect(seen.page.locator("[data-testid='stVegaLiteChart'] :is(svg, canvas)").first).to_be_visible()
-        seen.settle()
-        expect(seen.page.locator("[data-testid='stException']")).to_have_count(0)
-        assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
-        assert seen.page.evaluate("window.hacked") is None
-        assert seen.errors == []
-        assert seen.outside == []
+def test_every_page_draws_on_a_phone(chromium: Chromium, address: str, page: str) -> None:
+    with visit(chromium, f"{address}/{page}?period=year", width=390) as seen:
+        assert_drawn(seen, 390)
 
 
 def test_the_customers_are_those_of_the_csv_files(chromium: Chromium, address: str, platform: Platform) -> None:
@@ -38,6 +42,7 @@ def test_the_customers_are_those_of_the_csv_files(chromium: Chromium, address: s
     with visit(chromium, f"{address}/customers?period=year") as seen:
         seen.wait_for_cards(4)
         shown = seen.metrics()
+        assert_drawn(seen, WIDTH)
     assert {label: shown[label] for label in expected} == expected
 
 
@@ -47,7 +52,30 @@ def test_the_parcels_are_those_of_the_csv_files(chromium: Chromium, address: str
     with visit(chromium, f"{address}/fulfilment?period=year") as seen:
         seen.wait_for_cards(4)
         shown = seen.metrics()
+        assert_drawn(seen, WIDTH)
     assert {label: shown[label] for label in expected} == expected
+
+
+def test_the_quality_page_shows_the_last_report(chromium: Chromium, address: str) -> None:
+    with visit(chromium, f"{address}/quality") as seen:
+        seen.wait_for_cards(4)
+        assert seen.metrics() == {"Checks": "3", "Passed": "1", "Failed": "1", "Warnings": "1"}
+        expect(seen.page.get_by_text("The data cannot be trusted")).to_be_visible()
+        expect(seen.page.get_by_text("raw: The broker does not answer.")).to_be_visible()
+        assert_drawn(seen, WIDTH)
+
+
+def test_the_pipeline_page_says_live_what_waits_at_each_station(
+    chromium: Chromium, address: str, platform: Platform
+) -> None:
+    [(rows,)] = platform.execute("SELECT SUM(ROWS_THERE) FROM PROD.V_PIPELINE_STATIONS WHERE STATION = 'RAW'")
+    with visit(chromium, f"{address}/pipeline") as seen:
+        expect(seen.page.get_by_text("messages · 0 wait for RAW")).to_be_visible()
+        expect(seen.page.get_by_text("messages · 0 wait for STAGING")).to_be_visible()
+        counts = seen.page.locator(".st-key-way [data-testid='stMetricValue']")
+        expect(counts.nth(0)).to_have_text(f"{rows:,}")
+        expect(counts.nth(1)).to_have_text(f"{rows:,}")
+        assert_drawn(seen, WIDTH)
 
 
 def test_a_products_page_shows_its_name_as_it_is(chromium: Chromium, address: str, platform: Platform) -> None:
@@ -85,26 +113,6 @@ def test_a_card_leads_to_its_detail(chromium: Chromium, address: str) -> None:
         seen.page.wait_for_url("**/fulfilment?period=year**")
 
 
-def test_the_quality_page_shows_the_last_report(chromium: Chromium, address: str) -> None:
-    with visit(chromium, f"{address}/quality") as seen:
-        seen.wait_for_cards(4)
-        assert seen.metrics() == {"Checks": "3", "Passed": "1", "Failed": "1", "Warnings": "1"}
-        expect(seen.page.get_by_text("The data cannot be trusted")).to_be_visible()
-        expect(seen.page.get_by_text("raw: The broker does not answer.")).to_be_visible()
-
-
-def test_the_pipeline_page_says_live_what_waits_at_each_station(
-    chromium: Chromium, address: str, platform: Platform
-) -> None:
-    [(rows,)] = platform.execute("SELECT SUM(ROWS_THERE) FROM PROD.V_PIPELINE_STATIONS WHERE STATION = 'RAW'")
-    with visit(chromium, f"{address}/pipeline") as seen:
-        expect(seen.page.get_by_text("messages · 0 wait for RAW")).to_be_visible()
-        expect(seen.page.get_by_text("messages · 0 wait for STAGING")).to_be_visible()
-        counts = seen.page.locator(".st-key-way [data-testid='stMetricValue']")
-        expect(counts.nth(0)).to_have_text(f"{rows:,}")
-        expect(counts.nth(1)).to_have_text(f"{rows:,}")
-
-
 def test_a_product_is_found_opened_and_left_again(chromium: Chromium, address: str) -> None:
     with visit(chromium, f"{address}/products?period=year") as seen:
         chooser = seen.page.get_by_role("combobox", name="Open a product")
@@ -119,5 +127,6 @@ def test_a_product_is_found_opened_and_left_again(chromium: Chromium, address: s
         seen.page.wait_for_url("**product=P*")
         seen.page.get_by_role("button", name="All products").click()
         expect(seen.page.get_by_text("Sells best")).to_be_visible()
+        assert_drawn(seen, WIDTH)
         assert "product=" not in seen.page.url
         assert seen.errors == []

@@ -91,6 +91,7 @@ def orders(pipeline: Pipeline, first: int, count: int) -> list[dict[str, object]
     ]
 
 
+@pytest.mark.slow
 def test_a_warehouse_that_stalls_and_then_dies_is_waited_for_in_bounded_memory(
     server: Server, pipeline: Pipeline
 ) -> None:

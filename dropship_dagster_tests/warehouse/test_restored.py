@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dropship_dagster.warehouse import Selection, correct, retry_rejected
 from dropship_dagster_tests.warehouse.events import Order, customer, product
 from dropship_dagster_tests.warehouse.pipeline import Pipeline
 
 
+@pytest.fixture
+def own_pipeline(own_pipeline: Pipeline) -> Pipeline:
+    """With a table beside each of RAW, for its rows."""
+    for table in own_pipeline.tables.values():
+        own_pipeline.rows(f"CREATE TABLE OPS.KEPT_{table} LIKE RAW.{table}")
+    return own_pipeline
+
+
 def put_back(pipeline: Pipeline, *topics: str) -> None:
     """Delete the topics' rows of RAW and insert the same again."""
-    for topic in topics:
-        table = pipeline.tables[topic]
-        pipeline.rows(f"CREATE OR REPLACE TABLE OPS.KEPT AS SELECT * FROM RAW.{table} WHERE TOPIC = '{topic}'")
-        pipeline.rows(f"DELETE FROM RAW.{table} WHERE TOPIC = ?", topic)
-        pipeline.rows(f"INSERT INTO RAW.{table} SELECT * FROM OPS.KEPT")
-    pipeline.rows("DROP TABLE OPS.KEPT")
+    for table in map(pipeline.tables.__getitem__, topics):
+        pipeline.rows(f"INSERT OVERWRITE INTO OPS.KEPT_{table} SELECT * FROM RAW.{table}")
+        pipeline.rows(f"DELETE FROM RAW.{table}")
+        pipeline.rows(f"INSERT INTO RAW.{table} SELECT * FROM OPS.KEPT_{table}")
 
 
 def staged(pipeline: Pipeline) -> dict[str, int]:
@@ -28,7 +36,8 @@ def staged(pipeline: Pipeline) -> dict[str, int]:
     return {"accepted": accepted, "rejected": rejected}
 
 
-def test_rows_put_back_into_raw_are_staged_once(pipeline: Pipeline) -> None:
+def test_rows_put_back_into_raw_are_staged_once(own_pipeline: Pipeline) -> None:
+    pipeline = own_pipeline
     good, wrong, nameless = (Order(pipeline.id(n)) for n in (1, 2, 3))
     pipeline.send(pipeline.orders, [good.placed(), good.paid(), good.paid(), b"no json"], partition=0)
     pipeline.send(pipeline.orders, [wrong.placed(total=1.0), nameless.placed(order_id=None)], partition=0)
