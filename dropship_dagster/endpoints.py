@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dropship_dagster.embedded.service import ServiceError
 from dropship_dagster.embedded.supervisor import Supervisor
 from dropship_dagster.environment import LOOKS_LIKE, nearest
-from dropship_dagster.logs import blotted
+from dropship_dagster.logs import redacted
 from dropship_dagster.settings import Settings, SettingsError, is_secret, variable_of
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _check_librdkafka(given: frozenset[tuple[str, str]]) -> None:
         try:
             AdminClient({"log_level": "2", name: value})
         except KafkaException as error:
-            sentence = blotted(error.args[0].str().strip(), [value] if is_secret(name) else [])
+            sentence = redacted(error.args[0].str().strip(), [value] if is_secret(name) else [])
             if sentence.startswith(_INCOMPLETE):
                 continue
             if not sentence.startswith("No such"):

@@ -1,6 +1,6 @@
 """Logs of the commands: a line of text for people, a JSON object a line for collectors.
 
-Secrets stay out of both: whatever is known to be one is blotted out wherever it shows, tracebacks included.
+Secrets stay out of both: whatever is known to be one is redacted wherever it shows, tracebacks included.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def configure(
         logging.getLogger(name).setLevel(level)
 
 
-def blotted(text: str, secrets: Iterable[str]) -> str:
+def redacted(text: str, secrets: Iterable[str]) -> str:
     """The text without the secrets, the longest first: one may be a part of another."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, _BLOT)
@@ -66,7 +66,7 @@ class _Text(logging.Formatter):
         self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
-        return blotted(super().format(record), self._secrets)
+        return redacted(super().format(record), self._secrets)
 
 
 class _Json(logging.Formatter):
@@ -99,4 +99,4 @@ def _cleaned(value: Any, secrets: list[str]) -> Any:
         return [_cleaned(entry, secrets) for entry in value]
     if value is None or isinstance(value, bool | int | float):
         return value
-    return blotted(str(value), secrets)
+    return redacted(str(value), secrets)

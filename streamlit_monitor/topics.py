@@ -15,9 +15,9 @@ from dropship_dagster import stream
 from dropship_dagster.endpoints import ServiceError, kafka_endpoint, supervisor
 from dropship_dagster.settings import Settings
 
-Place = tuple[str, int]
+Partition = tuple[str, int]
 """Topic id and partition."""
-Ends = Mapping[Place, tuple[int, int]]
+Ends = Mapping[Partition, tuple[int, int]]
 """The first offset that the broker holds and the one after the last."""
 
 _ANSWER_SECONDS = 4.0
@@ -46,7 +46,7 @@ class Topics:
         self._asked_at = 0.0
         self._known: Ends | None = None
 
-    def held(self, loaded: Mapping[Place, int]) -> Held | None:
+    def held(self, loaded: Mapping[Partition, int]) -> Held | None:
         """As of a few seconds ago; None while the broker has not answered or does not answer any more.
 
         Args:

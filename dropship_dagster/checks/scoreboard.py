@@ -1,4 +1,4 @@
-"""How well the checks tell planted faults: the dirt dial writes the truth beside the files, and here it is compared.
+"""How well the checks find planted faults: what they report is compared with the truth that fault injection wrote.
 
 Two checks tell it, each for what can be seen where it looks: `planted_faults_are_found` in the CSV files (below) and
 `planted_faults_are_seen` in the warehouse (`dropship_dagster.checks.warehouse_scoreboard`). The report collects both.
@@ -19,7 +19,7 @@ from dropship_dagster.assets.seeds import SEED_TABLES, seed_key
 from dropship_dagster.checks.outcome import WARN
 from dropship_dagster.shop import Layer, Rejects, read_batches, read_truth, score
 from dropship_dagster.shop.contract import table
-from dropship_dagster.shop.dirt import TRUTH_FILE
+from dropship_dagster.shop.fault_injection import TRUTH_FILE
 
 SPEC = dg.AssetCheckSpec(
     "planted_faults_are_found",

@@ -17,7 +17,7 @@ from dropship_dagster.checks.rules import Query
 from dropship_dagster.checks.scoreboard import NOTHING_PLANTED, Line, result
 from dropship_dagster.shop import Layer, read_truth
 from dropship_dagster.shop.contract import CUSTOMERS, ORDER_EVENTS, ORDER_LINES, ORDERS, PRODUCTS
-from dropship_dagster.shop.dirt import Fault
+from dropship_dagster.shop.fault_injection import Fault
 
 SPEC = dg.AssetCheckSpec(
     "planted_faults_are_seen",

@@ -92,7 +92,7 @@ def sentences(home: Path | None = None, *, facts: Callable[[], Mapping[str, Any]
         if sentence is None:
             log = _log_traceback(error, home)
             sentence = f"Unexpected {type(error).__name__}: {_one_line(error)}\nThe details are in {log}."
-        sentence = logs.blotted(sentence, _secrets)
+        sentence = logs.redacted(sentence, _secrets)
         if logs.are_json():
             logger.exception(sentence, exc_info=defect, extra=dict(facts()))
         else:
@@ -155,5 +155,5 @@ def _log_traceback(error: Exception, home: Path | None) -> Path:
     log = folder / "errors.log"
     with open(log, "a", encoding="utf-8", opener=privacy.opener) as file:
         file.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')}\n")
-        file.write(logs.blotted("".join(traceback.format_exception(error)), _secrets))
+        file.write(logs.redacted("".join(traceback.format_exception(error)), _secrets))
     return log

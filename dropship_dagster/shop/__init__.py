@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from dropship_dagster.shop.datasets import differences as differences
     from dropship_dagster.shop.datasets import records_of as records_of
     from dropship_dagster.shop.datasets import stream_of as stream_of
-    from dropship_dagster.shop.dirt import Fault as Fault
-    from dropship_dagster.shop.dirt import Layer as Layer
-    from dropship_dagster.shop.dirt import Score as Score
-    from dropship_dagster.shop.dirt import read_truth as read_truth
-    from dropship_dagster.shop.dirt import score as score
     from dropship_dagster.shop.errors import OwnFilesError as OwnFilesError
     from dropship_dagster.shop.errors import ShopError as ShopError
     from dropship_dagster.shop.errors import TooManyRejectsError as TooManyRejectsError
+    from dropship_dagster.shop.fault_injection import Fault as Fault
+    from dropship_dagster.shop.fault_injection import Layer as Layer
+    from dropship_dagster.shop.fault_injection import Score as Score
+    from dropship_dagster.shop.fault_injection import read_truth as read_truth
+    from dropship_dagster.shop.fault_injection import score as score
     from dropship_dagster.shop.history import generate as generate
     from dropship_dagster.shop.manifest import Manifest as Manifest
     from dropship_dagster.shop.manifest import fitting_manifest as fitting_manifest
@@ -54,7 +54,7 @@ else:
             "config": ("Parameters", "ShopConfig", "load_parameters"),
             "counting": ("row_counts",),
             "datasets": ("DataSet", "Difference", "Record", "data_set", "differences", "records_of", "stream_of"),
-            "dirt": ("Fault", "Layer", "Score", "read_truth", "score"),
+            "fault_injection": ("Fault", "Layer", "Score", "read_truth", "score"),
             "errors": ("OwnFilesError", "ShopError", "TooManyRejectsError"),
             "history": ("generate",),
             "manifest": ("Manifest", "fitting_manifest", "read_manifest"),

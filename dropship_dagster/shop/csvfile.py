@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from dropship_dagster.shop.contract import TIMESTAMP, Table
-from dropship_dagster.shop.dirt import Dirt
+from dropship_dagster.shop.fault_injection import FaultInjector
 from dropship_dagster.shop.text import times
 
 _ROWS_A_BLOCK = 32_768
@@ -63,14 +63,14 @@ class _HashingFile:
 class CsvWriter:
     """Writes one file of the contract, block by block. The file must not exist; `close` makes it durable.
 
-    With a dirt dial, its faults go into the lines on the way.
+    With a fault injector, its faults go into the lines as they are written.
     """
 
-    def __init__(self, path: Path, table: Table, dirt: Dirt | None = None) -> None:
+    def __init__(self, path: Path, table: Table, faults: FaultInjector | None = None) -> None:
         self._table = table
         self._sink = _HashingFile(path)
         self._rows = 0
-        self._dirt = dirt
+        self._faults = faults
         self._sink.write((",".join(table.names) + "\n").encode())
         fields = [
             pa.field(name, _written_type(column.kind.value))
@@ -88,15 +88,15 @@ class CsvWriter:
         text = pa.table(columns, names=self._table.names).cast(self._schema)
         for start in range(0, text.num_rows, _ROWS_A_BLOCK):
             block = text.slice(start, _ROWS_A_BLOCK).combine_chunks()
-            if self._dirt is None:
+            if self._faults is None:
                 self._write_clean(block)
             else:
-                self._write_lines(self._dirt.spoil(self._text(block)))
+                self._write_lines(self._faults.corrupt(self._text(block)))
 
     def close(self) -> FileFacts:
         """Flush, fsync and close; the facts go into the manifest."""
-        if self._dirt is not None:
-            self._write_lines(self._dirt.rest())
+        if self._faults is not None:
+            self._write_lines(self._faults.rest())
         self._writer.close()
         self._sink.close()
         return FileFacts(self._rows, self._sink.bytes, self._sink.hexdigest())

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from dropship_dagster.shop.config import Parameters
-from dropship_dagster.shop.draws import Draws, Floats, Ints
+from dropship_dagster.shop.rng import Floats, Ints, Rng
 from dropship_dagster.shop.text import DAY_MS, HOUR_MS
 
 _WEIGHT_UNIT = 10_000
@@ -41,22 +41,22 @@ class SalesCalendar:
 class Demand:
     """The weight of every hour of history."""
 
-    def __init__(self, parameters: Parameters, draws: Draws) -> None:
+    def __init__(self, parameters: Parameters, rng: Rng) -> None:
         period = parameters.period
         self._start_ms = period.start_ms
         self._end_ms = period.end_ms
-        self._draws = draws
-        weights = _hour_weights(parameters, draws)
+        self._rng = rng
+        weights = _hour_weights(parameters, rng)
         self._before: Ints = np.concatenate([np.zeros(1, np.int64), np.cumsum(weights)])
         self._weights = np.maximum(weights, 1)
 
     def moments(self, rows: Ints, total: int) -> Ints:
         """Epoch milliseconds of the orders with these rows (0 to total - 1), rising."""
-        return self._at((rows + self._draws.fractions("order.moment", rows)) / total)
+        return self._at((rows + self._rng.fractions("order.moment", rows)) / total)
 
     def registrations(self, rows: Ints, total: int) -> Ints:
         """Epoch milliseconds at which customers register during history, rising."""
-        return self._at((rows + self._draws.fractions("customer.moment", rows)) / total)
+        return self._at((rows + self._rng.fractions("customer.moment", rows)) / total)
 
     def _at(self, fractions: Floats) -> Ints:
         position = fractions * float(self._before[-1])
@@ -67,7 +67,7 @@ class Demand:
         return np.minimum(moment, self._end_ms - 1)
 
 
-def _hour_weights(parameters: Parameters, draws: Draws) -> Ints:
+def _hour_weights(parameters: Parameters, rng: Rng) -> Ints:
     """One whole number an hour (UTC) of history."""
     period, demand = parameters.period, parameters.demand
     hours = np.arange(period.start_ms, period.end_ms, HOUR_MS, dtype=np.int64)
@@ -79,8 +79,8 @@ def _hour_weights(parameters: Parameters, draws: Draws) -> Ints:
     weight = weight * np.array([_season(demand.months, moment) for moment in local]) / max(demand.months)
     weight = weight * np.array([demand.weekdays[moment.weekday()] for moment in local]) / max(demand.weekdays)
     weight = weight * np.array([demand.hours[moment.hour] for moment in local]) / max(demand.hours)
-    weight = weight * _noise(draws, "demand.day", days, demand.day_noise)
-    weight = weight * _noise(draws, "demand.hour", hours // HOUR_MS, demand.hour_noise)
+    weight = weight * _noise(rng, "demand.day", days, demand.day_noise)
+    weight = weight * _noise(rng, "demand.hour", hours // HOUR_MS, demand.hour_noise)
     sale = SalesCalendar(parameters).at(hours)
     lifts = np.array([*(sale.lift for sale in parameters.sales), 1.0])
     weights: Ints = (weight * lifts[sale]).astype(np.int64)
@@ -97,5 +97,5 @@ def _season(months: list[int], moment: dt.datetime) -> float:
     return months[moment.month - 1] * (1.0 - share) + other * share
 
 
-def _noise(draws: Draws, column: str, rows: Ints, size: float) -> Floats:
-    return 1.0 + (draws.fractions(column, rows) * 2.0 - 1.0) * size
+def _noise(rng: Rng, column: str, rows: Ints, size: float) -> Floats:
+    return 1.0 + (rng.fractions(column, rows) * 2.0 - 1.0) * size

@@ -17,14 +17,14 @@ from dropship_dagster.shop.config import ShopConfig
 from dropship_dagster.shop.contract import CUSTOMERS, ORDER_EVENTS, ORDER_LINES, ORDERS, PRODUCTS, SUPPLIERS, TABLES
 from dropship_dagster.shop.csvfile import CsvWriter, FileFacts
 from dropship_dagster.shop.demand import Demand
-from dropship_dagster.shop.dirt import TRUTH_FILE, Dirt, truth_text
-from dropship_dagster.shop.draws import Draws, Ints
+from dropship_dagster.shop.fault_injection import TRUTH_FILE, FaultInjector, truth_text
 from dropship_dagster.shop.folder import Accept, Keep, replaced_folder
 from dropship_dagster.shop.lifecycle import Events, LifeCycle
 from dropship_dagster.shop.manifest import Manifest
 from dropship_dagster.shop.orders import Block, Orders
 from dropship_dagster.shop.ownership import close_generated
 from dropship_dagster.shop.people import Customers
+from dropship_dagster.shop.rng import Ints, Rng
 from dropship_dagster.shop.text import DAY_MS
 
 Progress = Callable[[str, int, int], None]
@@ -41,13 +41,13 @@ class Shop:
         """`order_seed`: another seed for new orders and their lives, with the same customers, products and history."""
         parameters = config.parameters
         self.config = config
-        self.draws = Draws(config.seed)
-        self.demand = Demand(parameters, self.draws)
-        self.customers = Customers(parameters, self.draws, self.demand, config.customers)
-        self.catalogue = Catalogue(parameters, self.draws, config.products)
-        self.order_draws = self.draws if order_seed is None else Draws(order_seed)
-        self.orders = Orders(parameters, self.order_draws, self.customers, self.catalogue)
-        self.life_cycle = LifeCycle(parameters, self.order_draws, self.catalogue, self.orders)
+        self.rng = Rng(config.seed)
+        self.demand = Demand(parameters, self.rng)
+        self.customers = Customers(parameters, self.rng, self.demand, config.customers)
+        self.catalogue = Catalogue(parameters, self.rng, config.products)
+        self.order_rng = self.rng if order_seed is None else Rng(order_seed)
+        self.orders = Orders(parameters, self.order_rng, self.customers, self.catalogue)
+        self.life_cycle = LifeCycle(parameters, self.order_rng, self.catalogue, self.orders)
 
     def blocks(self, size: int = _BLOCK) -> Iterator[Block]:
         """The orders of history, in their order."""
@@ -58,7 +58,7 @@ class Shop:
 
     def open_events(self) -> Events:
         """The steps of history's orders that lie after its end, by (time, order, version)."""
-        if self.order_draws is not self.draws:  # what has begun goes on as it was drawn
+        if self.order_rng is not self.rng:  # what has begun goes on as it was drawn
             return Shop(self.config).open_events()
         end, total = self.config.parameters.period.end_ms, self.config.orders
         parts = [Events.none()]
@@ -142,8 +142,8 @@ def _silent(_what: str, _done: int, _total: int) -> None:
 
 def _write_history(shop: Shop, folder: Path, progress: Progress) -> dict[str, FileFacts]:
     config = shop.config
-    dirt = {table.name: Dirt(table, shop.draws, config.dirty) for table in TABLES if config.dirty}
-    writers = {table.name: CsvWriter(folder / table.file, table, dirt.get(table.name)) for table in TABLES}
+    injectors = {table.name: FaultInjector(table, shop.rng, config.dirty) for table in TABLES if config.dirty}
+    writers = {table.name: CsvWriter(folder / table.file, table, injectors.get(table.name)) for table in TABLES}
     # One thread writes while this one makes the next block: Arrow and hashlib let go of the interpreter.
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="csv") as pool:
         queue = _Queue(pool)
@@ -160,8 +160,8 @@ def _write_history(shop: Shop, folder: Path, progress: Progress) -> dict[str, Fi
             progress("orders", int(block.row[-1]) + 1, config.orders)
         queue.drain()
     files = {table.file: writers[table.name].close() for table in TABLES}
-    if dirt:
-        text = truth_text(fault for table in TABLES for fault in dirt[table.name].faults)
+    if injectors:
+        text = truth_text(fault for table in TABLES for fault in injectors[table.name].faults)
         _write_durably(folder / TRUTH_FILE, text)
         data = text.encode()
         files[TRUTH_FILE] = FileFacts(text.count("\n") - 1, len(data), hashlib.sha256(data).hexdigest())

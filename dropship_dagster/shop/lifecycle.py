@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from dropship_dagster.shop.catalogue import Catalogue
 from dropship_dagster.shop.config import Parameters
 from dropship_dagster.shop.contract import EVENT_TYPES, ORDER_EVENTS, TIMESTAMP
-from dropship_dagster.shop.draws import Choice, Draws, Floats, Ints
 from dropship_dagster.shop.orders import Block, Orders
+from dropship_dagster.shop.rng import Choice, Floats, Ints, Rng
 from dropship_dagster.shop.text import (
     DAY_MS,
     HOUR_MS,
@@ -70,9 +70,9 @@ class Events:
 class LifeCycle:
     """Decides the life of orders; like the orders themselves a pure function of seed and row."""
 
-    def __init__(self, parameters: Parameters, draws: Draws, catalogue: Catalogue, orders: Orders) -> None:
+    def __init__(self, parameters: Parameters, rng: Rng, catalogue: Catalogue, orders: Orders) -> None:
         self._rules = parameters.life_cycle
-        self._draws = draws
+        self._rng = rng
         self._catalogue = catalogue
         self._orders = orders
         suppliers = parameters.suppliers
@@ -108,30 +108,28 @@ class LifeCycle:
 
     def events(self, block: Block) -> Events:
         """All steps of the block's orders, order by order, versions rising."""
-        draws, rules, rows = self._draws, self._rules, block.row
-        fails = draws.chance("life.fails", rows, rules.never_paid)
+        rng, rules, rows = self._rng, self._rules, block.row
+        fails = rng.chance("life.fails", rows, rules.never_paid)
         paid = self._paid(block)
         shipped = self._shipped(block, paid)
         delivered = self._delivered(block, shipped)
         unreliable = (1.0 - self._reliability[block.supplier]) * rules.unreliable_cancels
-        out_of_stock = ~fails & draws.chance("life.stock", rows, unreliable)
-        withdrawn = ~fails & ~out_of_stock & draws.chance("life.withdrawn", rows, rules.customer_cancels)
+        out_of_stock = ~fails & rng.chance("life.stock", rows, unreliable)
+        withdrawn = ~fails & ~out_of_stock & rng.chance("life.withdrawn", rows, rules.customer_cancels)
         cancelled = fails | out_of_stock | withdrawn
-        lost = draws.chance("life.lost", rows, rules.lost_parcels)
+        lost = rng.chance("life.lost", rows, rules.lost_parcels)
         arrived = ~cancelled & ~lost
         late = delivered > block.promised_ms
         comes_back = arrived & self._comes_back(block, late)
 
-        waited = draws.fractions("life.cancelled", rows)
+        waited = rng.fractions("life.cancelled", rows)
         cancelled_ms = np.where(
             fails,
             block.placed_ms + HOUR_MS + (waited * (23 * HOUR_MS)).astype(np.int64),
             paid + 1 + (waited * np.maximum(shipped - paid - 2, 0)).astype(np.int64),
         )
         reason = np.where(fails, 0, 1)
-        reason[withdrawn] = self._cancel_reason[
-            draws.choose("life.cancel_reason", rows[withdrawn], self._cancel_choice)
-        ]
+        reason[withdrawn] = self._cancel_reason[rng.choose("life.cancel_reason", rows[withdrawn], self._cancel_choice)]
         return _interleave(
             block,
             {
@@ -164,15 +162,15 @@ class LifeCycle:
 
     def _paid(self, block: Block) -> Ints:
         low, high = self._payment_delay[block.payment, 0], self._payment_delay[block.payment, 1]
-        fraction = self._draws.fractions("life.paid", block.row)
+        fraction = self._rng.fractions("life.paid", block.row)
         paid: Ints = block.placed_ms + 1 + low * 1000 + (fraction * fraction * (high - low) * 1000.0).astype(np.int64)
         return paid
 
     def _shipped(self, block: Block, paid: Ints) -> Ints:
         """Within the lead time when the supplier keeps its word, else up to twice that and a day."""
         lead = np.maximum(self._lead_days[block.supplier], 1) * DAY_MS
-        on_time = self._draws.chance("life.reliable", block.row, self._reliability[block.supplier])
-        fraction = self._draws.fractions("life.shipped", block.row)
+        on_time = self._rng.chance("life.reliable", block.row, self._reliability[block.supplier])
+        fraction = self._rng.fractions("life.shipped", block.row)
         share = np.where(on_time, 0.25 + 0.65 * fraction, 1.1 + 1.1 * fraction)
         ready = paid + (share * lead).astype(np.int64) + np.where(on_time, 0, DAY_MS)
         return self._in_hours("life.ship_hour", block.row, ready, 8, 10)
@@ -180,15 +178,15 @@ class LifeCycle:
     def _delivered(self, block: Block, shipped: Ints) -> Ints:
         days = self._orders.carrier_days[block.market, block.carrier]
         haul = self._haul[block.supplier]
-        transit = days[:, 0] + self._draws.below("life.transit", block.row, days[:, 1] - days[:, 0] + 1)
-        transit += haul[:, 0] + self._draws.below("life.haul", block.row, haul[:, 1] - haul[:, 0] + 1)
+        transit = days[:, 0] + self._rng.below("life.transit", block.row, days[:, 1] - days[:, 0] + 1)
+        transit += haul[:, 0] + self._rng.below("life.haul", block.row, haul[:, 1] - haul[:, 0] + 1)
         return self._in_hours(
             "life.door_hour", block.row, shipped + np.maximum(transit, 1) * DAY_MS - 12 * HOUR_MS, 9, 10
         )
 
     def _in_hours(self, column: str, rows: Ints, after: Ints, opens: int, hours: int) -> Ints:
         """The first moment within the opening hours (UTC) of a day but Sunday that does not lie before `after`."""
-        moment = opens * HOUR_MS + (self._draws.fractions(column, rows) * (hours * HOUR_MS)).astype(np.int64)
+        moment = opens * HOUR_MS + (self._rng.fractions(column, rows) * (hours * HOUR_MS)).astype(np.int64)
         day = after // DAY_MS
         day += after - day * DAY_MS > moment
         day += (day - _SUNDAY) % 7 == 0
@@ -199,17 +197,17 @@ class LifeCycle:
         """By the sub-category that is returned most among the order's lines."""
         share = np.maximum.reduceat(self._returns[self._catalogue.category[block.line_product]], block.first_line)
         share = share * np.where(late, self._rules.late_return_factor, 1.0)
-        return self._draws.chance("life.returned", block.row, share)
+        return self._rng.chance("life.returned", block.row, share)
 
     def _returned(self, block: Block, delivered: Ints) -> Ints:
         """When the refund is made: within the return window of the order's slowest supplier."""
         window = self._window[block.supplier] * DAY_MS - HOUR_MS
-        fraction = self._draws.fractions("life.return_day", block.row)
+        fraction = self._rng.fractions("life.return_day", block.row)
         returned: Ints = delivered + HOUR_MS + (fraction * (window - HOUR_MS)).astype(np.int64)
         return returned
 
     def _return_reasons(self, block: Block, late: Mask) -> Ints:
-        reason = self._return_reason[self._draws.choose("life.return_reason", block.row, self._return_choice)]
+        reason = self._return_reason[self._rng.choose("life.return_reason", block.row, self._return_choice)]
         arrived_late = self.reasons.index(_LATE_REASON)
         punctual = (reason == arrived_late) & ~late
         reason[punctual] = self._return_reason[0] if self._return_reason[0] != arrived_late else arrived_late
@@ -219,7 +217,7 @@ class LifeCycle:
         """What was paid for the goods; of several lines sometimes the first alone, with its share of the discount."""
         goods = block.total - block.fee
         lines = np.diff(np.append(block.first_line, len(block.line_order)))
-        partial = (lines > 1) & self._draws.chance("life.partial", block.row, self._rules.partial_returns)
+        partial = (lines > 1) & self._rng.chance("life.partial", block.row, self._rules.partial_returns)
         first = block.line_price[block.first_line] * block.line_quantity[block.first_line]
         subtotal = goods + block.discount
         return np.where(partial, first * goods // np.maximum(subtotal, 1), goods)

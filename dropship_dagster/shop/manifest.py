@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dropship_dagster.shop.csvfile import FileFacts
-from dropship_dagster.shop.dirt import TRUTH_FILE
 from dropship_dagster.shop.errors import ShopError
+from dropship_dagster.shop.fault_injection import TRUTH_FILE
 
 if TYPE_CHECKING:
     from dropship_dagster.shop.config import ShopConfig

@@ -12,8 +12,8 @@ from dropship_dagster.shop.catalogue import Catalogue
 from dropship_dagster.shop.config import MAX_LINES, Parameters
 from dropship_dagster.shop.contract import ORDER_LINES, ORDERS, TIMESTAMP
 from dropship_dagster.shop.demand import SalesCalendar
-from dropship_dagster.shop.draws import Choice, Draws, Floats, Ints
 from dropship_dagster.shop.people import Customers
+from dropship_dagster.shop.rng import Choice, Floats, Ints, Rng
 from dropship_dagster.shop.text import (
     CUSTOMER_DIGITS,
     DAY_MS,
@@ -66,9 +66,9 @@ class Block:
 class Orders:
     """Makes orders from their rows and moments: a pure function of both, whatever the block's size."""
 
-    def __init__(self, parameters: Parameters, draws: Draws, customers: Customers, catalogue: Catalogue) -> None:
+    def __init__(self, parameters: Parameters, rng: Rng, customers: Customers, catalogue: Catalogue) -> None:
         self._parameters = parameters
-        self._draws = draws
+        self._rng = rng
         self._customers = customers
         self._catalogue = catalogue
         self._sales = SalesCalendar(parameters)
@@ -103,19 +103,19 @@ class Orders:
 
     def block(self, rows: Ints, placed_ms: Ints, registered: Ints | None = None) -> Block:
         """The orders with these rows, placed at these moments (rising); for `registered` see Customers.buyers."""
-        draws, catalogue = self._draws, self._catalogue
-        count = draws.choose("order.lines", rows, self._line_choice) + 1
+        rng, catalogue = self._rng, self._catalogue
+        count = rng.choose("order.lines", rows, self._line_choice) + 1
         line_order = np.repeat(np.arange(len(rows), dtype=np.int64), count)
         first_line = np.cumsum(count) - count
         line_no = np.arange(len(line_order), dtype=np.int64) - first_line[line_order] + 1
         line_rows = rows[line_order] * MAX_LINES + line_no - 1
         product = self._products(line_rows, placed_ms[line_order])
         price, cost = catalogue.price[product], catalogue.cost[product]
-        quantity = draws.choose("line.quantity", line_rows, self._quantity_choice) + 1
+        quantity = rng.choose("line.quantity", line_rows, self._quantity_choice) + 1
 
-        customer = self._customers.buyers(draws, rows, placed_ms, registered)
+        customer = self._customers.buyers(rng, rows, placed_ms, registered)
         market = self._customers.market[customer].astype(np.int64)
-        carrier = draws.choose("order.carrier", rows, self._carrier_choice, market)
+        carrier = rng.choose("order.carrier", rows, self._carrier_choice, market)
         subtotal = np.add.reduceat(price * quantity, first_line)
         code = self._codes(rows, placed_ms)
         discount = (subtotal * self._percent[code] + 50) // 100
@@ -126,8 +126,8 @@ class Orders:
             placed_ms=placed_ms,
             customer=customer,
             market=market,
-            channel=draws.choose("order.channel", rows, self._channel_choice),
-            payment=draws.choose("order.payment", rows, self._payment_choice, market),
+            channel=rng.choose("order.channel", rows, self._channel_choice),
+            payment=rng.choose("order.payment", rows, self._payment_choice, market),
             carrier=carrier,
             code=code,
             rate=self._rates(placed_ms, market),
@@ -140,7 +140,7 @@ class Orders:
             line_order=line_order,
             line_no=line_no,
             line_product=product,
-            line_size=catalogue.size_of(draws, line_rows, product),
+            line_size=catalogue.size_of(rng, line_rows, product),
             line_quantity=quantity,
             line_price=price,
             line_cost=cost,
@@ -183,12 +183,12 @@ class Orders:
         """Lines rise in time, so each month of the block is one slice."""
         months = placed_ms.astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64)
         edges = [0, *(np.flatnonzero(np.diff(months)) + 1).tolist(), len(months)]
-        parts = [self._catalogue.sold(self._draws, line_rows[a:b], int(months[a])) for a, b in pairwise(edges) if b > a]
+        parts = [self._catalogue.sold(self._rng, line_rows[a:b], int(months[a])) for a, b in pairwise(edges) if b > a]
         return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
 
     def _codes(self, rows: Ints, placed_ms: Ints) -> Ints:
         """The code an order carries, or -1: that of the running sale first, else one that is always valid."""
-        fraction = self._draws.fractions("order.code", rows)
+        fraction = self._rng.fractions("order.code", rows)
         sale = self._sales.at(placed_ms)
         shares = np.array([*(sale.code_share for sale in self._parameters.sales), 0.0])
         reached: Floats = shares[sale]
@@ -213,8 +213,8 @@ class Orders:
         day = placed_ms // DAY_MS
         week = day // 7
         key = week * 1024 + market
-        here = self._draws.fractions("rate.week", key)
-        there = self._draws.fractions("rate.week", key + 1024)
+        here = self._rng.fractions("rate.week", key)
+        there = self._rng.fractions("rate.week", key + 1024)
         level = here + (there - here) * ((day - week * 7) / 7.0)
         return np.maximum((start * (1.0 + drift * (level * 2.0 - 1.0)) * _RATE_UNIT + 0.5).astype(np.int64), 1)
 

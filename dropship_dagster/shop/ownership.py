@@ -16,8 +16,8 @@ from pathlib import Path
 from dropship_dagster import environment, privacy
 from dropship_dagster.shop import manifest as manifests
 from dropship_dagster.shop.contract import TABLES
-from dropship_dagster.shop.dirt import TRUTH_FILE
 from dropship_dagster.shop.errors import OwnFilesError, ShopError
+from dropship_dagster.shop.fault_injection import TRUTH_FILE
 from dropship_dagster.shop.manifest import Manifest, file_digest, read_manifest
 
 CSV_FILES = frozenset(table.file for table in TABLES)

@@ -16,8 +16,8 @@ from faker import Generator
 from dropship_dagster.shop.config import Market, Parameters
 from dropship_dagster.shop.contract import CUSTOMERS, TIMESTAMP
 from dropship_dagster.shop.demand import Demand
-from dropship_dagster.shop.draws import Choice, Draws, Ints
 from dropship_dagster.shop.errors import ShopError
+from dropship_dagster.shop.rng import Choice, Ints, Rng
 from dropship_dagster.shop.text import CUSTOMER_DIGITS, DAY_MS, identifiers, labels
 
 _FIRST_NAMES = 160
@@ -74,11 +74,11 @@ class Customers:
     Held in memory: 18 bytes a customer. The text of a customer is made when it is written.
     """
 
-    def __init__(self, parameters: Parameters, draws: Draws, demand: Demand, count: int) -> None:
+    def __init__(self, parameters: Parameters, rng: Rng, demand: Demand, count: int) -> None:
         self.count = count
         self._parameters = parameters
-        self._draws = draws
-        self.signed_up_ms = _registrations(parameters, draws, demand, count)
+        self._rng = rng
+        self.signed_up_ms = _registrations(parameters, rng, demand, count)
         self._market_choice = Choice([market.share for market in parameters.countries])
         segments = parameters.customers.segments
         self._segment_choice = Choice([segment.share for segment in segments])
@@ -93,14 +93,14 @@ class Customers:
         rows: Ints = np.arange(len(self.market), count, dtype=np.int64)
         if not len(rows):
             return
-        market = self._draws.choose("customer.market", rows, self._market_choice)
-        segment = self._draws.choose("customer.segment", rows, self._segment_choice)
+        market = self._rng.choose("customer.market", rows, self._market_choice)
+        segment = self._rng.choose("customer.segment", rows, self._segment_choice)
         weight = self._weight_before[-1] + np.cumsum(self._weights[segment])
         self.market = np.concatenate([self.market, market.astype(np.int8)])
         self._segment = np.concatenate([self._segment, segment.astype(np.int8)])
         self._weight_before = np.concatenate([self._weight_before, weight])
 
-    def buyers(self, draws: Draws, rows: Ints, moments: Ints, registered: Ints | None = None) -> Ints:
+    def buyers(self, rng: Rng, rows: Ints, moments: Ints, registered: Ints | None = None) -> Ints:
         """Who places these orders: somebody registered by then, by the weight of the segment.
 
         `registered`: how many customers there are when each order is placed; by default as history tells.
@@ -108,7 +108,7 @@ class Customers:
         if registered is None:
             registered = np.searchsorted(self.signed_up_ms, moments, side="right")
         weight = self._weight_before[np.maximum(registered, 1)]
-        position = (draws.fractions("order.customer", rows) * weight).astype(np.int64)
+        position = (rng.fractions("order.customer", rows) * weight).astype(np.int64)
         return np.searchsorted(self._weight_before, position, side="right") - 1
 
     def table(self, start: int, stop: int, signed_up_ms: Ints | None = None) -> pa.Table:
@@ -119,25 +119,25 @@ class Customers:
         if signed_up_ms is None:
             signed_up_ms = self.signed_up_ms[start:stop]
         rows: Ints = np.arange(start, stop, dtype=np.int64)
-        draws, words = self._draws, self._words
+        rng, words = self._rng, self._words
         market = self.market[start:stop].astype(np.int64)
-        locale = words.locale_of[market, draws.choose("customer.locale", rows, words.locale_choice, market)]
-        first = pa.array(draws.below("customer.first", rows, _FIRST_NAMES) + locale * _FIRST_NAMES)
-        last = pa.array(draws.below("customer.last", rows, _LAST_NAMES) + locale * _LAST_NAMES)
-        city = words.city_of[market, draws.choose("customer.city", rows, words.city_choice, market)]
-        host = pa.array(_MAIL_HOSTS).take(pa.array(draws.below("customer.host", rows, len(_MAIL_HOSTS))))
+        locale = words.locale_of[market, rng.choose("customer.locale", rows, words.locale_choice, market)]
+        first = pa.array(rng.below("customer.first", rows, _FIRST_NAMES) + locale * _FIRST_NAMES)
+        last = pa.array(rng.below("customer.last", rows, _LAST_NAMES) + locale * _LAST_NAMES)
+        city = words.city_of[market, rng.choose("customer.city", rows, words.city_choice, market)]
+        host = pa.array(_MAIL_HOSTS).take(pa.array(rng.below("customer.host", rows, len(_MAIL_HOSTS))))
         local_part = pc.binary_join_element_wise(
             words.first_slugs.take(first), words.last_slugs.take(last), pa.array(rows + 1).cast(pa.string()), "."
         )
         acquisition = self._parameters.customers.acquisition
-        channel = draws.choose("customer.channel", rows, Choice(list(acquisition.values())))
+        channel = rng.choose("customer.channel", rows, Choice(list(acquisition.values())))
         markets = self._parameters.countries
         segments = [segment.name for segment in self._parameters.customers.segments]
         columns = [
             identifiers("C", rows + 1, CUSTOMER_DIGITS),
             pc.binary_join_element_wise(words.first.take(first), words.last.take(last), " "),
             pc.binary_join_element_wise(local_part, host, "@"),
-            pa.array(_phones(draws, rows, market, markets), pa.string()),
+            pa.array(_phones(rng, rows, market, markets), pa.string()),
             labels(city, words.cities),
             labels(market, [entry.code for entry in markets]),
             labels(locale, words.locales),
@@ -176,12 +176,12 @@ def _positions(rows: list[list[int]]) -> Ints:
     return np.array([row + [0] * (width - len(row)) for row in rows], dtype=np.int64)
 
 
-def _registrations(parameters: Parameters, draws: Draws, demand: Demand, count: int) -> Ints:
+def _registrations(parameters: Parameters, rng: Rng, demand: Demand, count: int) -> Ints:
     """Epoch milliseconds, rising: the founders before history starts, the others during it."""
     founders = max(1, int(count * parameters.customers.founding_share))
     start, days = parameters.period.start_ms, parameters.customers.founding_days
     rows: Ints = np.arange(founders, dtype=np.int64)
-    early = (rows + draws.fractions("customer.founder", rows)) / founders
+    early = (rows + rng.fractions("customer.founder", rows)) / founders
     before = start - days * DAY_MS + (early * (days * DAY_MS)).astype(np.int64)
     others = count - founders
     if not others:
@@ -189,9 +189,9 @@ def _registrations(parameters: Parameters, draws: Draws, demand: Demand, count: 
     return np.concatenate([before, demand.registrations(np.arange(others, dtype=np.int64), others)])
 
 
-def _phones(draws: Draws, rows: Ints, market: Ints, markets: list[Market]) -> list[str]:
+def _phones(rng: Rng, rows: Ints, market: Ints, markets: list[Market]) -> list[str]:
     """Numbers by the market's form; where a country reserves numbers for fiction, shop.toml uses those."""
-    digits = draws.below("customer.phone", rows, 2**31 - 1).tolist()
+    digits = rng.below("customer.phone", rows, 2**31 - 1).tolist()
     forms = [entry.phone.replace("#", "%s") for entry in markets]
     holes = [entry.phone.count("#") for entry in markets]
     numbers = []

@@ -23,10 +23,10 @@ import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
 from dropship_dagster.shop.contract import LONGEST_IDENTIFIER, ORDER_EVENTS, Column, Kind, Table
-from dropship_dagster.shop.draws import Ints
 from dropship_dagster.shop.errors import ShopError
 from dropship_dagster.shop.event_rows import Broken, broken_events
 from dropship_dagster.shop.rejects import Reject, Rejects, refuse_link
+from dropship_dagster.shop.rng import Ints
 from dropship_dagster.shop.rules import Breach, words_for
 
 BLOCK_BYTES = 4 << 20

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dropship_dagster.shop.draws import Ints
+from dropship_dagster.shop.rng import Ints
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000

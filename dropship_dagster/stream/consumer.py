@@ -35,7 +35,7 @@ FETCHED = pa.schema(
 the headers (TIMESTAMP_HEADER). headers: JSON, an array of [name, value] pairs with values as text, base64 where they
 are not UTF-8, the name null where it is not; NULL for none."""
 
-Place = tuple[str, int]
+Partition = tuple[str, int]
 
 NO_TIMESTAMP = -1
 """What a record without a timestamp has in its place (RecordBatch.NO_TIMESTAMP in Kafka's sources)."""
@@ -67,7 +67,7 @@ class FetchedBatch:
     """
 
     rows: pa.Table
-    next_offsets: Mapping[Place, int]
+    next_offsets: Mapping[Partition, int]
     bytes: int
     at_end: bool
 
@@ -84,8 +84,8 @@ class PartitionReader:
             StreamError: the settings are not accepted.
         """
         self._position = {(entry.topic, entry.partition): entry.offset for entry in assignments}
-        self._ended: set[Place] = set()
-        self._paused: set[Place] = set()
+        self._ended: set[Partition] = set()
+        self._paused: set[Partition] = set()
         self._last_heard = time.monotonic()
         self._header_text = HeaderText()
         self._chunk = 1  # until the first message has told the size
@@ -106,7 +106,7 @@ class PartitionReader:
         max_messages: int,
         max_seconds: float,
         max_bytes: int = 256 << 20,
-        until: Mapping[Place, int] | None = None,
+        until: Mapping[Partition, int] | None = None,
     ) -> FetchedBatch:
         """Collect messages until one of the limits is reached or every partition has ended.
 
@@ -154,14 +154,14 @@ class PartitionReader:
     ) -> None:
         self.close()
 
-    def _finished(self, until: Mapping[Place, int]) -> bool:
+    def _finished(self, until: Mapping[Partition, int]) -> bool:
         for place, position in self._position.items():
             end = until.get(place)
             if place not in self._ended and (end is None or position < end):
                 return False
         return True
 
-    def _take(self, messages: list[Message], collected: _Columns, until: Mapping[Place, int]) -> None:
+    def _take(self, messages: list[Message], collected: _Columns, until: Mapping[Partition, int]) -> None:
         for place, run, failed in _runs(messages):
             if failed:
                 for message in run:
@@ -170,7 +170,7 @@ class PartitionReader:
                 self._take_run(place, run, collected, until.get(place))
         self._last_heard = time.monotonic()
 
-    def _take_run(self, place: Place, run: list[Message], collected: _Columns, end: int | None) -> None:
+    def _take_run(self, place: Partition, run: list[Message], collected: _Columns, end: int | None) -> None:
         position, offsets = self._position[place], list(map(Message.offset, run))
         enough = end is not None and offsets[-1] >= end
         if enough or offsets[0] < position:  # before the position: fetched before the partition was set back to its end
@@ -183,7 +183,7 @@ class PartitionReader:
         if enough and end is not None:
             self._stop_at(place, end)
 
-    def _stop_at(self, place: Place, end: int) -> None:
+    def _stop_at(self, place: Partition, end: int) -> None:
         """Enough of this partition: what was fetched beyond is not taken and comes again."""
         if place not in self._ended:
             self._position[place] = max(self._position[place], end)
@@ -192,7 +192,7 @@ class PartitionReader:
             self._consumer.pause([TopicPartition(*place)])
             self._paused.add(place)
 
-    def _resume(self, until: Mapping[Place, int]) -> None:
+    def _resume(self, until: Mapping[Partition, int]) -> None:
         """Go on with partitions that an earlier batch was not to read further."""
         for place in list(self._paused):
             end = until.get(place)
@@ -201,7 +201,7 @@ class PartitionReader:
                 self._paused.discard(place)
                 self._ended.discard(place)
 
-    def _handle(self, error: KafkaError, message: Message, place: Place, end: int | None) -> None:
+    def _handle(self, error: KafkaError, message: Message, place: Partition, end: int | None) -> None:
         code = error.code()
         if code == KafkaError._PARTITION_EOF:
             # Offsets may have holes (transaction markers, compaction): the partition ends where the broker says it
@@ -232,7 +232,7 @@ class _Columns:
         self._begin()
 
     def _begin(self) -> None:
-        self._places: list[Place] = []
+        self._places: list[Partition] = []
         self._counts: list[int] = []
         self._offsets: list[int] = []
         self._times: list[int] = []
@@ -244,7 +244,7 @@ class _Columns:
     def __len__(self) -> int:
         return self._rows + len(self._offsets)
 
-    def extend(self, place: Place, offsets: list[int], messages: list[Message]) -> None:
+    def extend(self, place: Partition, offsets: list[int], messages: list[Message]) -> None:
         """Add messages of one partition."""
         keys, values = list(map(Message.key, messages)), list(map(Message.value, messages))
         self._places.append(place)
@@ -290,7 +290,7 @@ class _Columns:
         return pa.Table.from_batches(self._done, FETCHED)
 
 
-def _runs(messages: list[Message]) -> list[tuple[Place, list[Message], bool]]:
+def _runs(messages: list[Message]) -> list[tuple[Partition, list[Message], bool]]:
     """Messages in runs of one partition each, and whether they are errors: what is done for every single one costs."""
     topics, numbers = set(map(Message.topic, messages)), set(map(Message.partition, messages))
     if len(topics) == len(numbers) == 1 and not any(map(Message.error, messages)):  # nearly always

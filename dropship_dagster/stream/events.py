@@ -29,7 +29,7 @@ from dropship_dagster.shop.contract import (
     Kind,
     Table,
 )
-from dropship_dagster.shop.draws import Ints
+from dropship_dagster.shop.rng import Ints
 from dropship_dagster.shop.text import times
 from dropship_dagster.stream import roles
 from dropship_dagster.stream.ids import event_ids

@@ -1,8 +1,7 @@
 """How the process that reads a folder hands messages to the one that sends them.
 
-A batch lies in memory that both have mapped; a line of JSON tells that it is there and what goes with it, and a byte in
-the other direction that it was used. Through a pipe a message would be copied twice, and each process woken many times
-a batch: a tenth of what sending it costs.
+Each batch in shared memory is announced by a JSON descriptor; a one-byte acknowledgement releases its buffer. Through a
+pipe a message would be copied twice, and each process woken many times per batch: a tenth of what sending it costs.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ import pyarrow as pa
 from dropship_dagster.shop.errors import ShopError, TooManyRejectsError
 from dropship_dagster.stream.events import Messages
 
-SLOTS = 4
-"""Batches that may lie there: enough for neither process to wait for the other's next turn on a processor."""
+BUFFERS = 4
+"""Batches in flight: enough for neither process to wait for the other's next turn on a processor."""
 
 ERRORS = {error.__name__: error for error in (ShopError, TooManyRejectsError)}
 """What may be wrong with the files, for the sender to raise. Anything else is a fault of ours and ends the process."""
@@ -31,16 +30,16 @@ KNOWN_GOOD, UNKNOWN = b"k", b"u"
 """The first byte from the sender: whether the files are the generator's own, see `Seeds`."""
 
 USED = b"."
-"""Each byte after it: the oldest batch was used, its slot is free."""
+"""Each byte after it acknowledges the oldest batch: its buffer is free."""
 
 _BATCH = pa.schema([("key", pa.binary()), ("value", pa.binary()), ("time_ms", pa.int64())])
 
 
 @dataclass(frozen=True)
-class Told:
-    """What is told of a batch; without a topic it is the end.
+class BatchDescriptor:
+    """Describes a batch; one without a topic is the end.
 
-    `size`: bytes of it in its slot; `rejected`: rows rejected so far; `error`, `message`: what ended the reading.
+    `size`: bytes of it in its buffer; `rejected`: rows rejected so far; `error`, `message`: what ended the reading.
     """
 
     rejected: int = 0
@@ -59,7 +58,7 @@ class Told:
         return cls(**json.loads(line))
 
 
-class Slot:
+class SharedBuffer:
     """A file without a name, in memory where the system can do that; as large as its largest batch so far."""
 
     def __init__(self, descriptor: int | None = None) -> None:
@@ -80,7 +79,7 @@ class Slot:
         return size
 
     def read(self, topic: str, size: int) -> Messages:
-        """What was put there, without a copy: it is there until the slot is used again."""
+        """What was put there, without a copy: it is there until the buffer is used again."""
         batch = pa.ipc.open_stream(pa.py_buffer(self._memory(size)).slice(0, size)).read_next_batch()
         # Arrow's own conversion would load pandas, to find out that this is none of its series.
         times_ms = np.frombuffer(batch["time_ms"].buffers()[1], dtype=np.int64, count=len(batch))

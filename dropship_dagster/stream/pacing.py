@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from dropship_dagster.shop.draws import Ints
+from dropship_dagster.shop.rng import Ints
 from dropship_dagster.stream.errors import StreamError
 
 _LONGEST_NAP = 0.1

@@ -23,7 +23,7 @@ from dropship_dagster.shop.rejects import Rejects
 from dropship_dagster.stream.ahead import ahead
 from dropship_dagster.stream.errors import StreamError
 from dropship_dagster.stream.events import Messages
-from dropship_dagster.stream.handover import ERRORS, KNOWN_GOOD, SLOTS, UNKNOWN, USED, Slot, Told
+from dropship_dagster.stream.handover import BUFFERS, ERRORS, KNOWN_GOOD, UNKNOWN, USED, BatchDescriptor, SharedBuffer
 from dropship_dagster.stream.source import Seeds
 
 WORTH_A_PROCESS = 32 << 20
@@ -87,31 +87,31 @@ class _Process:
 
     def messages(self) -> Generator[Messages, None, None]:
         with ExitStack() as stack:
-            slots = [Slot() for _ in range(SLOTS)]
-            for slot in slots:
-                stack.callback(slot.close)
-            process = stack.enter_context(self._start([slot.descriptor for slot in slots]))
+            buffers = [SharedBuffer() for _ in range(BUFFERS)]
+            for buffer in buffers:
+                stack.callback(buffer.close)
+            process = stack.enter_context(self._start([buffer.descriptor for buffer in buffers]))
             stack.callback(_end, process)
             # It takes a while to start: the files are read here meanwhile.
             _say(process, KNOWN_GOOD if self._seeds.is_known_good(self._stop) else UNKNOWN)
-            filled = itertools.cycle(slots)
-            for told in self._told(process):
-                self.rejected = told.rejected
-                if told.error is not None:
-                    raise ERRORS[told.error](told.message)
-                if told.topic is None:
+            filled = itertools.cycle(buffers)
+            for descriptor in self._descriptors(process):
+                self.rejected = descriptor.rejected
+                if descriptor.error is not None:
+                    raise ERRORS[descriptor.error](descriptor.message)
+                if descriptor.topic is None:
                     return
-                yield next(filled).read(told.topic, told.size)
+                yield next(filled).read(descriptor.topic, descriptor.size)
                 _say(process, USED)
 
     def _start(self, descriptors: list[int]) -> subprocess.Popen[bytes]:
-        slots = ",".join(map(str, descriptors))
-        command = [sys.executable, "-m", _PROGRAM, str(self._seeds.folder), str(self._reject_share), slots]
+        buffers = ",".join(map(str, descriptors))
+        command = [sys.executable, "-m", _PROGRAM, str(self._seeds.folder), str(self._reject_share), buffers]
         if self._rejected_rows is not None:
             command.append(str(self._rejected_rows))
         return subprocess.Popen(command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=descriptors)
 
-    def _told(self, process: subprocess.Popen[bytes]) -> Iterator[Told]:
+    def _descriptors(self, process: subprocess.Popen[bytes]) -> Iterator[BatchDescriptor]:
         """What the process tells, until we are asked to stop."""
         pipe = _pipe(process.stdout)
         poll = select.poll()
@@ -127,11 +127,11 @@ class _Process:
                     f"({_ending(process.wait())}). Start the replay again: what is sent twice has one effect."
                 )
             *lines, rest = (rest + data).split(b"\n")
-            yield from map(Told.from_line, lines)
+            yield from map(BatchDescriptor.from_line, lines)
 
 
 def _say(process: subprocess.Popen[bytes], byte: bytes) -> None:
-    with suppress(BrokenPipeError):  # it has ended, and what it told last says why
+    with suppress(BrokenPipeError):  # it has ended, and its last descriptor says why
         os.write(_pipe(process.stdin), byte)
 
 

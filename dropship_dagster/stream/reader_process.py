@@ -1,8 +1,8 @@
-"""The process that reads a large folder: messages into shared memory, told of on its standard output.
+"""The process that reads a large folder: messages into shared memory, their descriptors to standard output.
 
-    python -m dropship_dagster.stream.reader_process FOLDER REJECT_SHARE SLOTS [REJECTED_ROWS]
+    python -m dropship_dagster.stream.reader_process FOLDER REJECT_SHARE BUFFERS [REJECTED_ROWS]
 
-Started by `reader`, which says why; `handover` says what the two tell each other. SLOTS are inherited descriptors,
+Started by `reader`, which says why; `handover` defines the protocol between the two. BUFFERS are inherited descriptors,
 with commas. It ends when its standard input does, and so with the process that started it.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from dropship_dagster.shop.rejects import Rejects
-from dropship_dagster.stream.handover import ERRORS, KNOWN_GOOD, Slot, Told
+from dropship_dagster.stream.handover import ERRORS, KNOWN_GOOD, BatchDescriptor, SharedBuffer
 from dropship_dagster.stream.source import Seeds
 
 _LEAVE_SECONDS = 0.5
@@ -26,7 +26,7 @@ _READ_BYTES = 1 << 10
 
 
 def main(arguments: list[str]) -> int:
-    """Read and tell; 0 when the end, or an error of the files, was told."""
+    """Read and hand over; 0 when the end, or an error of the files, was reported."""
     # Whoever stops the sender with the whole group of processes must not cut the messages off in the middle: the
     # sender drains, and then closes our input.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -35,8 +35,8 @@ def main(arguments: list[str]) -> int:
     # A library that prints must not print between the lines.
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    folder, share, slots, *rejected_rows = arguments
-    sender = _Sender([Slot(int(descriptor)) for descriptor in slots.split(",")])
+    folder, share, buffers, *rejected_rows = arguments
+    sender = _Sender([SharedBuffer(int(descriptor)) for descriptor in buffers.split(",")])
     try:
         last = _hand_over(Path(folder), float(share), Path(rejected_rows[0]) if rejected_rows else None, sender, out)
         out.write(last.to_line())
@@ -45,18 +45,20 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _hand_over(folder: Path, share: float, rejected_rows: Path | None, sender: _Sender, out: IO[bytes]) -> Told:
-    """All messages; what is to be told at the end."""
+def _hand_over(
+    folder: Path, share: float, rejected_rows: Path | None, sender: _Sender, out: IO[bytes]
+) -> BatchDescriptor:
+    """All messages; the last descriptor."""
     try:
         with Rejects(rejected_rows, share_limit=share) as rejects:
             for messages in Seeds(folder, rejects, known_good=sender.knows_the_files).messages():
-                slot = sender.next_slot()
-                if slot is None:
+                buffer = sender.next_buffer()
+                if buffer is None:
                     break
-                out.write(Told(rejects.count, messages.topic, slot.write(messages)).to_line())
-        return Told(rejects.count)
+                out.write(BatchDescriptor(rejects.count, messages.topic, buffer.write(messages)).to_line())
+        return BatchDescriptor(rejects.count)
     except tuple(ERRORS.values()) as error:
-        return Told(error=type(error).__name__, message=str(error))
+        return BatchDescriptor(error=type(error).__name__, message=str(error))
 
 
 class _WithoutPandas(MetaPathFinder):
@@ -70,23 +72,23 @@ class _WithoutPandas(MetaPathFinder):
 class _Sender:
     """What the sending process says on our standard input."""
 
-    def __init__(self, slots: list[Slot]) -> None:
+    def __init__(self, buffers: list[SharedBuffer]) -> None:
         """Waits for its first byte."""
         self.knows_the_files = os.read(sys.stdin.fileno(), 1) == KNOWN_GOOD
-        self._slots = slots
+        self._buffers = buffers
         self._used = 0
-        self._free = threading.Semaphore(len(slots))
+        self._free = threading.Semaphore(len(buffers))
         self._gone = threading.Event()
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def next_slot(self) -> Slot | None:
-        """The next slot, when it is free; None when the sender wants no more."""
+    def next_buffer(self) -> SharedBuffer | None:
+        """The next buffer, when it is free; None when the sender wants no more."""
         self._free.acquire()
         if self._gone.is_set():
             return None
-        slot = self._slots[self._used % len(self._slots)]
+        buffer = self._buffers[self._used % len(self._buffers)]
         self._used += 1
-        return slot
+        return buffer
 
     def _listen(self) -> None:
         """Until the end of standard input; then wait for the reading to end by itself, and end it."""

@@ -14,10 +14,10 @@ import pyarrow as pa
 
 from dropship_dagster.shop.catalogue import suppliers_table
 from dropship_dagster.shop.contract import CUSTOMERS, ORDER_EVENTS, ORDER_LINES, ORDERS, PRODUCTS, SUPPLIERS
-from dropship_dagster.shop.draws import Ints
 from dropship_dagster.shop.history import Shop
 from dropship_dagster.shop.lifecycle import PLACED, Events
 from dropship_dagster.shop.orders import Block
+from dropship_dagster.shop.rng import Ints
 from dropship_dagster.shop.text import HOUR_MS
 from dropship_dagster.stream.events import (
     Messages,
@@ -111,7 +111,7 @@ class Simulation:
         free_slots = np.flatnonzero(free)
         # Orders and customers are never more than the free slots there were: their sum numbers the slot.
         number = state.next_row + state.customers + np.arange(len(free_slots), dtype=np.int64)
-        signs_up = self._shop.order_draws.chance("stream.signs_up", number, self._parameters.stream.sign_up_share)
+        signs_up = self._shop.order_rng.chance("stream.signs_up", number, self._parameters.stream.sign_up_share)
         customer_slots, order_slots = free_slots[signs_up], free_slots[~signs_up]
         customers = state.customers + len(customer_slots)
         self._shop.customers.grow(customers)

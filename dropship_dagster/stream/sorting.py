@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from dropship_dagster.shop.contract import ORDER_EVENTS, ORDER_LINES, ORDERS, Table
 from dropship_dagster.shop.reading import Batch
 from dropship_dagster.shop.rejects import Rejects
-from dropship_dagster.stream.orderbook import bodies_of, lost_order, order_numbers, positions
+from dropship_dagster.stream.order_index import bodies_of, lost_order, order_numbers, positions
 
 SORTED_BYTES = 32 << 20
 """CSV bytes of the three files that are joined and sorted at a time."""

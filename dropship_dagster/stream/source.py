@@ -26,7 +26,7 @@ from dropship_dagster.shop.parts import tables_of
 from dropship_dagster.shop.reading import Batch, check_columns, read, read_batches
 from dropship_dagster.shop.rejects import Reject, Rejects
 from dropship_dagster.stream.events import Messages, customer_messages, order_event_messages, product_messages
-from dropship_dagster.stream.orderbook import OrderBook, lost_order
+from dropship_dagster.stream.order_index import OrderIndex, lost_order
 from dropship_dagster.stream.sorting import SORTED_BYTES, events_in_order
 
 _BLOCK_BYTES = 2 << 20
@@ -134,11 +134,11 @@ class Seeds:
                 yield product_messages(rows, suppliers)
 
     def _events_as_they_lie(self) -> Iterator[Messages]:
-        book = OrderBook(self._batches(ORDERS), self._batches(ORDER_LINES), self._rejects)
+        index = OrderIndex(self._batches(ORDERS), self._batches(ORDER_LINES), self._rejects)
         for batch in self._batches(ORDER_EVENTS):
             rows = batch.rows
             placed = np.asarray(pc.equal(rows["event_type"], "order_placed"))
-            bodies, found = book.bodies(rows["order_id"].filter(pa.array(placed)))
+            bodies, found = index.bodies(rows["order_id"].filter(pa.array(placed)))
             if not found.all():
                 lost = np.flatnonzero(placed)[~found]
                 for position in lost.tolist():

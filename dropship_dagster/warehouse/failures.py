@@ -74,7 +74,7 @@ def record_failure(endpoint: WarehouseEndpoint, places: Iterable[StandingAt], er
     if not rows:
         return
     secrets = [str(endpoint.connect_args[name]) for name in _SECRETS if endpoint.connect_args.get(name)]
-    text = logs.blotted(f"{type(error).__name__}: {error}", secrets)[:_CHARACTERS]
+    text = logs.redacted(f"{type(error).__name__}: {error}", secrets)[:_CHARACTERS]
     statement = _RECORD.format(places=", ".join(["(?, ?, ?, ?)"] * len(rows)))
     bound = [*(value for row in rows for value in row), text, run_id, text, run_id]
     try:

@@ -33,7 +33,7 @@ _ASK_AGAIN_SECONDS = 1.0
 # Below the ten seconds that a scraper waits for an answer: a Kafka that is away must not take the other figures along.
 _PATIENCE_SECONDS = 3.0
 
-Place = tuple[str, int]
+Partition = tuple[str, int]
 
 
 class LoadMetrics(LoadObserver):
@@ -75,7 +75,7 @@ class LoadMetrics(LoadObserver):
         """Ask Kafka no more."""
         self._lag.close()
 
-    def planned(self, positions: Mapping[Place, int]) -> None:
+    def planned(self, positions: Mapping[Partition, int]) -> None:
         self._lag.start_at(positions)
 
     def committed(self, committed: Committed) -> None:
@@ -109,18 +109,18 @@ class _Lag(Collector):
     def __init__(self, client_config: ClientConfig) -> None:
         self._client_config = client_config
         self._lock = threading.Lock()
-        self._positions: dict[Place, int] = {}
+        self._positions: dict[Partition, int] = {}
         self._asking = threading.Lock()
         self._asker = ThreadPoolExecutor(1, "lag")
-        self._answer: Future[dict[Place, int]] | None = None
+        self._answer: Future[dict[Partition, int]] | None = None
         self._answered_at = -math.inf
 
-    def start_at(self, positions: Mapping[Place, int]) -> None:
+    def start_at(self, positions: Mapping[Partition, int]) -> None:
         """Watch exactly these partitions."""
         with self._lock:
             self._positions = dict(positions)
 
-    def move(self, positions: Mapping[Place, int]) -> None:
+    def move(self, positions: Mapping[Partition, int]) -> None:
         """They were loaded up to before these offsets."""
         with self._lock:
             self._positions.update(positions)
@@ -150,7 +150,7 @@ class _Lag(Collector):
         """Ask no more."""
         self._asker.shutdown(wait=False, cancel_futures=True)
 
-    def _ask(self, topics: set[str]) -> dict[Place, int] | None:
+    def _ask(self, topics: set[str]) -> dict[Partition, int] | None:
         """Where the partitions end; None when Kafka does not say so soon. Several scrapers at once ask once."""
         with self._asking:
             fresh = time.monotonic() - self._answered_at < _ASK_AGAIN_SECONDS
@@ -164,7 +164,7 @@ class _Lag(Collector):
                 logger.warning("The lag is unknown: Kafka has not answered yet.")
             return None
 
-    def _ends(self, topics: set[str]) -> dict[Place, int]:
+    def _ends(self, topics: set[str]) -> dict[Partition, int]:
         try:
             found = partitions(self._client_config, sorted(topics))
         finally:

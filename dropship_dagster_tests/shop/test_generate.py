@@ -15,8 +15,8 @@ import pytest
 
 from dropship_dagster.shop import ShopConfig, ShopError, generate, read_manifest
 from dropship_dagster.shop.contract import TABLES
-from dropship_dagster.shop.draws import Choice, Draws
 from dropship_dagster.shop.history import Shop
+from dropship_dagster.shop.rng import Choice, Rng
 
 SMALL = ShopConfig(customers=50, products=20, orders=200, seed=7)
 
@@ -66,10 +66,10 @@ def test_the_size_of_the_blocks_does_not_show() -> None:
 
 def test_the_draws_are_those_of_splitmix64() -> None:
     """The reference sequence for the state 0 (Vigna, prng.di.unimi.it/splitmix64.c), whatever the machine."""
-    draws = Draws(0)
-    draws._keys["reference"] = np.uint64(0)
+    rng = Rng(0)
+    rng._keys["reference"] = np.uint64(0)
     rows = np.arange(1, 4, dtype=np.int64)
-    assert [f"{bits:016x}" for bits in draws.bits("reference", rows).tolist()] == [
+    assert [f"{bits:016x}" for bits in rng.bits("reference", rows).tolist()] == [
         "e220a8397b1dcdaf",
         "6e789e6aa1b965f4",
         "06c45d188009454f",
@@ -78,7 +78,7 @@ def test_the_draws_are_those_of_splitmix64() -> None:
 
 def test_a_choice_follows_its_weights() -> None:
     rows = np.arange(40_000, dtype=np.int64)
-    drawn = Draws(1).choose("test", rows, Choice([70, 0, 30]))
+    drawn = Rng(1).choose("test", rows, Choice([70, 0, 30]))
     shares = np.bincount(drawn, minlength=3) / len(rows)
     assert shares[1] == 0
     assert abs(shares[0] - 0.7) < 0.01

@@ -19,7 +19,7 @@ import pytest
 from dropship_dagster.shop import Rejects, ShopConfig, TooManyRejectsError, generate
 from dropship_dagster.stream import StreamError, replay
 from dropship_dagster.stream.events import Messages
-from dropship_dagster.stream.handover import Slot
+from dropship_dagster.stream.handover import SharedBuffer
 from dropship_dagster.stream.reader import WORTH_A_PROCESS, open_reader
 from dropship_dagster.stream.source import Seeds
 from dropship_dagster_tests.stream.conftest import Topics
@@ -89,8 +89,8 @@ def test_what_is_put_into_shared_memory_is_read_by_another_mapping_also_when_it_
     platform: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dropship_dagster.stream.handover.sys.platform", platform)
-    slot = Slot()
-    other = Slot(os.dup(slot.descriptor))
+    slot = SharedBuffer()
+    other = SharedBuffer(os.dup(slot.descriptor))
     for size in (10, 1_000_000, 100):
         told = Messages("topic", pa.array([b"a", b"b"]), pa.array([b"", b"x" * size]), np.array([size, -1]))
         found = other.read("topic", slot.write(told))

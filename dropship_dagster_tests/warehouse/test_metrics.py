@@ -158,7 +158,7 @@ def test_a_taken_metrics_port_is_named_with_the_fix() -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_secrets_are_blotted_out_of_messages_fields_and_tracebacks(
+def test_secrets_are_redacted_from_messages_fields_and_tracebacks(
     form: logs.LogFormat, monkeypatch: pytest.MonkeyPatch, untouched_logging: None
 ) -> None:
     monkeypatch.setenv("SNOWFLAKE_PASSWORD", CANARY)

@@ -1,6 +1,6 @@
-"""Random draws that are the same on every machine.
+"""Counter-based random numbers that are the same on every machine.
 
-A draw is a pure function of (seed, name of the column, number of the row): a splitmix64 hash in 64-bit integers.
+A number is a pure function of (seed, name of the column, number of the row): a splitmix64 hash in 64-bit integers.
 So any row can be made without the rows before it, blocks may have any size, and no release of a library can change
 the bytes. Everything downstream keeps to integers and to + - * / on doubles, which IEEE 754 fixes to the bit;
 exp, log, pow and floating sums, which differ between processors, are not used.
@@ -23,15 +23,15 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 _TABLE_BITS = 14
 
 
-class Draws:
-    """The draws of one seed. Columns are named, so adding one changes no other."""
+class Rng:
+    """The random numbers of one seed. Columns are named, so adding one changes no other."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self._keys: dict[str, np.uint64] = {}
 
     def bits(self, column: str, rows: Ints) -> NDArray[np.uint64]:
-        """64 random bits a row (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014)."""
+        """64 random bits per row (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014)."""
         x = rows.astype(np.uint64)
         x *= _GOLDEN
         x += self._key(column)
@@ -73,14 +73,14 @@ class Draws:
 
 
 class Choice:
-    """Options with weights, as a table of 16,384 slots for each kind: a draw is one look-up."""
+    """Options with weights, as a table of 16,384 entries per kind: choosing is one look-up."""
 
     def __init__(self, *weights: Sequence[int]) -> None:
-        """One row of weights a kind. Raises ValueError when a row has no weight above 0."""
-        self.table: Ints = np.concatenate([_slots(row) for row in weights])
+        """One row of weights per kind. Raises ValueError when a row has no weight above 0."""
+        self.table: Ints = np.concatenate([_entries(row) for row in weights])
 
 
-def _slots(weights: Sequence[int]) -> Ints:
+def _entries(weights: Sequence[int]) -> Ints:
     """The options, each as often as its weight asks for; what rounding leaves goes by largest remainder."""
     size = 1 << _TABLE_BITS
     total = sum(weights)

@@ -1,6 +1,6 @@
 """Finding the orders that order_placed events tell of, reading orders.csv and order_lines.csv alongside.
 
-For a generated folder, where order ids rise in both files and placements come about in their order: the book reads as
+For a generated folder, where order ids rise in both files and placements come about in their order: the index reads as
 far as it must and keeps a window. Folders without such an order go through sorting.
 """
 
@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dropship_dagster.shop.contract import ORDER_EVENTS, ORDER_LINES
-from dropship_dagster.shop.draws import Ints
 from dropship_dagster.shop.reading import Batch
 from dropship_dagster.shop.rejects import Reject, Rejects
+from dropship_dagster.shop.rng import Ints
 from dropship_dagster.stream.events import order_bodies
 
 _WINDOW = 16_384
@@ -35,7 +35,7 @@ class _Page:
         return len(self.numbers)
 
 
-class OrderBook:
+class OrderIndex:
     """The orders of a generated folder, read once from front to back."""
 
     def __init__(self, orders: Iterator[Batch], lines: Iterator[Batch], rejects: Rejects) -> None:

@@ -1,7 +1,7 @@
-"""The dirt dial: faults put into the files on purpose, and the truth about each of them.
+"""Fault injection: corrupted rows in generated files, and the truth about each of them.
 
-Faults are put into the text of finished lines. `truth.csv` lists them, so that what the checks found can be compared
-with what there was to find.
+Faults are injected into the text of finished lines. `truth.csv` lists them, so that what the checks found can be
+compared with what there was to find.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from dropship_dagster.shop.contract import (
     Kind,
     Table,
 )
-from dropship_dagster.shop.draws import Draws, Ints
 from dropship_dagster.shop.errors import ShopError
 from dropship_dagster.shop.rejects import Reject
+from dropship_dagster.shop.rng import Ints, Rng
 
 TRUTH_FILE = "truth.csv"
 LONGEST_DELAY = 5_000
@@ -57,8 +57,8 @@ class Fault:
 
 
 Cells = list[str]
-Spoiler = Callable[[Table, Cells, int], tuple[bytes, str]]
-"""Takes the table, a row's cells and a random number; returns the spoilt line and the column that was hit."""
+Corruption = Callable[[Table, Cells, int], tuple[bytes, str]]
+"""Takes the table, a row's cells and a random number; returns the corrupted line and the column that was hit."""
 
 
 def _line(cells: Cells) -> bytes:
@@ -107,7 +107,7 @@ def _wrong_total(table: Table, cells: Cells, draw: int) -> tuple[bytes, str]:
 class _Kind:
     name: str
     layer: Layer
-    spoil: Spoiler | None = None
+    corrupt: Corruption | None = None
 
 
 _MISSING = _Kind("missing_value", Layer.CSV, _missing_value)
@@ -127,13 +127,13 @@ _KINDS = {
 }
 
 
-class Dirt:
-    """Spoils the lines of one file, block after block, and notes what it did."""
+class FaultInjector:
+    """Corrupts lines of one file, block after block, and records each fault."""
 
-    def __init__(self, table: Table, draws: Draws, share: float) -> None:
+    def __init__(self, table: Table, rng: Rng, share: float) -> None:
         self.faults: list[Fault] = []
         self._table = table
-        self._draws = draws
+        self._rng = rng
         self._share = share
         self._kinds = _KINDS.get(table.name, ())
         self._seen = 0
@@ -141,17 +141,18 @@ class Dirt:
         # Lines that come later than their place: the row after which they come, a count to keep equals apart, ...
         self._delayed: list[tuple[int, int, bytes, _Kind]] = []
 
-    def spoil(self, block: bytes) -> tuple[bytes, int]:
+    def corrupt(self, block: bytes) -> tuple[bytes, int]:
         """The block with its faults, and how many lines it now has."""
         lines = block.splitlines(keepends=True)
         rows: Ints = np.arange(self._seen, self._seen + len(lines), dtype=np.int64)
-        hit = self._draws.chance(f"dirt.{self._table.name}", rows, self._share if self._kinds else 0.0)
-        numbers = self._draws.below(f"dirt.{self._table.name}.how", rows, 1 << 30)
+        # the names of these random streams decide which bytes a seed gives
+        hit = self._rng.chance(f"dirt.{self._table.name}", rows, self._share if self._kinds else 0.0)
+        numbers = self._rng.below(f"dirt.{self._table.name}.how", rows, 1 << 30)
         before = self._written
         out: list[bytes] = []
         for position, line in enumerate(lines):
             if hit[position]:
-                self._soil(out, line, int(numbers[position]))
+                self._inject(out, line, int(numbers[position]))
             else:
                 self._put(out, line)
             self._seen += 1
@@ -166,18 +167,18 @@ class Dirt:
             self._release(out)
         return b"".join(out), len(out)
 
-    def _soil(self, out: list[bytes], line: bytes, number: int) -> None:
+    def _inject(self, out: list[bytes], line: bytes, number: int) -> None:
         kind = self._kinds[number % len(self._kinds)]
         draw = number // len(self._kinds)
-        if kind.spoil is None:
+        if kind.corrupt is None:
             delay = 1 + draw % LONGEST_DELAY
             heapq.heappush(self._delayed, (self._seen + delay, self._seen, line, kind))
             if kind is _DUPLICATE:
                 self._put(out, line)
             return
         cells = _cells(line)
-        spoilt, column = kind.spoil(self._table, cells, draw)
-        self._put(out, spoilt)
+        corrupted, column = kind.corrupt(self._table, cells, draw)
+        self._put(out, corrupted)
         self._note(kind, cells, column)
 
     def _release(self, out: list[bytes]) -> None:
@@ -245,9 +246,9 @@ def score(truth: Iterable[Fault], found: Iterable[Reject], layer: Layer = Layer.
     wanted = [fault for fault in truth if fault.layer == layer.value]
     places = {(reject.file, reject.line) for reject in found}
     hit = {(fault.file, fault.line) for fault in wanted}
-    spoilt = {fault.entity for fault in wanted}
+    corrupted = {fault.entity for fault in wanted}
     others = [reject for reject in found if (reject.file, reject.line) not in hit]
-    consequences = sum(reject.row.split(",")[0].strip('"') in spoilt for reject in others)
+    consequences = sum(reject.row.split(",")[0].strip('"') in corrupted for reject in others)
     kinds = sorted({fault.kind for fault in wanted})
     recall = {}
     for kind in kinds:
