@@ -21,7 +21,7 @@ from dropship_dagster.warehouse.backlog import LOADED_PARTITIONS, Kafka, LoadedP
 from dropship_dagster.warehouse.connection import connect, deployed, does_not_exist
 from dropship_dagster.warehouse.failures import LoaderFailure, standing_failures
 from dropship_dagster.warehouse.findings import Findings, conflicts, holes, plain
-from dropship_dagster.warehouse.refold import KEYS, everything
+from dropship_dagster.warehouse.refold import KEYS, streams_before
 from dropship_dagster.warehouse.reports import Report
 
 PROD_TABLES = tuple(KEYS)
@@ -93,7 +93,8 @@ class TableVerdict:
 
     Attributes:
         examples: the first differences.
-        merging: a stream of its task still holds events or changed orders, which the differences may come from.
+        merging: a stream between STAGING and it still holds events or changed orders, which the differences may come
+            from.
     """
 
     rows: int
@@ -239,8 +240,8 @@ def _table(connection: SnowflakeConnection, name: str, deadline: float) -> Table
 
 
 def _is_behind(connection: SnowflakeConnection, name: str) -> bool:
-    """Whether a stream of the table's task has anything that the task has not merged."""
-    asked = " OR ".join(f"SYSTEM$STREAM_HAS_DATA('{stream}')" for stream in everything(name))
+    """Whether anything on its way from STAGING to the table is not merged."""
+    asked = " OR ".join(f"SYSTEM$STREAM_HAS_DATA('{stream}')" for stream in streams_before(name))
     try:
         return bool(connection.cursor().execute(f"SELECT {asked}").fetchone()[0])
     except snowflake_errors.ProgrammingError as error:
@@ -251,17 +252,24 @@ def _is_behind(connection: SnowflakeConnection, name: str) -> bool:
 
 def _compared(connection: SnowflakeConnection, name: str) -> TableVerdict:
     """In one statement, so that no task commits between the counts."""
-    counted = ", ".join(
-        f"(SELECT COUNT(*) FROM {table})"
-        for table in (f"PROD.{name}", f"OPS.EXPECTED_{name}", f"OPS.DIFFERENCES_{name}")
-    )
-    rows, expected, differences = map(int, _query(connection, f"SELECT {counted}").fetchone())
-    examples: tuple[Mapping[str, Any], ...] = ()
-    if differences:
-        cursor = _query(connection, f"SELECT * FROM OPS.DIFFERENCES_{name} ORDER BY 2, 3, 1 LIMIT {_NAMED_DIFFERENCES}")
-        names = [column.name for column in cursor.description]
-        examples = tuple(dict(zip(names, map(plain, row), strict=True)) for row in cursor.fetchall())
-    return TableVerdict(rows, expected, differences, examples)
+    differences = f"SELECT COUNT(*) FROM OPS.DIFFERENCES_{name}"
+    # where nothing differs, one row of each key is expected, so the events are folded once
+    keys = f"SELECT COUNT(*) FROM (SELECT DISTINCT {', '.join(KEYS[name])} FROM PROD.{name})"
+    verdict = TableVerdict(*_counts(connection, f"SELECT COUNT(*) FROM PROD.{name}", keys, differences), ())
+    if not verdict.differences:
+        return verdict
+    expected = f"SELECT COUNT(*) FROM OPS.EXPECTED_{name}"
+    verdict = TableVerdict(*_counts(connection, f"SELECT COUNT(*) FROM PROD.{name}", expected, differences), ())
+    cursor = _query(connection, f"SELECT * FROM OPS.DIFFERENCES_{name} ORDER BY 2, 3, 1 LIMIT {_NAMED_DIFFERENCES}")
+    names = [column.name for column in cursor.description]
+    examples = tuple(dict(zip(names, map(plain, row), strict=True)) for row in cursor.fetchall())
+    return replace(verdict, examples=examples if verdict.differences else ())
+
+
+def _counts(connection: SnowflakeConnection, *queries: str) -> tuple[int, ...]:
+    """The single numbers that queries answer, as of one moment."""
+    row = _query(connection, f"SELECT {', '.join(f'({query})' for query in queries)}").fetchone()
+    return tuple(map(int, row))
 
 
 def _strays(connection: SnowflakeConnection) -> list[str]:

@@ -67,6 +67,14 @@ def everything(table: str) -> Mapping[str, Source]:
     return sources
 
 
+def streams_before(table: str) -> tuple[str, ...]:
+    """Every stream between STAGING and a table of PROD, those of the tables that it is derived from first."""
+    if not table.startswith(("DAILY_", "CUSTOMER_FIRST_")):
+        return tuple(everything(table))
+    sources = ("ORDERS", "ORDER_LINES", *(("PRODUCTS",) if table in _OF_PRODUCTS else ()))
+    return (*(stream for source in sources for stream in everything(source)), *everything(table))
+
+
 def run_task(cursor: SnowflakeCursor, statements: Sequence[str], sources: Mapping[str, Source]) -> int:
     """Run a task's statements in the cursor's transaction, reading `sources` in place of streams.
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from snowflake.connector import errors as snowflake_errors
+from sqlglot import exp, parse_one
 
 from dropship_dagster import warehouse
 from dropship_dagster.warehouse import delete_old_messages
+from dropship_dagster.warehouse.refold import KEYS
+from dropship_dagster.warehouse.scripts import read_scripts
 from dropship_dagster_tests.warehouse.events import Order, customer, product
 from dropship_dagster_tests.warehouse.pipeline import Pipeline, wait_until
 
@@ -101,8 +105,79 @@ def damaged(pipeline: Pipeline, damage: str) -> tuple[str, ...]:
     report = pipeline.verify()
     pipeline.rows(f"DELETE FROM {table}")
     pipeline.rows(f"INSERT INTO {table} SELECT * FROM {kept(table)}")
+    if table.startswith("STAGING."):
+        pipeline.refresh()  # what was put back is on its way to PROD, where it changes nothing
     assert not report.ok
     return report.problems
+
+
+def test_a_wrong_order_is_told_of_every_table_that_was_computed_from_it(sound: Pipeline) -> None:
+    """SHIPPED_VERSION serves the MERGE alone and is compared with nothing, but the costs of a day depend on it."""
+    order = Order("O2")
+    sound.send(sound.orders, [order.placed(), order.cancelled()], partition=0)
+    sound.load()
+    sound.refresh()
+    sound.rows("ALTER TASK OPS.REFRESH SUSPEND")
+    sound.rows("UPDATE PROD.ORDERS SET SHIPPED_VERSION = 1 WHERE ORDER_ID = 'O2'")
+    warehouse.rebuild(sound.endpoint, ["DAILY_SALES"])
+    report = sound.verify()
+    assert {name for name, table in report.prod.items() if table.differences} == {"DAILY_SALES"}
+    [problem] = report.problems
+    assert problem.startswith("PROD.DAILY_SALES: 1 rows, 1 expected, 2 differences")
+
+
+SHARED_FAULTS = {
+    "UPDATE PROD.ORDERS SET PLACED_AT = DATEADD('day', 1, PLACED_AT), PAID_AT = DATEADD('day', 1, PAID_AT)": {
+        "ORDERS", "DAILY_SALES", "DAILY_SUPPLIER_DELIVERIES", "CUSTOMER_FIRST_ORDERS",
+    },
+    "UPDATE PROD.ORDERS SET STATUS = 'CANCELLED'": {"ORDERS", "DAILY_SALES", "DAILY_PRODUCT_SALES"},
+    "UPDATE PROD.ORDER_LINES SET QUANTITY = QUANTITY + 1": {"ORDER_LINES", "DAILY_SALES", "DAILY_PRODUCT_SALES"},
+    "UPDATE PROD.PRODUCTS SET CATEGORY = 'Hats', SUPPLIER_ID = 'S999'": {
+        "PRODUCTS", "DAILY_SALES", "DAILY_SUPPLIER_DELIVERIES",
+    },
+}  # fmt: skip
+"""Changes of the tables that others are derived from, with the tables that are wrong once those are computed anew."""
+
+
+@pytest.mark.parametrize("fault", SHARED_FAULTS)
+def test_a_fault_in_a_table_is_not_taken_for_the_truth_by_those_derived_from_it(
+    emptied_pipeline: Pipeline, fault: str
+) -> None:
+    pipeline, order = emptied_pipeline, Order("O1")
+    pipeline.send(pipeline.products, [product("P00001")])
+    pipeline.send(pipeline.orders, [order.placed(), order.paid(), order.delivered()])
+    pipeline.load()
+    pipeline.refresh()
+    pipeline.assert_sound(events=4)
+    pipeline.rows("ALTER TASK OPS.REFRESH SUSPEND")
+    pipeline.rows(fault)
+    warehouse.rebuild(pipeline.endpoint, [table for table in KEYS if table.startswith("DAILY_")])
+    pipeline.rows("UPDATE PROD.CUSTOMER_FIRST_ORDERS f SET FIRST_AT = o.PLACED_AT FROM PROD.ORDERS o")
+    assert {name for name, table in pipeline.verify().prod.items() if table.differences} == SHARED_FAULTS[fault]
+
+
+def test_what_is_expected_of_prod_reads_nothing_but_the_accepted_events() -> None:
+    [script] = [script for script in read_scripts() if script.name.startswith("04_")]
+    sources = {
+        view: {(table.db, table.name) for table in parse_one(query, read="snowflake").find_all(exp.Table) if table.db}
+        for view, query in re.findall(r"VIEW OPS\.(EXPECTED_\w+).*?\nAS\n(.*?);", script.text, re.DOTALL)
+    }
+    assert sources.keys() == {f"EXPECTED_{table}" for table in KEYS}
+    read = set().union(*sources.values()) - {("OPS", view) for view in sources}
+    assert read == {("STAGING", name) for name in ("CUSTOMER_EVENTS", "PRODUCT_EVENTS", "ORDER_EVENTS")}
+
+
+def test_what_a_derived_table_waits_for_is_no_difference_of_it(sound: Pipeline) -> None:
+    """Without MERGE_ORDERS the events stay before PROD.ORDERS, and the tables behind it know nothing of them."""
+    sound.rows("ALTER TASK OPS.MERGE_ORDERS SUSPEND")
+    sound.send(sound.orders, [Order("O2").placed()], partition=0)
+    sound.load()
+    sound.refresh()
+    sound.rows("ALTER TASK OPS.MERGE_ORDERS RESUME")
+    report = sound.verify()
+    assert (report.status, report.problems) == ("behind", ())
+    assert report.prod["DAILY_SALES"].merging
+    assert report.prod["DAILY_SALES"].differences
 
 
 def test_the_report_is_json_with_the_first_differences(sound: Pipeline) -> None:
