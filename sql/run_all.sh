@@ -49,12 +49,35 @@ if ! command -v snow > /dev/null; then
 fi
 
 folder=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+# Runs one file; what follows it are options for the Snowflake CLI.
+run() {
+  file=$1
+  shift
+  echo "${file#"$folder"/}"
+  snow sql ${connection:+--connection "$connection"} --filename "$file" \
+    -D "database=$database" -D "warehouse=$warehouse" -D "admin_role=$admin_role" "$@"
+}
+
+# Runs the files of a folder, with its fragments as variables.
+run_folder() (
+  streams=$(cat "$1"/[0-9][0-9]_*.sql | sed -n "s/^CREATE STREAM IF NOT EXISTS \([^ ]*\) .*/SYSTEM\$STREAM_HAS_DATA('\1')/p")
+  files=$(ls "$1"/[0-9][0-9]_*.sql)
+  set -- "$1"/fragments/*.sql -D "any_stream_has_data=$(echo "$streams" | paste -sd '|' - | sed 's/|/ OR /g')"
+  while [ "$1" != -D ]; do
+    fragment=$1
+    shift
+    set -- "$@" -D "$(basename "$fragment" .sql)=$(cat "$fragment")"
+  done
+  echo "$files" | while read -r file; do run "$file" "$@" </dev/null; done
+)
+
 # Files deployed once come first: they make the tables that the others read.
 for when in once 'on change'; do
-  for file in "$folder"/[0-9][0-9]_*.sql; do
-    [ "$(head -n 1 "$file")" = "-- deploy: $when" ] || continue
-    echo "$(basename "$file")"
-    snow sql ${connection:+--connection "$connection"} --filename "$file" \
-      -D "database=$database" -D "warehouse=$warehouse" -D "admin_role=$admin_role"
+  for entry in "$folder"/[0-9][0-9]_*; do
+    if [ -d "$entry" ]; then
+      [ "$when" = once ] || run_folder "$entry"
+    elif [ "$(head -n 1 "$entry")" = "-- deploy: $when" ]; then
+      run "$entry"
+    fi
   done
 done

@@ -1,4 +1,4 @@
-"""Column lineage of PROD: from which columns of which tables each column is made (sql/03_streams_tasks.sql).
+"""Column lineage of PROD: from which columns of which tables each column is made (sql/03_streams_tasks).
 
 Most columns keep their name on the way; only the others are listed.
 """

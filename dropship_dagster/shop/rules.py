@@ -1,4 +1,4 @@
-"""The rules by which the warehouse rejects events, in its words (BROKEN_RULE in sql/03_streams_tasks.sql).
+"""The rules by which the warehouse rejects events, in its words (BROKEN_RULE in sql/03_streams_tasks).
 
 One list for all topics. A rule whose field is read from a cell of the CSV files names that cell, so that reading and
 checking the files reject the row for the same reason, before it is sent.
@@ -163,10 +163,10 @@ def _products() -> Iterator[EventRule]:
 def _orders() -> Iterator[EventRule]:
     every = _Topic("orders_events", EVENT_TYPES)
     yield from every.envelope("an order", ORDER_EVENTS)
+    yield from every.identifier(ORDER_EVENTS, "order_id")
     version = (ORDER_EVENTS, "version")
     yield every.only(*_PLACED).rule("version", Breach.PLACEMENT, NOT_VERSION_1, version)
     yield every.only(*EVENT_TYPES[1:]).rule("version", Breach.PLACEMENT, NOT_PLACED, version)
-    yield from every.identifier(ORDER_EVENTS, "order_id")
     shipped = every.only(*_SHIPPED)
     yield from shipped.cell(ORDER_EVENTS, "carrier", missing="is missing")
     yield from shipped.cell(ORDER_EVENTS, "tracking_number", missing="is missing")

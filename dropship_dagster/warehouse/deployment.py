@@ -1,4 +1,4 @@
-"""Deployment of sql/: each file once or whenever it changed, recorded in OPS.SCHEMA_MIGRATIONS.
+"""Deployment of sql/: each file once or whenever it changed (a folder as one), recorded in OPS.SCHEMA_MIGRATIONS.
 
 DDL commits by itself in Snowflake, so a file can be deployed half. Every file can be run twice (IF NOT EXISTS, OR
 REPLACE, MERGE) and is recorded after its last statement: what was killed is deployed again, from the file's beginning.
@@ -143,15 +143,15 @@ def _run_again_if_disturbed(connection: SnowflakeConnection, script: Script, var
 
 
 def _run(connection: SnowflakeConnection, script: Script, variables: dict[str, str]) -> int:
-    statements = script.statements(variables)
+    statements = list(script.located(variables))
     logger.info("Deploying %s: %d statements", script.name, len(statements))
-    for number, statement in enumerate(statements, start=1):
+    for file, number, statement in statements:
         try:
             connection.cursor().execute(statement)
         except snowflake_errors.Error as error:
             first_line = statement.splitlines()[0]
             raise DeploymentError(
-                f"sql/{script.name}, statement {number} ({first_line}): {message_of(error)} What ran before it stays; "
+                f"sql/{file}, statement {number} ({first_line}): {message_of(error)} What ran before it stays; "
                 "deploy again once the cause is gone."
             ) from error
     _record(connection, script, len(statements))

@@ -78,7 +78,7 @@ def refresh(
 
     The run is any that began after the call, whoever asked for it: it takes up all that had been loaded by then. While
     the graph runs already, the warehouse lets one request wait, and a request that waits is not asked again. A run that
-    puts events off (sql/03_streams_tasks.sql, `repeated`) is followed by another one, which is the one reported.
+    puts events off (`repeated` in sql/03_streams_tasks) is followed by another one, which is the one reported.
 
     Args:
         endpoint: the deployed warehouse.

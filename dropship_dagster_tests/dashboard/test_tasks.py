@@ -7,18 +7,18 @@ from xml.etree import ElementTree
 
 import pytest
 
-from dropship_dagster.settings import PROJECT_ROOT
+from dropship_dagster.warehouse.scripts import read_scripts
 from dropship_dagster_tests.dashboard.platform import MARKUP, Platform
 from streamlit_monitor import charts
 from streamlit_monitor.queries import pipeline
 from streamlit_monitor.store import Store
 
-SQL = PROJECT_ROOT / "sql" / "03_streams_tasks.sql"
+[GRAPH] = [script for script in read_scripts() if script.name.startswith("03_")]
 TEXT = "{http://www.w3.org/2000/svg}text"
 
 
 def test_the_graph_is_the_one_that_the_sql_files_create(store: Store) -> None:
-    _, *created = SQL.read_text(encoding="utf-8").split("\nCREATE OR REPLACE TASK OPS.")
+    _, *created = GRAPH.text.split("\nCREATE OR REPLACE TASK OPS.")
     waits = {
         task.split()[0]: frozenset(re.findall(r"OPS\.(\w+)", "".join(re.findall(r"^AFTER .*$", task, re.MULTILINE))))
         for task in created

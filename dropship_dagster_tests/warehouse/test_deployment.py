@@ -62,11 +62,25 @@ def test_a_changed_graph_keeps_the_place_of_its_streams(own_database: WarehouseE
             "INSERT INTO RAW.CUSTOMERS (TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, BATCH_ID, INGESTED_AT) "
             "SELECT 't', 'i', 0, 0, 'b', SYSDATE()"
         )
-        tasks = folder / "03_streams_tasks.sql"
+        tasks = folder / "03_streams_tasks" / "01_root.sql"
         tasks.write_text(tasks.read_text().replace("'1 MINUTE'", "'2 MINUTE'"))
         assert deploy(own_database, folder=folder).applied == ("03_streams_tasks.sql",)
         refresh(own_database)
         assert connection.cursor().execute("SELECT COUNT(*) FROM STAGING.REJECTED_EVENTS").fetchone() == (1,)
+
+
+def test_a_change_of_a_fragment_deploys_the_graph_again(own_database: WarehouseEndpoint, folder: Path) -> None:
+    rules = folder / "03_streams_tasks" / "fragments" / "envelope_rules.sql"
+    rules.write_text(rules.read_text().replace("'version is less than 1'", "'version is not 1 or more'"))
+    assert deploy(own_database, folder=folder).applied == ("03_streams_tasks.sql",)
+    with connect(own_database) as connection:
+        cursor = connection.cursor().execute(f'SHOW TASKS IN SCHEMA "{own_database.database}".OPS')
+        names = [column.name.lower() for column in cursor.description]
+        tasks = [dict(zip(names, row, strict=True)) for row in cursor]
+    staging = [task for task in tasks if str(task["name"]).startswith("STAGE_")]
+    assert len(staging) == 3
+    assert all("'version is not 1 or more'" in str(task["definition"]) for task in staging)
+    assert {task["state"] for task in tasks} == {"started"}
 
 
 def test_a_changed_graph_counts_the_derived_tables_anew(own_pipeline: Pipeline, folder: Path) -> None:
@@ -91,7 +105,7 @@ def test_a_changed_graph_counts_the_derived_tables_anew(own_pipeline: Pipeline, 
         pipeline.rows(statement)
     pipeline.refresh()
     assert not pipeline.verify().ok
-    tasks = folder / "03_streams_tasks.sql"
+    tasks = folder / "03_streams_tasks" / "01_root.sql"
     tasks.write_text(tasks.read_text().replace("'1 MINUTE'", "'2 MINUTE'"))
     deploy(pipeline.endpoint, folder=folder)
     pipeline.refresh()

@@ -15,6 +15,7 @@ from sqlglot import exp
 from dropship_dagster.endpoints import WarehouseEndpoint
 from dropship_dagster.warehouse.errors import DeploymentError
 from dropship_dagster.warehouse.scripts import SQL_DIR, read_scripts, variables_of
+from dropship_dagster.warehouse.statements import split_statements
 
 ENDPOINT = WarehouseEndpoint("account", "SHOP", "SHOP_WH", None, {})
 STATEMENTS = [
@@ -99,15 +100,44 @@ def test_a_folder_without_files_is_named(tmp_path: Path) -> None:
         read_scripts(tmp_path)
 
 
-def test_the_shell_script_passes_every_file_and_name_to_the_snowflake_cli(tmp_path: Path) -> None:
+def test_the_shell_script_makes_of_every_file_what_deploy_makes_of_it(tmp_path: Path) -> None:
+    """A stand-in for the Snowflake CLI keeps its arguments; its variables are put in as documented for -D."""
     calls = tmp_path / "calls"
-    (tmp_path / "snow").write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >> {calls}\n')
+    calls.mkdir()
+    (tmp_path / "snow").write_text(f'#!/bin/sh\nprintf "%s\\0" "$@" > {calls}/$(ls {calls} | wc -l | xargs printf "%03d")\n')
     (tmp_path / "snow").chmod(0o755)
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SNOWFLAKE_ROLE": "deployer"}
     subprocess.run([SQL_DIR / "run_all.sh", "-d", "shop"], check=True, env=environment, capture_output=True)
-    lines = calls.read_text().splitlines()
-    assert [re.search(r"(\d\d_\w+\.sql)", line)[1] for line in lines] == [script.name for script in read_scripts()]
-    assert all("-D database=SHOP -D warehouse=DROPSHIP_WH -D admin_role=DEPLOYER" in line for line in lines)
+    endpoint = WarehouseEndpoint("account", "SHOP", "DROPSHIP_WH", "DEPLOYER", {})
+    expected: dict[str, list[str]] = {}
+    for script in read_scripts():
+        for file, _, statement in script.located(variables_of(endpoint)):
+            expected.setdefault(file, []).append(statement)
+    found: dict[str, list[str]] = {}
+    for call in sorted(calls.iterdir()):
+        _, _, path, *defined = call.read_text().split("\0")[:-1]
+        assert defined[::2] == ["-D"] * (len(defined) // 2)
+        variables = dict(pair.split("=", 1) for pair in defined[1::2])
+        text = re.sub(r"<%\s*(\w+)\s*%>", lambda match, known=variables: known[match[1]], Path(path).read_text())
+        found[str(Path(path).relative_to(SQL_DIR))] = split_statements(text)
+    assert list(found) == list(expected)
+    assert found == expected
     refused = subprocess.run([SQL_DIR / "run_all.sh", "-d", "a b"], env=environment, capture_output=True, text=True)
     assert refused.returncode == 2
     assert "a b cannot be the database" in refused.stderr
+
+
+def test_the_files_of_a_folder_are_deployed_alike(tmp_path: Path) -> None:
+    (tmp_path / "03_x").mkdir()
+    for name, when in (("01_a", "once"), ("02_b", "on change")):
+        (tmp_path / "03_x" / f"{name}.sql").write_text(f"-- deploy: {when}\nSELECT 1;")
+    with pytest.raises(DeploymentError, match="files of 03_x are deployed together"):
+        read_scripts(tmp_path)
+
+
+def test_the_root_waits_for_every_stream_of_the_graph() -> None:
+    graph = next(script for script in read_scripts() if script.name.startswith("03_")).text
+    [when] = re.findall(r"ALTER TASK OPS.REFRESH MODIFY WHEN (.*);", graph)
+    created = re.findall(r"^CREATE STREAM IF NOT EXISTS (\S+) ON", graph, re.MULTILINE)
+    assert when == " OR ".join(f"SYSTEM$STREAM_HAS_DATA('{name}')" for name in created)
+    assert len(created) == 20
