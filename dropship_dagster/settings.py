@@ -219,7 +219,7 @@ class Settings(BaseSettings):
     def _check_topics(self) -> None:
         """Each topic has a contract, a table and a task of its own: one that is two would have its events rejected."""
         named: dict[str, str] = {}
-        for field in ("customers_topic", "products_topic", "orders_topic"):
+        for field in TOPIC_SETTINGS:
             name, variable = getattr(self, field), str(type(self).model_fields[field].validation_alias)
             if name in named:
                 raise SettingsError(
@@ -229,9 +229,9 @@ class Settings(BaseSettings):
             named[name] = variable
 
     @property
-    def topics(self) -> tuple[str, str, str]:
-        """The names of the three topics: customers, products, order events."""
-        return self.customers_topic, self.products_topic, self.orders_topic
+    def topics(self) -> tuple[str, ...]:
+        """The names of the topics, in the order of TOPIC_SETTINGS."""
+        return tuple(getattr(self, name) for name in TOPIC_SETTINGS)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -239,6 +239,10 @@ class Settings(BaseSettings):
         given = [value for value in self.__dict__.values() if isinstance(value, SecretStr)]
         kafka = [value for name, value in self.kafka_extra.items() if is_secret(name)]
         return tuple(secret for secret in (*(value.get_secret_value() for value in given), *kafka) if secret)
+
+
+TOPIC_SETTINGS = tuple(name for name in Settings.model_fields if name.endswith("_topic"))
+"""The settings that name a topic. Its default name is its role, whatever the setting says."""
 
 
 def known_variables() -> frozenset[str]:

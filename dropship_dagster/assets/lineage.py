@@ -10,23 +10,10 @@ from collections.abc import Iterable, Mapping
 import dagster as dg
 
 from dropship_dagster.assets import names
-
-_CUSTOMER, _PRODUCT, _ORDER = "staging/customer_events", "staging/product_events", "staging/order_events"
-
-_MAIN_SOURCE = {
-    "customers": _CUSTOMER,
-    "customers_history": _CUSTOMER,
-    "suppliers": _PRODUCT,
-    "products": _PRODUCT,
-    "products_history": _PRODUCT,
-    "orders": _ORDER,
-    "order_lines": _ORDER,
-    "order_status_history": _ORDER,
-}
-"""The table a table of PROD reads, and that a column of the same name comes from."""
+from dropship_dagster.warehouse import model
 
 _Source = tuple[str | None, str]
-"""Table and column; no table means the main source."""
+"""Table and column; no table means the table of STAGING that the table of PROD reads."""
 _Sources = Mapping[str, list[_Source]]
 """The sources of a column, by its name."""
 
@@ -69,7 +56,6 @@ _OTHERS: Mapping[str, _Sources] = {
             for column in ("LINE_NO", "PRODUCT_ID", "SIZE", "QUANTITY", "UNIT_PRICE", "UNIT_COST", "AMOUNT")
         },
     },
-    "order_status_history": {},
     "daily_sales": {
         "SALES_DATE": [("prod/orders", "PLACED_AT")],
         "COUNTRY": [("prod/orders", "COUNTRY")],
@@ -119,9 +105,9 @@ def lineage(table: names.Table, columns: Iterable[str], schemas: Mapping[str, dg
         columns: its columns, as the warehouse spells them.
         schemas: the columns of every table, by SCHEMA.TABLE, to tell which columns of the same name exist.
     """
-    main = _MAIN_SOURCE.get(table.name)
+    main = None if model.prod_table(table.name.upper()).is_derived else table.upstream[0].to_user_string()
     named = _columns_of(main, schemas) if main else set()
-    others = _OTHERS[table.name]
+    others = _OTHERS.get(table.name, {})
     deps: dict[str, list[dg.TableColumnDep]] = {}
     for column in columns:
         same = [(main, column)] if column in named else []

@@ -1,7 +1,6 @@
-"""The platform's assets by name: groups, keys and what stands on what. The one place that lists the tables.
+"""The platform's assets by name: groups, keys and upstream dependencies. The tables are those of `warehouse.model`.
 
-Keys follow the warehouse: ["prod", "orders"] is <database>.PROD.ORDERS. A test compares the list with what sql/
-deploys.
+Keys follow the warehouse: ["prod", "orders"] is <database>.PROD.ORDERS.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from dropship_dagster.settings import Settings, SettingsError
+from dropship_dagster.warehouse import model
 
 SEEDS = "seeds"
 TOPICS = "topics"
@@ -25,7 +25,13 @@ FRESH = dg.FreshnessPolicy.time_window(warn_window=dt.timedelta(hours=24), fail_
 """The tables of the warehouse are written at least once a day, by the schedule or by live traffic."""
 
 PERSONAL_DATA = "dropship/personal-data"
-_PERSONAL = frozenset({"customers", "customers_history", "customer_events", "rejected_events"})
+_PERSONAL = frozenset(
+    {
+        *(name.lower() for topic in model.TOPICS if topic.personal for name in (topic.role, topic.raw, topic.events)),
+        *(table.name.lower() for table in model.PROD if table.personal),
+        model.REJECTED.rpartition(".")[2].lower(),
+    }
+)
 
 REPORT_KEY = dg.AssetKey([REPORTS, "validation"])
 
@@ -60,116 +66,32 @@ def key(name: str) -> dg.AssetKey:
     return dg.AssetKey(name.split("/"))
 
 
-def _table(name: str, description: str, *upstream: str) -> Table:
-    schema, table = name.split("/")
-    return Table(schema, table, description, tuple(key(each) for each in upstream))
+def _key(sql_name: str) -> dg.AssetKey:
+    return dg.AssetKey(sql_name.lower().split("."))
 
 
-RAW_TABLES = (
-    _table(
-        "raw/customers",
-        "Messages of the customers topic, as they came. A row a message, by (topic id, partition, offset).",
-        "topics/customers",
-    ),
-    _table(
-        "raw/products",
-        "Messages of the products topic, as they came. A row a message, by (topic id, partition, offset).",
-        "topics/products",
-    ),
-    _table(
-        "raw/orders_events",
-        "Messages of the order events topic, as they came. A row a message, by (topic id, partition, offset).",
-        "topics/orders_events",
-    ),
+RAW_TABLES = tuple(
+    Table(
+        RAW,
+        topic.raw.lower(),
+        f"Messages of the {topic.title} topic, as they came. One row per message, by (topic id, partition, offset).",
+        (dg.AssetKey([TOPICS, topic.role]),),
+    )
+    for topic in model.TOPICS
 )
 
 STAGING_TABLES = (
-    _table(
-        "staging/customer_events",
-        "Accepted customer events, typed. A row an accepted message, by (topic id, partition, offset).",
-        "raw/customers",
-    ),
-    _table(
-        "staging/product_events",
-        "Accepted product events, typed, each with its supplier. A row an accepted message.",
-        "raw/products",
-    ),
-    _table(
-        "staging/order_events",
-        "Accepted order events, typed. A row an accepted message; an event that was sent twice is here twice.",
-        "raw/orders_events",
-    ),
-    _table(
-        "staging/rejected_events",
-        "Messages that broke a rule, with the reason; `dropship rejected retry` sends them again. A row a message.",
-        "raw/customers",
-        "raw/products",
-        "raw/orders_events",
+    *(Table(STAGING, topic.events.lower(), topic.accepted, (_key(f"RAW.{topic.raw}"),)) for topic in model.TOPICS),
+    Table(
+        STAGING,
+        "rejected_events",
+        "Messages that broke a rule, with the reason; `dropship rejected retry` sends them again. One row per message.",
+        tuple(table.key for table in RAW_TABLES),
     ),
 )
 
-PROD_TABLES = (
-    _table(
-        "prod/customers",
-        "Customers. A row a customer, of its newest version, whatever order the events came in.",
-        "staging/customer_events",
-    ),
-    _table(
-        "prod/customers_history",
-        "Every version of every customer, with the time from which to which it held. A row a version.",
-        "staging/customer_events",
-    ),
-    _table(
-        "prod/suppliers",
-        "Suppliers, as the newest product event tells them. A row a supplier.",
-        "staging/product_events",
-    ),
-    _table("prod/products", "Products. A row a product, of its newest version.", "staging/product_events"),
-    _table(
-        "prod/products_history",
-        "Every version of every product, with the time from which to which it held. A row a version.",
-        "staging/product_events",
-    ),
-    _table(
-        "prod/orders",
-        "Orders: newest state, the time of each step, money in EUR. A row an order, whatever order events came in.",
-        "staging/order_events",
-    ),
-    _table(
-        "prod/order_lines",
-        "What was ordered. A row a line of an order, by (order, line number).",
-        "staging/order_events",
-    ),
-    _table(
-        "prod/order_status_history",
-        "Steps in the life of the orders. A row an accepted event of an order, by (order, version).",
-        "staging/order_events",
-    ),
-    _table(
-        "prod/daily_sales",
-        "Sales by day, country, category and channel; only touched days are computed again.",
-        "prod/orders",
-        "prod/order_lines",
-        "prod/products",
-        "prod/products_history",
-    ),
-    _table(
-        "prod/daily_product_sales",
-        "Sales by day, product and size; only touched days are computed again.",
-        "prod/orders",
-        "prod/order_lines",
-    ),
-    _table(
-        "prod/daily_supplier_deliveries",
-        "How long deliveries took, by day, supplier and minutes; only touched days are computed again.",
-        "prod/orders",
-        "prod/order_lines",
-        "prod/products",
-        "prod/products_history",
-    ),
-    _table(
-        "prod/customer_first_orders", "When each customer ordered first. A row a customer with an order.", "prod/orders"
-    ),
+PROD_TABLES = tuple(
+    Table(PROD, table.name.lower(), table.description, tuple(map(_key, table.sources))) for table in model.PROD
 )
 
 WAREHOUSE_TABLES = RAW_TABLES + STAGING_TABLES + PROD_TABLES

@@ -14,6 +14,7 @@ from dropship_dagster.errors import DropshipError
 from dropship_dagster.resources import KafkaResource, user_errors
 from dropship_dagster.settings import Settings
 from dropship_dagster.shop.rejects import REJECT_SHARE
+from dropship_dagster.warehouse import model
 
 POOL = "kafka"
 FINGERPRINT = "seeds"
@@ -22,16 +23,8 @@ FINGERPRINT = "seeds"
 _LOOK_BACK = 100
 """Materializations of a topic among which a replay is looked for."""
 
-_UPSTREAM = {
-    stream.CUSTOMERS: ("seeds/customers",),
-    stream.PRODUCTS: ("seeds/products", "seeds/suppliers"),
-    stream.ORDERS_EVENTS: ("seeds/orders", "seeds/order_lines", "seeds/order_events"),
-}
-_DESCRIPTIONS = {
-    stream.CUSTOMERS: "Customers: the full record with its version, keyed by customer.",
-    stream.PRODUCTS: "Products: the full record with its supplier inside, keyed by product.",
-    stream.ORDERS_EVENTS: "What happened to the orders, keyed by order.",
-}
+_REPLAYED = {topic.role: topic for topic in model.TOPICS if topic.seeds}
+"""The topics that the CSV files are replayed into, by role."""
 
 
 class ReplayConfig(dg.Config):
@@ -58,15 +51,15 @@ def topic_key(topic: str) -> dg.AssetKey:
 
 
 def _specs() -> Iterator[dg.AssetSpec]:
-    for topic, upstream in _UPSTREAM.items():
+    for topic in _REPLAYED.values():
         yield dg.AssetSpec(
-            topic_key(topic),
-            deps=[names.key(each) for each in upstream],
-            description=_DESCRIPTIONS[topic],
+            topic_key(topic.role),
+            deps=[dg.AssetKey([names.SEEDS, each]) for each in topic.seeds],
+            description=topic.about,
             group_name=names.TOPICS,
             kinds={"kafka"},
             owners=["team:platform"],
-            tags=names.tags(topic),
+            tags=names.tags(topic.role),
         )
 
 
@@ -102,7 +95,9 @@ def topics(
                 f"{report.failed:,} of {report.sent:,} messages were not acknowledged ({'; '.join(report.errors)}): "
                 "see that the broker is well, then replay again, which has no second effect."
             )
-        for role, name in stream.topic_names(settings).items():
+        topic_names = stream.topic_names(settings)
+        for role in _REPLAYED:
+            name = topic_names[role]
             yield dg.MaterializeResult(
                 asset_key=topic_key(role), metadata=_metadata(report, states[name], offsets[name], rejects, files)
             )

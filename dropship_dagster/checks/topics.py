@@ -8,26 +8,18 @@ import dagster as dg
 from dropship_dagster import stream
 from dropship_dagster.assets.topics import topic_key
 from dropship_dagster.checks.outcome import ERROR, WARN
-from dropship_dagster.checks.rejected_rows import ORDER_FILES, rejected_rows
+from dropship_dagster.checks.rejected_rows import rejected_rows
 from dropship_dagster.resources import KafkaResource, user_errors
 from dropship_dagster.settings import Settings
 from dropship_dagster.shop import fitting_manifest
+from dropship_dagster.warehouse import model
 
 _HOLDS = "holds_the_seeds"
 _CONFIGURED = "is_as_configured"
 
-_FILES = {
-    stream.CUSTOMERS: "customers.csv",
-    stream.PRODUCTS: "products.csv",
-    stream.ORDERS_EVENTS: "order_events.csv",
-}
-
-
-_SOURCES = {
-    stream.CUSTOMERS: ("customers",),
-    stream.PRODUCTS: ("products", "suppliers"),
-    stream.ORDERS_EVENTS: ORDER_FILES,
-}
+_SEEDS = {topic.role: topic.seeds for topic in model.TOPICS if topic.seeds}
+_FILES = {role: f"{seeds[-1]}.csv" for role, seeds in _SEEDS.items()}
+"""The file with a row for each message, by the role of the topic that it is replayed into."""
 
 
 def _specs() -> Iterator[dg.AssetCheckSpec]:
@@ -51,7 +43,9 @@ def topic_checks(context: dg.AssetCheckExecutionContext, kafka: KafkaResource) -
         settings = Settings.load()
         manifest = fitting_manifest(settings.data_dir)
         offsets = stream.partitions(client, settings.topics)
-        for role, name in stream.topic_names(settings).items():
+        topic_names = stream.topic_names(settings)
+        for role in _SEEDS:
+            name = topic_names[role]
             selected = {key.name for key in context.selected_asset_check_keys if key.asset_key == topic_key(role)}
             if _HOLDS in selected:
                 facts = manifest.files.get(_FILES[role]) if manifest else None
@@ -67,7 +61,7 @@ def _holds(role: str, offsets: stream.TopicOffsets, wanted: int | None, folder: 
     """
     given = sum(each.high for each in offsets.partitions)
     short = max(0, (wanted or 0) - given)
-    rejected = rejected_rows(folder, _SOURCES[role]) if short else 0
+    rejected = rejected_rows(folder, _SEEDS[role]) if short else 0
     if wanted is None:
         description = "There is no manifest that fits the files, to compare with."
     elif 0 < short <= rejected:

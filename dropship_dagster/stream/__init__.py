@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dropship_dagster.stream.roles import CUSTOMERS as CUSTOMERS
     from dropship_dagster.stream.roles import ORDERS_EVENTS as ORDERS_EVENTS
     from dropship_dagster.stream.roles import PRODUCTS as PRODUCTS
-    from dropship_dagster.stream.roles import TOPICS as TOPICS
+    from dropship_dagster.stream.topics import TOPICS as TOPICS
     from dropship_dagster.stream.topics import PartitionState as PartitionState
     from dropship_dagster.stream.topics import TopicOffsets as TopicOffsets
     from dropship_dagster.stream.topics import TopicSpec as TopicSpec
@@ -46,8 +46,9 @@ else:
             "membership": ("GroupMembership",),
             "replaying": ("replay",),
             "report": ("ProduceReport", "TopicCounts"),
-            "roles": ("CUSTOMERS", "ORDERS_EVENTS", "PRODUCTS", "TOPICS"),
+            "roles": ("CUSTOMERS", "ORDERS_EVENTS", "PRODUCTS"),
             "topics": (
+                "TOPICS",
                 "PartitionState",
                 "TopicOffsets",
                 "TopicSpec",

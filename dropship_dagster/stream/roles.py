@@ -1,7 +1,5 @@
-"""The three topics by what they carry; which names they have at the broker is configuration."""
+"""The topics that CSV files and live traffic fill, by what they carry; their names at the broker are configuration."""
 
 CUSTOMERS = "customers"
 PRODUCTS = "products"
 ORDERS_EVENTS = "orders_events"
-
-TOPICS = (CUSTOMERS, PRODUCTS, ORDERS_EVENTS)

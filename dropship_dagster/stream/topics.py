@@ -12,10 +12,9 @@ from typing import Any, TypeVar
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition, Uuid
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
 
-from dropship_dagster.settings import Settings
+from dropship_dagster.settings import TOPIC_SETTINGS, Settings
 from dropship_dagster.stream.client import ADMIN_TIMEOUT_SECONDS, ClientConfig, admin_config
 from dropship_dagster.stream.errors import StreamError, UnknownTopicError
-from dropship_dagster.stream.roles import TOPICS
 
 T = TypeVar("T")
 
@@ -28,6 +27,9 @@ _LEADER_MOVES = (
     KafkaError.UNKNOWN_LEADER_EPOCH,
 )
 _SETTLE_STEP_SECONDS = 0.02
+
+TOPICS = tuple(str(Settings.model_fields[name].default) for name in TOPIC_SETTINGS)
+"""The roles of all topics, in the order of `Settings.topics`."""
 
 
 @dataclass(frozen=True)

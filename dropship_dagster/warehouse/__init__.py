@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from dropship_dagster.warehouse.errors import WarehouseUnavailableError as WarehouseUnavailableError
     from dropship_dagster.warehouse.failures import LoaderFailure as LoaderFailure
     from dropship_dagster.warehouse.findings import Findings as Findings
-    from dropship_dagster.warehouse.graph import TABLE_OF_TASK as TABLE_OF_TASK
     from dropship_dagster.warehouse.graph import GraphState as GraphState
     from dropship_dagster.warehouse.graph import RefreshReport as RefreshReport
     from dropship_dagster.warehouse.graph import TaskRun as TaskRun
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from dropship_dagster.warehouse.load_report import LoadReport as LoadReport
     from dropship_dagster.warehouse.load_report import TopicLoad as TopicLoad
     from dropship_dagster.warehouse.loader import load as load
+    from dropship_dagster.warehouse.model import TABLE_OF_TASK as TABLE_OF_TASK
     from dropship_dagster.warehouse.observer import LoadObserver as LoadObserver
     from dropship_dagster.warehouse.oracle import StagingVerdict as StagingVerdict
     from dropship_dagster.warehouse.oracle import TableVerdict as TableVerdict
@@ -84,10 +84,11 @@ else:
             ),
             "failures": ("LoaderFailure",),
             "findings": ("Findings",),
-            "graph": ("GraphState", "RefreshReport", "TABLE_OF_TASK", "TaskRun", "graph_state", "refresh"),
+            "graph": ("GraphState", "RefreshReport", "TaskRun", "graph_state", "refresh"),
             "load_options": ("LoadOptions",),
             "load_report": ("LoadProgress", "LoadReport", "TopicLoad"),
             "loader": ("load",),
+            "model": ("TABLE_OF_TASK",),
             "observer": ("LoadObserver",),
             "oracle": ("StagingVerdict", "TableVerdict", "VerifyReport", "counts", "verify"),
             "rebuilding": ("RebuildReport", "rebuild"),

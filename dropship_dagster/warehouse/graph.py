@@ -27,15 +27,14 @@ from dropship_dagster.warehouse.graph_history import (
     run_entries,
     show_tasks,
 )
-from dropship_dagster.warehouse.graph_history import TABLE_OF_TASK as TABLE_OF_TASK
 from dropship_dagster.warehouse.graph_history import GraphState as GraphState
 from dropship_dagster.warehouse.graph_history import TaskRun as TaskRun
 from dropship_dagster.warehouse.graph_history import graph_state as graph_state
+from dropship_dagster.warehouse.model import TABLE_OF_TASK, TOPICS
 from dropship_dagster.warehouse.reports import Report
-from dropship_dagster.warehouse.topics import RAW_TABLES
 
 _POLL_SECONDS = (0.05, 2.0)
-_RETRIED_STREAMS = tuple(f"STAGING.RETRIED_{table}_STREAM" for table in RAW_TABLES)
+_RETRIED_STREAMS = tuple(f"STAGING.RETRIED_{topic.raw}_STREAM" for topic in TOPICS)
 _FURTHER_RUNS = 2
 """Of several contents of one (entity, version) a run judges the first and puts off the others that break no rule: the
 second run judges them, and where the first was rejected the second accepts one and the third judges the rest."""

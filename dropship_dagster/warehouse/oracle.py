@@ -1,6 +1,6 @@
 """The oracle: whether every message is where it must be and PROD is what the accepted events say.
 
-The counting is done by the views of sql/04_validation_queries.sql, in the warehouse.
+The counting is done by the views of sql/04_validation_queries, in the warehouse.
 """
 
 from __future__ import annotations
@@ -21,45 +21,24 @@ from dropship_dagster.warehouse.backlog import LOADED_PARTITIONS, Kafka, LoadedP
 from dropship_dagster.warehouse.connection import connect, deployed, does_not_exist
 from dropship_dagster.warehouse.failures import LoaderFailure, standing_failures
 from dropship_dagster.warehouse.findings import Findings, conflicts, holes, plain
-from dropship_dagster.warehouse.refold import KEYS, streams_before
+from dropship_dagster.warehouse.model import KEYS, TABLES, TOPICS, streams_before
 from dropship_dagster.warehouse.reports import Report
-
-PROD_TABLES = tuple(KEYS)
-STATIONS = (
-    *(f"RAW.{name}" for name in ("CUSTOMERS", "PRODUCTS", "ORDERS_EVENTS")),
-    *(f"STAGING.{name}" for name in ("CUSTOMER_EVENTS", "PRODUCT_EVENTS", "ORDER_EVENTS", "REJECTED_EVENTS")),
-    *(f"PROD.{name}" for name in PROD_TABLES),
-)
 
 _NAMED_DIFFERENCES = 5
 _PATIENCE_SECONDS = 10.0
 """How long tables that differ are looked at again while tasks have something to merge into them."""
 
-# Reading a stream moves nothing. Counted in one statement, so that no run of the graph comes in between.
-_WAITING = """
-WITH messages AS (
-  SELECT 'CUSTOMERS' AS SOURCE, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM RAW.CUSTOMERS
-  UNION ALL
-  SELECT 'PRODUCTS', TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM RAW.PRODUCTS
-  UNION ALL
-  SELECT 'ORDERS_EVENTS', TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM RAW.ORDERS_EVENTS
-),
-to_stage AS (
-  SELECT 'CUSTOMERS' AS SOURCE, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM RAW.CUSTOMERS_STREAM
-  UNION
-  SELECT 'PRODUCTS', TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM RAW.PRODUCTS_STREAM
-  UNION
-  SELECT 'ORDERS_EVENTS', TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM RAW.ORDERS_EVENTS_STREAM
-  UNION
-  SELECT SOURCE, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM STAGING.RETRIED_CUSTOMERS_STREAM
-  WHERE SOURCE = 'CUSTOMERS'
-  UNION
-  SELECT SOURCE, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM STAGING.RETRIED_PRODUCTS_STREAM
-  WHERE SOURCE = 'PRODUCTS'
-  UNION
-  SELECT SOURCE, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM STAGING.RETRIED_ORDERS_EVENTS_STREAM
-  WHERE SOURCE = 'ORDERS_EVENTS'
+_PLACE = "TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET"
+_MESSAGES = " UNION ALL ".join(f"SELECT '{topic.raw}' AS SOURCE, {_PLACE} FROM RAW.{topic.raw}" for topic in TOPICS)
+_TO_STAGE = " UNION ".join(
+    f"SELECT '{topic.raw}' AS SOURCE, {_PLACE} FROM RAW.{topic.raw}_STREAM "
+    f"UNION SELECT SOURCE, {_PLACE} FROM STAGING.RETRIED_{topic.raw}_STREAM WHERE SOURCE = '{topic.raw}'"
+    for topic in TOPICS
 )
+# Reading a stream moves nothing. Counted in one statement, so that no run of the graph comes in between.
+_WAITING = f"""
+WITH messages AS ({_MESSAGES}),
+to_stage AS ({_TO_STAGE})
 SELECT COUNT(*), COUNT(s.SOURCE)
 FROM messages m
 LEFT JOIN OPS.STAGED_PLACES p
@@ -169,7 +148,7 @@ def verify(
         found = compare_topics(map(_loaded_partition, rows), kafka, ask)
         staging, waiting = _staging(connection)
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        prod = {name: _table(connection, name, deadline) for name in PROD_TABLES}
+        prod = {name: _table(connection, name, deadline) for name in KEYS}
         strays = _strays(connection)
         failures = standing_failures(connection)
         notices = conflicts(connection), holes(connection)
@@ -193,9 +172,9 @@ def counts(endpoint: WarehouseEndpoint) -> dict[str, int]:
         NotDeployedError: the tables are not there.
     """
     with connect(endpoint, query_tag="dropship counts") as connection:
-        query = " UNION ALL ".join(f"SELECT '{table}', COUNT(*) FROM {table}" for table in STATIONS)
+        query = " UNION ALL ".join(f"SELECT '{table}', COUNT(*) FROM {table}" for table in TABLES)
         rows = dict(_query(connection, query).fetchall())
-    return {table: int(rows[table]) for table in STATIONS}
+    return {table: int(rows[table]) for table in TABLES}
 
 
 def _query(connection: SnowflakeConnection, sql: str) -> SnowflakeCursor:
@@ -266,10 +245,10 @@ def _compared(connection: SnowflakeConnection, name: str) -> TableVerdict:
     return replace(verdict, examples=examples if verdict.differences else ())
 
 
-def _counts(connection: SnowflakeConnection, *queries: str) -> tuple[int, ...]:
-    """The single numbers that queries answer, as of one moment."""
-    row = _query(connection, f"SELECT {', '.join(f'({query})' for query in queries)}").fetchone()
-    return tuple(map(int, row))
+def _counts(connection: SnowflakeConnection, rows: str, expected: str, differences: str) -> tuple[int, int, int]:
+    """The numbers that three queries answer, as of one moment."""
+    found = _query(connection, f"SELECT ({rows}), ({expected}), ({differences})").fetchone()
+    return int(found[0]), int(found[1]), int(found[2])
 
 
 def _strays(connection: SnowflakeConnection) -> list[str]:

@@ -12,8 +12,9 @@ from snowflake.connector.cursor import SnowflakeCursor
 from dropship_dagster.endpoints import WarehouseEndpoint
 from dropship_dagster.warehouse.connection import PATIENCE_BESIDE_TASKS, connect, deployed, with_retries
 from dropship_dagster.warehouse.errors import WarehouseError
+from dropship_dagster.warehouse.model import KEYS
 from dropship_dagster.warehouse.offsets import transaction
-from dropship_dagster.warehouse.refold import KEYS, everything, run_task, statements_of
+from dropship_dagster.warehouse.refold import everything, run_task, statements_of
 from dropship_dagster.warehouse.reports import Report
 
 

@@ -14,27 +14,8 @@ from snowflake.connector import SnowflakeConnection
 from snowflake.connector.cursor import SnowflakeCursor
 
 from dropship_dagster.warehouse.errors import NotDeployedError
-from dropship_dagster.warehouse.graph import TABLE_OF_TASK
+from dropship_dagster.warehouse.model import KEYS, TABLE_OF_TASK, prod_table
 from dropship_dagster.warehouse.statements import split_statements
-
-KEYS: Mapping[str, tuple[str, ...]] = {
-    "CUSTOMERS": ("CUSTOMER_ID",),
-    "CUSTOMERS_HISTORY": ("CUSTOMER_ID", "VERSION"),
-    "SUPPLIERS": ("SUPPLIER_ID",),
-    "PRODUCTS": ("PRODUCT_ID",),
-    "PRODUCTS_HISTORY": ("PRODUCT_ID", "VERSION"),
-    "ORDERS": ("ORDER_ID",),
-    "ORDER_LINES": ("ORDER_ID", "LINE_NO"),
-    "ORDER_STATUS_HISTORY": ("ORDER_ID", "VERSION"),
-    "DAILY_SALES": ("SALES_DATE", "COUNTRY", "CATEGORY", "CHANNEL"),
-    "DAILY_PRODUCT_SALES": ("SALES_DATE", "PRODUCT_ID", "SIZE"),
-    "DAILY_SUPPLIER_DELIVERIES": ("SALES_DATE", "SUPPLIER_ID", "MINUTES"),
-    "CUSTOMER_FIRST_ORDERS": ("CUSTOMER_ID",),
-}
-"""The key of each table of PROD, in the order in which the tables depend on each other."""
-
-_OF_PRODUCTS = frozenset({"DAILY_SALES", "DAILY_SUPPLIER_DELIVERIES"})
-"""The derived tables that follow the products as well."""
 
 _STREAM = re.compile(r"\b(?:STAGING|OPS|PROD)\.[A-Z_]+_STREAM\b")
 _BLOCK = re.compile(r"BEGIN\s+TRANSACTION\s*;(.*)\bCOMMIT\s*;", re.DOTALL | re.IGNORECASE)
@@ -53,26 +34,13 @@ def everything(table: str) -> Mapping[str, Source]:
 
     A derived table is counted anew for every order, and for every day that the table has.
     """
-    daily = (
-        "(SELECT ORDER_ID, NULL::DATE AS PLACED_ON FROM PROD.ORDERS "
-        f"UNION ALL SELECT NULL, SALES_DATE FROM PROD.{table})"
-    )
-    events = {"CUSTOMERS": "CUSTOMER_EVENTS", "PRODUCTS": "PRODUCT_EVENTS", "SUPPLIERS": "PRODUCT_EVENTS"}
-    staged = events.get(table.removesuffix("_HISTORY"), "ORDER_EVENTS")
-    if not table.startswith(("DAILY_", "CUSTOMER_FIRST_")):
-        return {f"STAGING.{table}_STREAM": Source(f"STAGING.{staged}")}
-    sources = {f"OPS.{table}_STREAM": Source(daily if table.startswith("DAILY_") else "PROD.ORDERS")}
-    if table in _OF_PRODUCTS:
-        sources[f"PROD.{table}_PRODUCTS_STREAM"] = Source("(SELECT * FROM PROD.PRODUCTS WHERE FALSE)")
-    return sources
-
-
-def streams_before(table: str) -> tuple[str, ...]:
-    """Every stream between STAGING and a table of PROD, those of the tables that it is derived from first."""
-    if not table.startswith(("DAILY_", "CUSTOMER_FIRST_")):
-        return tuple(everything(table))
-    sources = ("ORDERS", "ORDER_LINES", *(("PRODUCTS",) if table in _OF_PRODUCTS else ()))
-    return (*(stream for source in sources for stream in everything(source)), *everything(table))
+    of = prod_table(table)
+    if not of.is_derived:
+        return {of.streams[0]: Source(of.sources[0])}
+    days = f"UNION ALL SELECT NULL, SALES_DATE FROM PROD.{table}" if "SALES_DATE" in of.key else ""
+    orders = Source(f"(SELECT ORDER_ID, NULL::DATE AS PLACED_ON FROM PROD.ORDERS {days})")
+    queue, *products = of.streams
+    return {queue: orders} | {stream: Source("(SELECT * FROM PROD.PRODUCTS WHERE FALSE)") for stream in products}
 
 
 def run_task(cursor: SnowflakeCursor, statements: Sequence[str], sources: Mapping[str, Source]) -> int:

@@ -16,6 +16,7 @@ from snowflake.connector.cursor import SnowflakeCursor
 from dropship_dagster.endpoints import WarehouseEndpoint
 from dropship_dagster.warehouse.connection import PATIENCE_BESIDE_TASKS, connect, deployed, with_retries
 from dropship_dagster.warehouse.errors import WarehouseError
+from dropship_dagster.warehouse.model import PROD
 from dropship_dagster.warehouse.offsets import transaction
 from dropship_dagster.warehouse.reports import Report
 
@@ -28,13 +29,7 @@ _MOVED = (
     "INGESTED_AT"
 )
 
-_EVENT_STREAMS = tuple(
-    f"STAGING.{table}_STREAM"
-    for table in (
-        *("CUSTOMERS", "CUSTOMERS_HISTORY", "SUPPLIERS", "PRODUCTS", "PRODUCTS_HISTORY"),
-        *("ORDERS", "ORDER_LINES", "ORDER_STATUS_HISTORY"),
-    )
-)
+_EVENT_STREAMS = tuple(stream for table in PROD if not table.is_derived for stream in table.streams)
 """The streams on the accepted events, of the tasks that fill PROD."""
 
 # Python's readers and writers of JSON call themselves once or twice for each level, and may do so a thousand times.

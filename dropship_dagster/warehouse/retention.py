@@ -9,9 +9,9 @@ from snowflake.connector.cursor import SnowflakeCursor
 
 from dropship_dagster.endpoints import WarehouseEndpoint
 from dropship_dagster.warehouse.connection import connect
+from dropship_dagster.warehouse.model import TOPICS
 from dropship_dagster.warehouse.offsets import read_positions, transaction
 from dropship_dagster.warehouse.reports import Report
-from dropship_dagster.warehouse.topics import RAW_TABLES
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ def delete_old_messages(endpoint: WarehouseEndpoint, *, days: int) -> RetentionR
     on RAW are append-only: they give messages that wait for a refresh even when they are deleted.
     """
     older_than = dt.datetime.now(dt.UTC).replace(tzinfo=None) - dt.timedelta(days=days)
-    deleted = dict.fromkeys(RAW_TABLES, 0)
+    deleted = {topic.raw: 0 for topic in TOPICS}
     with connect(endpoint, query_tag="dropship retention") as connection:
         positions = read_positions(connection)
-        for table in RAW_TABLES:
+        for table in deleted:
             with transaction(connection) as cursor:
                 for position in positions:
                     deleted[table] += _trim(cursor, table, position.topic_id, position.partition, older_than)

@@ -15,6 +15,7 @@ from snowflake.connector.cursor import SnowflakeCursor
 from dropship_dagster.endpoints import WarehouseEndpoint
 from dropship_dagster.warehouse.connection import PATIENCE_BESIDE_TASKS, connect, deployed, with_retries
 from dropship_dagster.warehouse.errors import WarehouseError
+from dropship_dagster.warehouse.model import PROD, TOPICS
 from dropship_dagster.warehouse.offsets import transaction
 from dropship_dagster.warehouse.refold import Source, run_task, statements_of
 from dropship_dagster.warehouse.rejected import RejectedMessage, show_rejected
@@ -36,9 +37,12 @@ class _Entity:
 
 
 _ENTITIES: Mapping[str, _Entity] = {
-    "CUSTOMERS": _Entity("CUSTOMER_EVENTS", "CUSTOMER_ID", ("CUSTOMERS", "CUSTOMERS_HISTORY")),
-    "PRODUCTS": _Entity("PRODUCT_EVENTS", "PRODUCT_ID", ("PRODUCTS", "PRODUCTS_HISTORY")),
-    "ORDERS_EVENTS": _Entity("ORDER_EVENTS", "ORDER_ID", ("ORDERS", "ORDER_LINES", "ORDER_STATUS_HISTORY")),
+    topic.raw: _Entity(
+        topic.events,
+        topic.key,
+        tuple(table.name for table in PROD if table.sources == (f"STAGING.{topic.events}",) and topic.key in table.key),
+    )
+    for topic in TOPICS
 }
 _PLACE = "TOPIC_ID = ? AND KAFKA_PARTITION = ? AND KAFKA_OFFSET = ?"
 _STAGED = " UNION ALL ".join(

@@ -12,8 +12,9 @@ from confluent_kafka.admin import AdminClient
 
 from dropship_dagster.settings import Settings
 from dropship_dagster.stream.client import ClientConfig, admin_config, consumer_config
-from dropship_dagster.stream.topics import topic_uuid
+from dropship_dagster.stream.topics import topic_names, topic_uuid
 from dropship_dagster.warehouse.errors import KafkaUnreachableError
+from dropship_dagster.warehouse.model import TOPICS
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,6 @@ GROUP = "dropship"
 MEMBERS_GROUP = "dropship-members"
 """Consumer group that shares out the partitions. Not GROUP, for which Kafka would take offsets from members alone."""
 
-RAW_TABLES = ("CUSTOMERS", "PRODUCTS", "ORDERS_EVENTS")
 _TIMEOUT_SECONDS = 10.0
 
 
@@ -37,7 +37,8 @@ class Identity:
 
 def raw_tables(settings: Settings) -> dict[str, str]:
     """RAW table, without schema, by topic."""
-    return dict(zip(settings.topics, RAW_TABLES, strict=True))
+    names = topic_names(settings)
+    return {names[topic.role]: topic.raw for topic in TOPICS}
 
 
 class TopicWatch:

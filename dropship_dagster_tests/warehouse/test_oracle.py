@@ -13,7 +13,7 @@ from sqlglot import exp, parse_one
 
 from dropship_dagster import warehouse
 from dropship_dagster.warehouse import delete_old_messages
-from dropship_dagster.warehouse.refold import KEYS
+from dropship_dagster.warehouse.model import KEYS
 from dropship_dagster.warehouse.scripts import read_scripts
 from dropship_dagster_tests.warehouse.events import Order, customer, product
 from dropship_dagster_tests.warehouse.pipeline import Pipeline, wait_until

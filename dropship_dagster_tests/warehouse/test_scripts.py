@@ -104,7 +104,8 @@ def test_the_shell_script_makes_of_every_file_what_deploy_makes_of_it(tmp_path: 
     """A stand-in for the Snowflake CLI keeps its arguments; its variables are put in as documented for -D."""
     calls = tmp_path / "calls"
     calls.mkdir()
-    (tmp_path / "snow").write_text(f'#!/bin/sh\nprintf "%s\\0" "$@" > {calls}/$(ls {calls} | wc -l | xargs printf "%03d")\n')
+    number = f"$(ls {calls} | wc -l | xargs printf '%03d')"
+    (tmp_path / "snow").write_text(f'#!/bin/sh\nprintf "%s\\0" "$@" > {calls}/{number}\n')
     (tmp_path / "snow").chmod(0o755)
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SNOWFLAKE_ROLE": "deployer"}
     subprocess.run([SQL_DIR / "run_all.sh", "-d", "shop"], check=True, env=environment, capture_output=True)

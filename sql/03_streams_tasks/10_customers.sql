@@ -104,7 +104,7 @@ judged AS (
 
 -- STAGING -> PROD. The source of each MERGE is one row per key, and what arrived is compared with what is there by
 -- version, so events may come late, twice and in any order (docs.snowflake.com/en/sql-reference/sql/merge). Among events
--- of equal rank the first by topic id, partition and offset counts, here and in sql/04_validation_queries.sql.
+-- of equal rank the first by topic id, partition and offset counts, here and in sql/04_validation_queries.
 -- `events` leaves out what was set aside, which an append-only stream still shows.
 
 CREATE OR REPLACE TASK OPS.MERGE_CUSTOMERS

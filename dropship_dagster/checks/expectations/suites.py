@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 
 from dropship_dagster.assets import names
+from dropship_dagster.warehouse import model
 
 STATUSES = ("PLACED", "PAID", "SHIPPED", "DELIVERED", "CANCELLED", "RETURNED")
 
@@ -127,7 +128,7 @@ def _suite(asset: str, *expected: Expected) -> Suite:
     return Suite(names.table(names.key(asset)), expected)
 
 
-SUITES = (
+_WRITTEN = (
     _suite(
         "prod/customers",
         _has_rows(),
@@ -225,3 +226,14 @@ SUITES = (
         _unique("order_id"),
     ),
 )
+
+
+def _by_key(table: names.Table) -> Suite:
+    """What is expected of a table that has no suite of its own: its key is there, and once."""
+    key = [column.lower() for column in model.KEYS[table.name.upper()]]
+    unique = _unique(key[0]) if len(key) == 1 else _unique_together(*key)
+    return Suite(table, (*map(_present, key), unique))
+
+
+_SUITE_OF = {suite.table: suite for suite in _WRITTEN}
+SUITES = tuple(_SUITE_OF.get(table) or _by_key(table) for table in names.PROD_TABLES)

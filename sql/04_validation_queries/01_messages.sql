@@ -1,0 +1,158 @@
+-- deploy: on change
+--
+-- Reconciliation: what every stage must hold, counted anew from the stage before it. `dropship verify` reads these
+-- views; so can anybody with a worksheet:
+--
+--   SELECT * FROM OPS.LOADED_PARTITIONS;        -- duplicates and gaps are 0
+--   SELECT * FROM OPS.STAGED_MESSAGES;          -- missing and doubled are 0
+--   SELECT * FROM OPS.DIFFERENCES_ORDERS;       -- empty, and so for every table of PROD
+--   SELECT * FROM OPS.CONFLICTS;                -- versions that came a second time with other content
+--   SELECT * FROM OPS.MISSING_VERSIONS;         -- orders that wait for an event between 1 and their newest
+--
+-- The EXPECTED_ views fold all accepted events at once, without streams, MERGE or history of loads, and read nothing but
+-- STAGING and each other: a mistake that a table of PROD shared with what it is compared with would be seen by nobody.
+
+USE ROLE "<% database %>_TRANSFORMER";
+USE DATABASE "<% database %>";
+USE WAREHOUSE "<% warehouse %>";
+
+-- A topic is a line in each of these three views.
+
+-- Grain: a RAW table.
+CREATE OR REPLACE VIEW OPS.SOURCES COMMENT = 'The RAW tables that messages come to' AS
+SELECT 'CUSTOMERS' AS SOURCE
+UNION ALL SELECT 'PRODUCTS'
+UNION ALL SELECT 'ORDERS_EVENTS';
+
+-- Grain: a row of RAW.
+CREATE OR REPLACE VIEW OPS.RAW_MESSAGES COMMENT = 'Where each message of RAW came from' AS
+SELECT 'CUSTOMERS' AS SOURCE, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM RAW.CUSTOMERS
+UNION ALL SELECT 'PRODUCTS', TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM RAW.PRODUCTS
+UNION ALL SELECT 'ORDERS_EVENTS', TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM RAW.ORDERS_EVENTS;
+
+-- Grain: an accepted message.
+CREATE OR REPLACE VIEW OPS.ACCEPTED_MESSAGES COMMENT = 'Where each accepted message came from' AS
+SELECT 'CUSTOMERS' AS SOURCE, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM STAGING.CUSTOMER_EVENTS
+UNION ALL SELECT 'PRODUCTS', TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM STAGING.PRODUCT_EVENTS
+UNION ALL SELECT 'ORDERS_EVENTS', TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM STAGING.ORDER_EVENTS;
+
+-- Grain: a partition. GAPS: offsets that are neither in RAW nor recorded in OPS.KAFKA_GAPS.
+CREATE OR REPLACE VIEW OPS.LOADED_PARTITIONS
+  COMMENT = 'RAW against the offsets: duplicates and gaps by partition'
+AS
+WITH counted AS (
+  SELECT
+    TOPIC_ID,
+    KAFKA_PARTITION,
+    COUNT(*) AS RAW_ROWS,
+    COUNT(DISTINCT KAFKA_OFFSET) AS OFFSETS,
+    MIN(KAFKA_OFFSET) AS LOWEST,
+    MAX(KAFKA_OFFSET) AS HIGHEST
+  FROM OPS.RAW_MESSAGES
+  GROUP BY TOPIC_ID, KAFKA_PARTITION
+),
+known_gaps AS (
+  SELECT TOPIC_ID, KAFKA_PARTITION, SUM(TO_OFFSET - FROM_OFFSET) AS OFFSETS
+  FROM OPS.KAFKA_GAPS
+  GROUP BY TOPIC_ID, KAFKA_PARTITION
+)
+SELECT
+  k.TOPIC,
+  COALESCE(k.TOPIC_ID, c.TOPIC_ID) AS TOPIC_ID,
+  COALESCE(k.KAFKA_PARTITION, c.KAFKA_PARTITION) AS KAFKA_PARTITION,
+  k.FIRST_OFFSET,
+  k.NEXT_OFFSET,
+  COALESCE(c.RAW_ROWS, 0) AS RAW_ROWS,
+  COALESCE(c.RAW_ROWS - c.OFFSETS, 0) AS DUPLICATES,
+  COALESCE(g.OFFSETS, 0) AS KNOWN_GAPS,
+  COALESCE(k.NEXT_OFFSET - k.FIRST_OFFSET, 0) - COALESCE(g.OFFSETS, 0) - COALESCE(c.OFFSETS, 0) AS GAPS,
+  COALESCE(c.LOWEST < k.FIRST_OFFSET OR c.HIGHEST >= k.NEXT_OFFSET, c.TOPIC_ID IS NOT NULL) AS OUT_OF_RANGE
+FROM OPS.KAFKA_OFFSETS k
+FULL OUTER JOIN counted c ON c.TOPIC_ID = k.TOPIC_ID AND c.KAFKA_PARTITION = k.KAFKA_PARTITION
+LEFT JOIN known_gaps g ON g.TOPIC_ID = k.TOPIC_ID AND g.KAFKA_PARTITION = k.KAFKA_PARTITION;
+
+-- Grain: a place of a message in STAGING. PLACES counts how often the message is there; once is right.
+CREATE OR REPLACE VIEW OPS.STAGED_PLACES
+  COMMENT = 'Where each message is in STAGING, and how often'
+AS
+SELECT SOURCE, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, COUNT(*) AS PLACES
+FROM (
+  SELECT SOURCE, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM OPS.ACCEPTED_MESSAGES
+  UNION ALL
+  SELECT SOURCE, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET FROM STAGING.REJECTED_EVENTS
+)
+GROUP BY SOURCE, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET;
+
+-- Grain: a RAW table. MISSING: messages that are nowhere in STAGING; DOUBLED: messages that are there more than once.
+CREATE OR REPLACE VIEW OPS.STAGED_MESSAGES
+  COMMENT = 'RAW against STAGING: accepted, rejected, missing, doubled by RAW table'
+AS
+WITH missing AS (
+  SELECT m.SOURCE, COUNT(*) AS RAW_ROWS, COUNT_IF(p.PLACES IS NULL) AS MISSING
+  FROM OPS.RAW_MESSAGES m
+  LEFT JOIN OPS.STAGED_PLACES p
+    ON p.SOURCE = m.SOURCE
+    AND p.TOPIC_ID = m.TOPIC_ID
+    AND p.KAFKA_PARTITION = m.KAFKA_PARTITION
+    AND p.KAFKA_OFFSET = m.KAFKA_OFFSET
+  GROUP BY m.SOURCE
+),
+doubled AS (
+  SELECT SOURCE, COUNT(*) AS DOUBLED FROM OPS.STAGED_PLACES WHERE PLACES > 1 GROUP BY SOURCE
+),
+accepted AS (
+  SELECT SOURCE, COUNT(*) AS ACCEPTED FROM OPS.ACCEPTED_MESSAGES GROUP BY SOURCE
+),
+rejected AS (
+  SELECT SOURCE, COUNT(*) AS REJECTED FROM STAGING.REJECTED_EVENTS GROUP BY SOURCE
+)
+SELECT
+  s.SOURCE,
+  COALESCE(m.RAW_ROWS, 0) AS RAW_ROWS,
+  COALESCE(a.ACCEPTED, 0) AS ACCEPTED,
+  COALESCE(r.REJECTED, 0) AS REJECTED,
+  COALESCE(m.MISSING, 0) AS MISSING,
+  COALESCE(d.DOUBLED, 0) AS DOUBLED
+FROM OPS.SOURCES s
+LEFT JOIN accepted a ON a.SOURCE = s.SOURCE
+LEFT JOIN rejected r ON r.SOURCE = s.SOURCE
+LEFT JOIN missing m ON m.SOURCE = s.SOURCE
+LEFT JOIN doubled d ON d.SOURCE = s.SOURCE;
+
+-- Grain: a RAW table. CONFLICTS: rejected messages whose version had been accepted with other content.
+CREATE OR REPLACE VIEW OPS.CONFLICTS
+  COMMENT = 'Rejected messages that contradict an accepted one, by RAW table'
+AS
+SELECT
+  s.SOURCE,
+  COUNT(r.REJECT_REASON) AS CONFLICTS,
+  MIN(r.REJECTED_AT) AS FIRST_AT,
+  MAX(r.REJECTED_AT) AS LAST_AT
+FROM OPS.SOURCES s
+LEFT JOIN STAGING.REJECTED_EVENTS r ON r.SOURCE = s.SOURCE AND r.REJECT_REASON LIKE 'conflict: %'
+GROUP BY s.SOURCE;
+
+-- Grain: an order with versions missing between 1 and VERSION, its newest. MISSING: how many; FIRST_MISSING: the lowest of
+-- them; BEHIND_SINCE: when the first event behind that hole was loaded, so since when it is late. An event may be on its
+-- way, may be rejected, or was never sent.
+CREATE OR REPLACE VIEW OPS.MISSING_VERSIONS
+  COMMENT = 'Orders that wait for an event between 1 and their newest version'
+AS
+WITH versions AS (
+  SELECT ORDER_ID, VERSION, MIN(INGESTED_AT) AS INGESTED_AT
+  FROM STAGING.ORDER_EVENTS
+  GROUP BY ORDER_ID, VERSION
+),
+numbered AS (
+  SELECT versions.*, ROW_NUMBER() OVER (PARTITION BY ORDER_ID ORDER BY VERSION) AS POSITION FROM versions
+)
+-- Without holes the versions are 1, 2, 3 ...: where one is beyond its position, something below it is missing.
+SELECT
+  ORDER_ID,
+  MAX(VERSION) AS VERSION,
+  MAX(VERSION) - COUNT(*) AS MISSING,
+  COUNT_IF(VERSION = POSITION) + 1 AS FIRST_MISSING,
+  MIN(IFF(VERSION > POSITION, INGESTED_AT, NULL)) AS BEHIND_SINCE
+FROM numbered
+GROUP BY ORDER_ID
+HAVING MAX(VERSION) > COUNT(*);
