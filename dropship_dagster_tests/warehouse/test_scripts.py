@@ -141,4 +141,4 @@ def test_the_root_waits_for_every_stream_of_the_graph() -> None:
     [when] = re.findall(r"ALTER TASK OPS.REFRESH MODIFY WHEN (.*);", graph)
     created = re.findall(r"^CREATE STREAM IF NOT EXISTS (\S+) ON", graph, re.MULTILINE)
     assert when == " OR ".join(f"SYSTEM$STREAM_HAS_DATA('{name}')" for name in created)
-    assert len(created) == 20
+    assert len(created) >= 20
