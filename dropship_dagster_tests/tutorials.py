@@ -101,11 +101,11 @@ class Copy:
         """Run a command and hold its output against what the tutorial shows."""
         program, *arguments = shlex.split(command.line)
         done = self.run(*_PROGRAMS[program], *arguments)
-        assert done.returncode == command.exit_code, f"{command.line} exits {done.returncode}:\n{done.stdout}"
+        assert done.returncode == command.exit_code, f"{command.line} exits {done.returncode}:\n{done.stdout[-3000:]}"
         said = [_WORD.findall(line) for line in done.stdout.splitlines()]
         for shown in command.shown:
             found = any(_holds(line, _WORD.findall(shown)) for line in said)
-            assert found, f"{command.line} does not say {shown}:\n{done.stdout}"
+            assert found, f"{command.line} does not say {shown}:\n{done.stdout[-3000:]}"
 
     def _apply(self, change: str) -> None:
         patch = self.folder / "change.patch"

@@ -1,4 +1,4 @@
-"""The oracle as asset checks: each message is in RAW once, in STAGING once, and PROD is what the events say."""
+"""Reconciliation as asset checks: each message is in RAW once, in STAGING once, and PROD is what the events say."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -45,7 +45,7 @@ def _specs() -> Iterator[dg.AssetCheckSpec]:
 def exactly_once(
     context: dg.AssetCheckExecutionContext, kafka: KafkaResource, warehouse: WarehouseResource
 ) -> Iterator[dg.AssetCheckResult]:
-    """Ask the oracle; its answer is one result a table."""
+    """Run the reconciliation; it gives one result per table."""
     client, endpoint = kafka.client_config(), warehouse.endpoint()
     selected = context.selected_asset_check_keys
 

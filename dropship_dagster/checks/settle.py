@@ -1,4 +1,4 @@
-"""Telling what is wrong from what is on its way: live traffic always has messages between two stations."""
+"""Distinguishes discrepancies from data in flight: live traffic always has messages between two stages."""
 
 from __future__ import annotations
 

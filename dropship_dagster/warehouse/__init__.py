@@ -1,4 +1,4 @@
-"""The warehouse: deployment of sql/, the exactly-once loader, the task graph, the oracle.
+"""The warehouse: deployment of sql/, the exactly-once loader, the task graph, reconciliation.
 
 For the resources, assets, checks and commands above; knows neither Dagster nor whether a service is embedded.
 
@@ -43,13 +43,13 @@ if TYPE_CHECKING:
     from dropship_dagster.warehouse.loader import load as load
     from dropship_dagster.warehouse.model import TABLE_OF_TASK as TABLE_OF_TASK
     from dropship_dagster.warehouse.observer import LoadObserver as LoadObserver
-    from dropship_dagster.warehouse.oracle import StagingVerdict as StagingVerdict
-    from dropship_dagster.warehouse.oracle import TableVerdict as TableVerdict
-    from dropship_dagster.warehouse.oracle import VerifyReport as VerifyReport
-    from dropship_dagster.warehouse.oracle import counts as counts
-    from dropship_dagster.warehouse.oracle import verify as verify
     from dropship_dagster.warehouse.rebuilding import RebuildReport as RebuildReport
     from dropship_dagster.warehouse.rebuilding import rebuild as rebuild
+    from dropship_dagster.warehouse.reconciliation import StagingVerdict as StagingVerdict
+    from dropship_dagster.warehouse.reconciliation import TableVerdict as TableVerdict
+    from dropship_dagster.warehouse.reconciliation import VerifyReport as VerifyReport
+    from dropship_dagster.warehouse.reconciliation import counts as counts
+    from dropship_dagster.warehouse.reconciliation import verify as verify
     from dropship_dagster.warehouse.rejected import RejectedMessage as RejectedMessage
     from dropship_dagster.warehouse.rejected import RetryReport as RetryReport
     from dropship_dagster.warehouse.rejected import Selection as Selection
@@ -90,7 +90,7 @@ else:
             "loader": ("load",),
             "model": ("TABLE_OF_TASK",),
             "observer": ("LoadObserver",),
-            "oracle": ("StagingVerdict", "TableVerdict", "VerifyReport", "counts", "verify"),
+            "reconciliation": ("StagingVerdict", "TableVerdict", "VerifyReport", "counts", "verify"),
             "rebuilding": ("RebuildReport", "rebuild"),
             "rejected": (
                 "RejectedMessage",

@@ -96,7 +96,7 @@ class Gathered:
     at_end: bool
 
 
-def gather(
+def poll_batch(
     reader: PartitionReader,
     expected: Mapping[LoadedTopic, Mapping[int, int]],
     *,

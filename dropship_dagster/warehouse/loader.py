@@ -20,7 +20,7 @@ from functools import partial
 from dropship_dagster.endpoints import WarehouseEndpoint
 from dropship_dagster.stream import Assignment, GroupMembership, OffsetOutOfRangeError, PartitionReader
 from dropship_dagster.stream.client import ClientConfig
-from dropship_dagster.warehouse.batch import EncodedBatch, gather
+from dropship_dagster.warehouse.batch import EncodedBatch, poll_batch
 from dropship_dagster.warehouse.commit import Committed, commit_batch
 from dropship_dagster.warehouse.errors import (
     CredentialsRefusedError,
@@ -236,7 +236,7 @@ class _Loader:
             if not plan.positions:  # more consumers than partitions: be there when one of the others goes
                 self._stop.wait(options.flush_seconds)
                 return None, []
-        gathered = gather(
+        polled = poll_batch(
             reader,
             {topic: plan.expected(topic.name) for topic in plan.topics},
             max_messages=min(options.batch_events, events_left),
@@ -246,9 +246,9 @@ class _Loader:
             stop=self._stop,
         )
         self._note_silence(reader.silent_seconds)
-        plan.positions.update(gathered.next_offsets)
-        self._taken += gathered.rows
-        return "caught up" if gathered.at_end and not options.follow else None, gathered.batches
+        plan.positions.update(polled.next_offsets)
+        self._taken += polled.rows
+        return "caught up" if polled.at_end and not options.follow else None, polled.batches
 
     def _enough_bytes(self, pending: Future[None] | None) -> int:
         """Where a batch ends: the busier the warehouse, the larger, because each costs it a transaction."""

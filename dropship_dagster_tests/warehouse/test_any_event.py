@@ -69,7 +69,7 @@ class Judge:
         assert not wrong, "\n".join(wrong[:200])
 
     def assert_nothing_else_suffers(self) -> None:
-        """The oracle, every table, the list of rejected messages and the dashboard can all read what is there."""
+        """Reconciliation, every table, the list of rejected messages and the dashboard can all read what is there."""
         self.pipeline.assert_sound()
         rejected = int(self.pipeline.value("SELECT COUNT(*) FROM STAGING.REJECTED_EVENTS"))
         mine = [

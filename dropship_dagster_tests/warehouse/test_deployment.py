@@ -69,6 +69,25 @@ def test_a_changed_graph_keeps_the_place_of_its_streams(own_database: WarehouseE
         assert connection.cursor().execute("SELECT COUNT(*) FROM STAGING.REJECTED_EVENTS").fetchone() == (1,)
 
 
+def test_a_graph_of_one_file_is_replaced_by_that_of_the_folder(own_database: WarehouseEndpoint, folder: Path) -> None:
+    """Earlier versions have one file, under the name by which the folder is recorded."""
+    graph = next(script for script in read_scripts(folder) if script.name == "03_streams_tasks.sql")
+    shutil.rmtree(folder / "03_streams_tasks")
+    (folder / graph.name).write_text(graph.text.replace("'1 MINUTE'", "'5 MINUTE'"))
+    assert deploy(own_database, folder=folder).applied == (graph.name,)
+    with connect(own_database) as connection:
+        cursor = connection.cursor()
+        cursor.execute(
+            "INSERT INTO RAW.CUSTOMERS (TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, BATCH_ID, INGESTED_AT) "
+            "SELECT 't', 'i', 0, 0, 'b', SYSDATE()"
+        )
+        assert deploy(own_database).applied == (graph.name,)
+        refresh(own_database)
+        assert cursor.execute("SELECT COUNT(*) FROM STAGING.REJECTED_EVENTS").fetchone() == (1,)
+        cursor.execute("SELECT COUNT(*) FROM OPS.SCHEMA_MIGRATIONS WHERE FILE LIKE '03%'")
+        assert cursor.fetchone() == (1,)
+
+
 def test_a_change_of_a_fragment_deploys_the_graph_again(own_database: WarehouseEndpoint, folder: Path) -> None:
     rules = folder / "03_streams_tasks" / "fragments" / "envelope_rules.sql"
     rules.write_text(rules.read_text().replace("'version is less than 1'", "'version is not 1 or more'"))

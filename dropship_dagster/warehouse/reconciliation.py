@@ -1,4 +1,4 @@
-"""The oracle: whether every message is where it must be and PROD is what the accepted events say.
+"""Reconciliation: whether every message is where it must be and PROD is what the accepted events say.
 
 The counting is done by the views of sql/04_validation_queries, in the warehouse.
 """
@@ -125,7 +125,7 @@ def verify(
     topics: Iterable[str] = (),
     require_caught_up: bool = False,
 ) -> VerifyReport:
-    """Count every station anew and compare. Changes nothing.
+    """Count every stage anew and compare. Changes nothing.
 
     Args:
         endpoint: the deployed warehouse.

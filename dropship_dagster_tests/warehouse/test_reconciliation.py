@@ -1,4 +1,4 @@
-"""The oracle finds what is missing, doubled or wrong."""
+"""Reconciliation finds what is missing, doubled or wrong."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def kept(table: str) -> str:
 
 
 def damaged(pipeline: Pipeline, damage: str) -> tuple[str, ...]:
-    """The problems the oracle finds after the damage, which is mended again from the copy."""
+    """The problems that verify finds after the damage, which is mended again from the copy."""
     table = table_of(damage)
     pipeline.rows(damage)
     report = pipeline.verify()
