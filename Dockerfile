@@ -9,11 +9,13 @@ COPY requirements.txt ./
 # Compiled here, once: the containers may not write bytecode and would compile at every start.
 RUN .venv/bin/python -m pip install --quiet --no-deps --require-hashes --only-binary=:all: --compile -r requirements.txt
 COPY pyproject.toml README.md LICENSE dagster.yaml workspace.yaml ./
+COPY packages packages
 COPY dropship_dagster dropship_dagster
 COPY streamlit_monitor streamlit_monitor
 COPY sql sql
-RUN .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e . \
-    && .venv/bin/python -m compileall -q dropship_dagster streamlit_monitor \
+RUN .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation \
+        -e packages/local-service -e packages/local-kafka -e packages/local-snowflake -e . \
+    && .venv/bin/python -m compileall -q packages dropship_dagster streamlit_monitor \
     && .venv/bin/python -m pip uninstall --quiet --yes pip
 
 FROM python:3.12.11-slim-bookworm

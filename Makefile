@@ -6,7 +6,8 @@ DROPSHIP := $(PY) -m dropship_dagster.cli
 ARGS ?=
 PARALLEL = -n 2 --dist loadfile --no-loadscope-reorder
 SCHEMA = $(PY) -m check_jsonschema --quiet --builtin-schema
-LOCK = $(PY) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --quiet
+LOCK = $(PY) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --quiet \
+	$(addprefix --no-emit-package ,local-service local-kafka local-snowflake)
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev demo all generate-data deploy produce consume refresh validate verify monitor up down \
@@ -88,7 +89,7 @@ captures: install-dev ## Every picture of docs/CAPTURE_CHECKLIST.md, from the ru
 	@$(PY) -m dropship_dagster_tests.dashboard.captures $(ARGS)
 
 chaos: install-dev ## Kills at random moments, under load, in their long form
-	@$(PY) -m pytest -m slow dropship_dagster_tests/warehouse dropship_dagster_tests/embedded dropship_dagster_tests/real_kafka $(ARGS)
+	@$(PY) -m pytest -m slow dropship_dagster_tests/warehouse packages dropship_dagster_tests/real_kafka $(ARGS)
 
 lint: install-dev ## Format, lint, types, layers, the workflows and forms of .github
 	@$(PY) -m ruff format --check .

@@ -1,7 +1,8 @@
 """Dropship: a streaming data platform for a drop-shipping clothing shop.
 
 The layers, from the bottom: settings, shop, endpoints, stream, warehouse, resources, assets, checks, automation,
-and on top definitions (Dagster) and cli (the `dropship` command). `embedded` stands beside them.
+and on top definitions (Dagster) and cli (the `dropship` command). The local services that stand
+in for Kafka and Snowflake are packages of their own (packages/).
 """
 
 __version__ = "1.1.0"

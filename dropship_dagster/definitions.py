@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 from dagster_shared.libraries import DagsterLibraryRegistry
 
-from dropship_dagster import __version__, privacy
+from dropship_dagster import __version__
 from dropship_dagster.assets.definitions import ASSETS
 from dropship_dagster.automation.jobs import JOBS
 from dropship_dagster.automation.retention import retention
@@ -25,6 +25,7 @@ from dropship_dagster.automation.sensors.definitions import SENSORS
 from dropship_dagster.checks.definitions import CHECKS
 from dropship_dagster.resources import KafkaResource, WarehouseResource
 from dropship_dagster.resources.alerts import alert_resource
+from local_service import privacy
 
 # Runs write personal data, Dagster's own storage and logs included, and are started by whatever program Dagster likes.
 privacy.be_private()

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from dropship_dagster.embedded.service import ServiceError
-from dropship_dagster.embedded.supervisor import Supervisor
 from dropship_dagster.environment import LOOKS_LIKE, nearest
 from dropship_dagster.logs import redacted
 from dropship_dagster.settings import Settings, SettingsError, is_secret, variable_of
+from dropship_dagster.supervisor import Supervisor
+from local_service.service import ServiceError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes

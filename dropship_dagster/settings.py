@@ -16,12 +16,23 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources.utils import parse_env_vars
 
-from dropship_dagster import environment, privacy
+from dropship_dagster import environment
 from dropship_dagster.environment import PROJECT_ROOT, SettingsError
-from dropship_dagster.hosts import SETTING as ALLOWED_HOSTS
-from dropship_dagster.hosts import host_names
+from local_service import privacy
+from local_service.hosts import host_names
 
-__all__ = ["PROJECT_ROOT", "Settings", "SettingsError", "is_secret", "known_variables", "variable_of"]
+__all__ = [
+    "HOW_TO_ALLOW_A_HOST",
+    "PROJECT_ROOT",
+    "Settings",
+    "SettingsError",
+    "is_secret",
+    "known_variables",
+    "variable_of",
+]
+
+HOW_TO_ALLOW_A_HOST = "add it to DROPSHIP_ALLOWED_HOSTS"
+"""What a server of ours tells a caller whose name for it is not known."""
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,254}")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -150,7 +161,7 @@ class Settings(BaseSettings):
     dagster_port: int = Field(3000, ge=1, le=65535, validation_alias="DROPSHIP_DAGSTER_PORT")
     dashboard_port: int = Field(8501, ge=1, le=65535, validation_alias="DROPSHIP_DASHBOARD_PORT")
 
-    allowed_hosts: HostNames = Field((), validation_alias=ALLOWED_HOSTS)
+    allowed_hosts: HostNames = Field((), validation_alias="DROPSHIP_ALLOWED_HOSTS")
 
     # The dashboard
     dashboard_refresh_seconds: float = Field(5.0, ge=1, le=3600, validation_alias="DROPSHIP_DASHBOARD_REFRESH_SECONDS")

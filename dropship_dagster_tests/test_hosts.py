@@ -18,8 +18,8 @@ import pytest
 from dropship_dagster.endpoints import WarehouseEndpoint
 from dropship_dagster.settings import PROJECT_ROOT, Settings, SettingsError
 from dropship_dagster_tests.dashboard.platform import dashboard, platform_in
-from dropship_dagster_tests.embedded.snowflake.server import Server
-from dropship_dagster_tests.free_ports import free_ports
+from local_service_tests.free_ports import free_ports
+from local_snowflake_tests.server import Server
 
 PATIENCE = 120.0
 MUTATION = "mutation { reloadWorkspace { __typename } }"

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from dropship_dagster import warehouse
-from dropship_dagster.embedded.supervisor import SERVICES
 from dropship_dagster.endpoints import supervisor, warehouse_endpoint
 from dropship_dagster.settings import PROJECT_ROOT, Settings
+from dropship_dagster.supervisor import SERVICES
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from dropship_dagster import privacy
-from dropship_dagster.embedded.supervisor import SERVICES, Supervisor
 from dropship_dagster.settings import PROJECT_ROOT, Settings
 from dropship_dagster.shop import ShopConfig, close_generated, generate
+from dropship_dagster.supervisor import SERVICES, Supervisor
+from local_service import privacy
 
 AS_NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
 SEVERAL = 30

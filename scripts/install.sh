@@ -7,11 +7,13 @@ cd "$(dirname "$0")/.."
 lock=$1
 venv=.venv
 python=$venv/bin/python
+projects="-e packages/local-service -e packages/local-kafka -e packages/local-snowflake -e ."
 
 say() { printf '%s\n' "$*" >&2; }
 
-digest() { # of the lock and of what the editable install depends on
-    cat "$lock" pyproject.toml dropship_dagster/__init__.py scripts/install.sh | cksum
+digest() { # of the lock and of what the editable installs depend on
+    cat "$lock" pyproject.toml dropship_dagster/__init__.py scripts/install.sh \
+        packages/*/pyproject.toml packages/*/src/*/__init__.py | cksum
 }
 
 supported() { # 3.14 on Linux alone: watchdog has no wheel for it elsewhere (docs/dependencies.md)
@@ -81,11 +83,11 @@ if [ -n "$uv" ]; then
     # Compiled now, as pip does: where Python may not write bytecode, every start would compile it all again.
     "$uv" pip install --quiet --python $python --no-deps --require-hashes --only-binary "$wheels" --compile-bytecode \
         -r "$lock" || no_wheel
-    "$uv" pip install --quiet --python $python --no-deps --no-build-isolation -e .
+    "$uv" pip install --quiet --python $python --no-deps --no-build-isolation $projects
 else
     pip="$python -m pip --disable-pip-version-check --quiet"
     $pip install --no-deps --require-hashes --only-binary "$wheels" -r "$lock" || no_wheel
-    $pip install --no-deps --no-build-isolation -e .
+    $pip install --no-deps --no-build-isolation $projects
 fi
 digest >"$stamp"
 if [ "$lock" = requirements-dev.txt ]; then # it holds the runtime lock whole

@@ -19,8 +19,8 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from dropship_dagster.hosts import OwnHosts
-from dropship_dagster.settings import Settings
+from dropship_dagster.settings import HOW_TO_ALLOW_A_HOST, Settings
+from local_service.hosts import OwnHosts
 from streamlit_monitor import warm
 
 
@@ -51,6 +51,6 @@ async def _warm(_: st.App) -> AsyncIterator[None]:
 # The validation reports, for the links that Dagster's UI shows: a page may not open a file of this machine.
 _settings = Settings.load()
 _reports = Mount("/reports", ReportFiles(directory=_settings.reports_dir, check_dir=False))
-_hosts = Middleware(OwnHosts, names=_settings.allowed_hosts)
+_hosts = Middleware(OwnHosts, names=_settings.allowed_hosts, how_to_allow=HOW_TO_ALLOW_A_HOST)
 
 app = st.App(Path(__file__).parent / "app.py", lifespan=_warm, routes=[_reports], middleware=[_hosts])

@@ -11,9 +11,9 @@ from dagster_webserver.cli import main
 from dagster_webserver.webserver import DagsterWebserver
 from starlette.middleware import Middleware
 
-from dropship_dagster import privacy
-from dropship_dagster.hosts import OwnHosts
-from dropship_dagster.settings import Settings
+from dropship_dagster.settings import HOW_TO_ALLOW_A_HOST, Settings
+from local_service import privacy
+from local_service.hosts import OwnHosts
 
 
 class Webserver(DagsterWebserver):  # type: ignore[type-arg] # generic for type checkers alone
@@ -21,7 +21,10 @@ class Webserver(DagsterWebserver):  # type: ignore[type-arg] # generic for type 
 
     def build_middleware(self) -> list[Middleware]:
         """The check first, then Dagster's own."""
-        return [Middleware(OwnHosts, names=Settings.load().allowed_hosts), *super().build_middleware()]
+        return [
+            Middleware(OwnHosts, names=Settings.load().allowed_hosts, how_to_allow=HOW_TO_ALLOW_A_HOST),
+            *super().build_middleware(),
+        ]
 
 
 if __name__ == "__main__":

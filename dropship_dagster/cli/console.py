@@ -18,9 +18,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from dropship_dagster import __version__, environment, logs, privacy
+from dropship_dagster import __version__, environment, logs
 from dropship_dagster.errors import DropshipError
 from dropship_dagster.settings import PROJECT_ROOT, Settings
+from local_service import privacy
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)

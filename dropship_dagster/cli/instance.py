@@ -8,10 +8,10 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from dropship_dagster import privacy
 from dropship_dagster.endpoints import ServiceError
-from dropship_dagster.files import locked, replace_durably
 from dropship_dagster.settings import PROJECT_ROOT, Settings
+from local_service import privacy
+from local_service.files import locked, replace_durably
 
 
 def prepare(settings: Settings) -> Path:

@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dropship_dagster import privacy
 from dropship_dagster.errors import DropshipError
+from local_service import privacy
 
 _PR_SET_PDEATHSIG = 1
 _STOP_SECONDS = 5.0

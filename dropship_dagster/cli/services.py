@@ -33,8 +33,8 @@ def down() -> None:
 
     Example: dropship services down
     """
-    from dropship_dagster.embedded.supervisor import SERVICES
     from dropship_dagster.endpoints import supervisor
+    from dropship_dagster.supervisor import SERVICES
 
     config = settings()
     with sentences(config.home):

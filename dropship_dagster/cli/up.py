@@ -16,17 +16,19 @@ from typing import Annotated
 
 import typer
 
-from dropship_dagster import privacy, shop
+from dropship_dagster import shop
 from dropship_dagster.cli.console import out, sentences, settings
 from dropship_dagster.cli.instance import prepare
 from dropship_dagster.cli.processes import ProcessGroup, Program, answers, check_free
 from dropship_dagster.cli.runs import cancel_runs, launch_once
 from dropship_dagster.cli.signals import stop_on_signals
-from dropship_dagster.embedded.supervisor import SERVICES
 from dropship_dagster.endpoints import kafka_endpoint, supervisor, warehouse_endpoint
 from dropship_dagster.errors import DropshipError
-from dropship_dagster.files import has_csv, locked
 from dropship_dagster.settings import PROJECT_ROOT, Settings
+from dropship_dagster.shop.folder import has_csv
+from dropship_dagster.supervisor import SERVICES
+from local_service import privacy
+from local_service.files import locked
 
 _LOCK = "up.lock"
 _CANCEL_SECONDS = 3.0

@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dropship_dagster import privacy
-from dropship_dagster.files import locked, sync_folder
 from dropship_dagster.shop.errors import OwnFilesError, ShopError
 from dropship_dagster.shop.ownership import refuse_own_files, remove_generated
+from local_service import privacy
+from local_service.files import locked, sync_folder
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # renameat2(2), Linux 3.15
@@ -166,3 +166,8 @@ def _exchange(one: Path, other: Path) -> bool:
     if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
         return False
     raise OSError(code, os.strerror(code), str(other))
+
+
+def has_csv(folder: Path) -> bool:
+    """Whether a folder holds a CSV file; one that does not exist holds none."""
+    return next(folder.glob("*.csv"), None) is not None

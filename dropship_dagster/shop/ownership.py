@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from dropship_dagster import environment, privacy
+from dropship_dagster import environment
 from dropship_dagster.shop import manifest as manifests
 from dropship_dagster.shop.contract import TABLES
 from dropship_dagster.shop.errors import OwnFilesError, ShopError
 from dropship_dagster.shop.fault_injection import TRUTH_FILE
 from dropship_dagster.shop.manifest import Manifest, file_digest, read_manifest
+from local_service import privacy
 
 CSV_FILES = frozenset(table.file for table in TABLES)
 _KNOWN_FILES = CSV_FILES | {manifests.FILE, TRUTH_FILE}

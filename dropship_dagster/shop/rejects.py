@@ -10,9 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from dropship_dagster import privacy
 from dropship_dagster.errors import listing
 from dropship_dagster.shop.errors import ShopError, TooManyRejectsError
+from local_service import privacy
 
 HEADER = ("file", "line", "column", "reason", "row")
 REJECT_SHARE = 0.05

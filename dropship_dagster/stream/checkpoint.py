@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from dropship_dagster.files import replace_durably
+from local_service.files import replace_durably
 
 
 class Checkpoint:

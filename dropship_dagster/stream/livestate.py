@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from dropship_dagster import privacy
-from dropship_dagster.files import locked, replace_durably
 from dropship_dagster.shop.lifecycle import Events
 from dropship_dagster.stream.errors import StreamError
 from dropship_dagster.stream.simulation import Pace, State
+from local_service import privacy
+from local_service.files import locked, replace_durably
 
 _FORMAT = 2
 _RESTORE = (

@@ -12,12 +12,12 @@ from typing import IO, Any
 import numpy as np
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from dropship_dagster import privacy
 from dropship_dagster.errors import listing
 from dropship_dagster.stream.client import ClientConfig, producer_config
 from dropship_dagster.stream.errors import StreamError
 from dropship_dagster.stream.events import Messages
 from dropship_dagster.stream.report import TopicCounts
+from local_service import privacy
 
 DRAIN_SECONDS = 8.0
 """How long a stopped producer waits for acknowledgements; SIGTERM must end within ten seconds."""

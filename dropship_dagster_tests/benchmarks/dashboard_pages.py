@@ -31,7 +31,7 @@ from dropship_dagster.settings import PROJECT_ROOT
 from dropship_dagster_tests.benchmarks import dashboard_shop
 from dropship_dagster_tests.dashboard.browser import ARGUMENTS, CHROMIUM, METRIC, PATIENCE
 from dropship_dagster_tests.dashboard.platform import Platform, free_port
-from dropship_dagster_tests.processors import processor_seconds, processor_seconds_below
+from local_service_tests.processors import processor_seconds, processor_seconds_below
 
 _ROUNDS = 3
 _SPANS = {"4 weeks": timedelta(days=27), "52 weeks": timedelta(days=363)}

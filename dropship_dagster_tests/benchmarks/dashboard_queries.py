@@ -16,7 +16,7 @@ from datetime import date, timedelta
 from dropship_dagster.endpoints import supervisor
 from dropship_dagster_tests.benchmarks import dashboard_shop
 from dropship_dagster_tests.dashboard.platform import Platform
-from dropship_dagster_tests.processors import processor_seconds
+from local_service_tests.processors import processor_seconds
 from streamlit_monitor.period import Period, period
 from streamlit_monitor.queries import customers, fulfilment, pipeline, products, sales
 from streamlit_monitor.store import Store

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dropship_dagster.embedded.supervisor import SERVICES
 from dropship_dagster.endpoints import supervisor
+from dropship_dagster.supervisor import SERVICES
 from dropship_dagster_tests.dashboard.platform import Platform, platform_in, run_pipeline, write_report
 
 _SHIFT_HOURS = 11

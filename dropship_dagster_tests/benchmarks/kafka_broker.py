@@ -22,13 +22,13 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from dropship_dagster.embedded.kafka.apis.table import APIS, advertised
-from dropship_dagster.embedded.kafka.wire.messages import read_prefix, read_request, write_response
-from dropship_dagster_tests.embedded.kafka.clients import consumer, create_topic, read_some
-from dropship_dagster_tests.embedded.kafka.process import BrokerProcess
-from dropship_dagster_tests.embedded.kafka.raw import RawClient, batch, complete, produce_body
-from dropship_dagster_tests.embedded.kafka.wire.samples import request_class, request_frame
-from dropship_dagster_tests.processors import processor_seconds, resident_megabytes
+from local_kafka.apis.table import APIS, advertised
+from local_kafka.wire.messages import read_prefix, read_request, write_response
+from local_kafka_tests.clients import consumer, create_topic, read_some
+from local_kafka_tests.process import BrokerProcess
+from local_kafka_tests.raw import RawClient, batch, complete, produce_body
+from local_kafka_tests.wire.samples import request_class, request_frame
+from local_service_tests.processors import processor_seconds, resident_megabytes
 
 TOPIC = "bench"
 # Of figures that waiting for a turn on the processor can spoil, the best of so many is taken.

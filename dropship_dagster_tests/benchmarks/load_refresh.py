@@ -28,9 +28,9 @@ from pathlib import Path
 from typing import Any
 
 from dropship_dagster import shop, stream, warehouse
-from dropship_dagster.embedded.supervisor import SERVICES
 from dropship_dagster.endpoints import KafkaEndpoint, WarehouseEndpoint, kafka_endpoint, supervisor, warehouse_endpoint
 from dropship_dagster.settings import Settings
+from dropship_dagster.supervisor import SERVICES
 from dropship_dagster.warehouse import LoadOptions, raw_tables
 from dropship_dagster_tests.benchmarks.peers import environment
 from dropship_dagster_tests.warehouse.events import Order

@@ -18,10 +18,10 @@ import dagster as dg
 
 from dropship_dagster.cli.instance import prepare
 from dropship_dagster.definitions import defs, run_job
-from dropship_dagster.embedded.supervisor import SERVICES, Supervisor
 from dropship_dagster.resources import KafkaResource, WarehouseResource
 from dropship_dagster.resources.alerts import AlertResource
 from dropship_dagster.settings import Settings
+from dropship_dagster.supervisor import SERVICES, Supervisor
 
 ROUNDS = 9
 # Each with what it is given.

@@ -16,8 +16,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dropship_dagster_tests.embedded.snowflake.server import Server, Session
-from dropship_dagster_tests.processors import processor_seconds, resident_megabytes
+from local_service_tests.processors import processor_seconds, resident_megabytes
+from local_snowflake_tests.server import Server, Session
 
 EVENT = (
     '{"event_id": "%036d", "event_type": "order_paid", "order_id": "O%08d", "version": %d, "note": "' + "x" * 100 + '"}'

@@ -17,11 +17,11 @@ import dagster as dg
 from dagster import DagsterInstance
 
 from dropship_dagster import warehouse
-from dropship_dagster.embedded.supervisor import SERVICES, Supervisor
 from dropship_dagster.endpoints import warehouse_endpoint
 from dropship_dagster.settings import PROJECT_ROOT, Settings
-from dropship_dagster_tests.free_ports import free_ports
-from dropship_dagster_tests.processors import descendants, resident_megabytes
+from dropship_dagster.supervisor import SERVICES, Supervisor
+from local_service_tests.free_ports import free_ports
+from local_service_tests.processors import descendants, resident_megabytes
 
 COMMAND = (sys.executable, "-m", "dropship_dagster.cli")
 PATIENCE = 600.0
@@ -34,8 +34,8 @@ PROGRAMS = {
     "web server": "dropship_dagster.automation.webserver",
     "daemon": "dagster._daemon",
     "dashboard": "streamlit run",
-    "broker": "dropship_dagster.embedded.kafka",
-    "warehouse": "dropship_dagster.embedded.snowflake",
+    "broker": "local_kafka",
+    "warehouse": "local_snowflake",
 }
 """What runs as long as the platform does, and how its command line is told."""
 

@@ -13,8 +13,8 @@ import pytest
 import typer
 
 from dropship_dagster.cli.console import sentences, settings
-from dropship_dagster.embedded.supervisor import Supervisor
 from dropship_dagster.settings import PROJECT_ROOT
+from dropship_dagster.supervisor import Supervisor
 from dropship_dagster_tests.warehouse.conftest import own_database, own_pipeline
 from dropship_dagster_tests.warehouse.events import Order
 from dropship_dagster_tests.warehouse.pipeline import Pipeline, wait_until

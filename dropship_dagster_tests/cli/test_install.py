@@ -27,6 +27,11 @@ def checkout(tmp_path: Path) -> Path:
     for package in ("dropship_dagster", "streamlit_monitor"):
         (checkout / package).mkdir()
         shutil.copy(PROJECT_ROOT / package / "__init__.py", checkout / package)
+    for package in ("service", "kafka", "snowflake"):
+        source, copy = PROJECT_ROOT / f"packages/local-{package}", checkout / f"packages/local-{package}"
+        (copy / f"src/local_{package}").mkdir(parents=True)
+        for name in ("pyproject.toml", "README.md", "LICENSE", f"src/local_{package}/__init__.py"):
+            shutil.copy(source / name, copy / name)
     lock = (PROJECT_ROOT / "requirements.txt").read_text()
     entries = re.split(r"^(?=[a-zA-Z0-9])", lock, flags=re.MULTILINE)
     (checkout / "requirements.txt").write_text(

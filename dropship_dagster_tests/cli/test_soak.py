@@ -19,7 +19,7 @@ from dagster import DagsterInstance, DagsterRunStatus
 from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 
 from dropship_dagster_tests.cli.platform import PROGRAMS, Platform, resident_mb
-from dropship_dagster_tests.processors import processor_seconds
+from local_service_tests.processors import processor_seconds
 
 MINUTES = float(os.environ.get("DROPSHIP_TEST_SOAK_MINUTES", "2"))
 

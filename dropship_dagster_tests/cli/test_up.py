@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from dropship_dagster.embedded.supervisor import SERVICES, Supervisor
 from dropship_dagster.settings import PROJECT_ROOT
+from dropship_dagster.supervisor import SERVICES, Supervisor
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -17,7 +17,7 @@ from dagster import DagsterRunStatus
 
 from dropship_dagster.settings import PROJECT_ROOT
 from dropship_dagster_tests.cli.platform import COMMAND, Platform
-from dropship_dagster_tests.processors import descendants
+from local_service_tests.processors import descendants
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 

@@ -79,8 +79,10 @@ class Image:
         own = dict(word.partition("=")[::2] for line in _instruction("ENV") for word in line.split() if "=" in word)
         merged = {name: self.here(value) for name, value in {**own, **given}.items()}
         # The environment of the image is in /app/.venv; that of the checkout stands in for it, its code behind /app's.
+        packages = ":".join(str(path) for path in sorted(self.app.glob("packages/*/src")))
         path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
-        return {**merged, "PATH": path, "HOME": str(self.volumes / "dropship"), "DROPSHIP_ENV_FILE": ""}
+        own_places = {"PATH": path, "PYTHONPATH": packages, "HOME": str(self.volumes / "dropship")}
+        return {**merged, **own_places, "DROPSHIP_ENV_FILE": ""}
 
     def stop(self) -> None:
         """End everything that was started, and what it started."""
@@ -105,7 +107,7 @@ class Image:
             for source in sources:
                 found = PROJECT_ROOT / source
                 if found.is_dir():
-                    shutil.copytree(found, self.app / source, ignore=shutil.ignore_patterns("__pycache__"))
+                    shutil.copytree(found, self.app / source, ignore=shutil.ignore_patterns("__pycache__", "*_tests"))
                 else:
                     shutil.copy(found, self.app / source)
         for path in (self.app / "deploy").glob("*.yaml"):

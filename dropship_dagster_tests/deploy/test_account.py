@@ -15,10 +15,10 @@ from dropship_dagster.endpoints import KafkaEndpoint, WarehouseEndpoint, warehou
 from dropship_dagster.settings import Settings
 from dropship_dagster.warehouse import deploy
 from dropship_dagster_tests.deploy.account import KEPT, VARIABLE
-from dropship_dagster_tests.embedded.snowflake import test_contracts
-from dropship_dagster_tests.embedded.snowflake.server import Session
 from dropship_dagster_tests.warehouse.events import Order
 from dropship_dagster_tests.warehouse.pipeline import Pipeline
+from local_snowflake_tests import test_contracts
+from local_snowflake_tests.server import Session
 
 if VARIABLE not in os.environ:
     pytest.skip("make test-snowflake runs these on the account of the settings", allow_module_level=True)

@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 import yaml
 
-from dropship_dagster.embedded.service import read_state
 from dropship_dagster_tests.deploy import composefile
 from dropship_dagster_tests.deploy.engine import Engine
 from dropship_dagster_tests.deploy.image import ENTRYPOINT, USER, Image
 from dropship_dagster_tests.deploy.postgres import Postgres
-from dropship_dagster_tests.free_ports import free_ports
+from local_service.service import read_state
+from local_service_tests.free_ports import free_ports
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -68,7 +68,7 @@ class Platform:
         for name in self.services:
             if name == "redpanda":
                 broker = [
-                    "dropship_dagster.embedded.kafka",
+                    "local_kafka",
                     "--port",
                     str(self._kafka),
                     "--data-dir",

@@ -15,8 +15,8 @@ from dropship_dagster import warehouse
 from dropship_dagster.endpoints import WarehouseEndpoint
 from dropship_dagster.stream import CUSTOMERS, ORDERS_EVENTS, PRODUCTS, ProduceReport, StreamError, live, partitions
 from dropship_dagster.warehouse.offsets import read_positions
-from dropship_dagster_tests.real_kafka.cluster import KafkaCluster, running_cluster
 from dropship_dagster_tests.warehouse.pipeline import Pipeline, wait_until
+from local_kafka_tests.cluster import KafkaCluster, running_cluster
 
 BROKERS = 3
 # Events a second.

@@ -19,8 +19,8 @@ from cryptography.x509.oid import NameOID
 
 from dropship_dagster.endpoints import WarehouseEndpoint, kafka_endpoint
 from dropship_dagster.settings import Settings
-from dropship_dagster_tests.real_kafka.cluster import KafkaCluster, Security, running_cluster
 from dropship_dagster_tests.warehouse.pipeline import Pipeline
+from local_kafka_tests.cluster import KafkaCluster, Security, running_cluster
 
 USER, PASSWORD = "shop", "canary-Zq8v2"
 MECHANISM = "SCRAM-SHA-512"

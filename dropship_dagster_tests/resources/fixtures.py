@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dropship_dagster.embedded.supervisor import Supervisor
 from dropship_dagster.endpoints import KafkaEndpoint
 from dropship_dagster.settings import Settings
+from dropship_dagster.supervisor import Supervisor
 from dropship_dagster_tests.deployed import copy_deployed
 
 

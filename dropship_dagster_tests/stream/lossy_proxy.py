@@ -6,7 +6,7 @@ import contextlib
 import socket
 import threading
 
-from dropship_dagster_tests.free_ports import free_ports
+from local_service_tests.free_ports import free_ports
 
 _PRODUCE = 0
 _HOST = b"127.0.0.1"

@@ -12,9 +12,9 @@ import pytest
 
 from dropship_dagster.shop import ShopConfig, generate, read_manifest
 from dropship_dagster.stream import TOPICS, TopicSpec, ensure_topics, replay
-from dropship_dagster_tests.embedded.kafka.process import BrokerProcess, running_broker
 from dropship_dagster_tests.stream.conftest import Topics
 from dropship_dagster_tests.stream.lossy_proxy import LossyProxy
+from local_kafka_tests.process import BrokerProcess, running_broker
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from typing import Any
 from dropship_dagster.endpoints import WarehouseEndpoint
 from dropship_dagster.errors import DropshipError
 from dropship_dagster.warehouse import LoadOptions, commit, load, loader
-from dropship_dagster_tests.processors import peak_megabytes
+from local_service_tests.processors import peak_megabytes
 
 
 def main() -> int:

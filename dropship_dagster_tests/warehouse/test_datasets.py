@@ -17,8 +17,8 @@ from dropship_dagster.endpoints import kafka_endpoint, warehouse_endpoint
 from dropship_dagster.settings import Settings
 from dropship_dagster.shop import ShopConfig, generate
 from dropship_dagster.shop.contract import ORDER_EVENTS, ORDER_LINES, ORDERS
-from dropship_dagster_tests.free_ports import free_ports
 from dropship_dagster_tests.resources.fixtures import platform
+from local_service_tests.free_ports import free_ports
 
 __all__ = ["platform"]
 

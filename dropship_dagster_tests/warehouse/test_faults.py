@@ -19,10 +19,10 @@ from snowflake.connector import errors as snowflake_errors
 from dropship_dagster import warehouse as platform
 from dropship_dagster.endpoints import KafkaEndpoint, WarehouseEndpoint
 from dropship_dagster.errors import DropshipError
-from dropship_dagster_tests.embedded.kafka.process import running_broker
-from dropship_dagster_tests.processors import resident_megabytes
 from dropship_dagster_tests.warehouse.events import Order
 from dropship_dagster_tests.warehouse.pipeline import Pipeline, wait_until
+from local_kafka_tests.process import running_broker
+from local_service_tests.processors import resident_megabytes
 
 
 class Server:
@@ -56,7 +56,7 @@ class Server:
             self.popen.wait(120)
 
     def _start(self) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "dropship_dagster.embedded.snowflake", "--data-dir", str(self.folder)]
+        command = [sys.executable, "-m", "local_snowflake", "--data-dir", str(self.folder)]
         with (self.folder.parent / "log").open("ab") as log:
             popen = subprocess.Popen(
                 [*command, "--port", str(self.port), "--idle-transaction-seconds", "10"],

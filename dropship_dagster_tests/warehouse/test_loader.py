@@ -25,9 +25,9 @@ from dropship_dagster.warehouse import (
     WarehouseUnavailableError,
 )
 from dropship_dagster.warehouse.topics import GROUP
-from dropship_dagster_tests.processors import peak_megabytes
 from dropship_dagster_tests.warehouse.events import Order
 from dropship_dagster_tests.warehouse.pipeline import Pipeline, wait_until
+from local_service_tests.processors import peak_megabytes
 
 
 def placed(pipeline: Pipeline, first: int, count: int) -> list[dict[str, object]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from dropship_dagster.assets.reports.model import ValidationReport
 from dropship_dagster.assets.reports.page import page
 from dropship_dagster.errors import DropshipError
-from dropship_dagster.files import replace_durably
+from local_service.files import replace_durably
 
 LATEST = "validation.json"
 LATEST_PAGE = "validation.html"

@@ -8,9 +8,9 @@ import dagster as dg
 
 from dropship_dagster.automation.jobs import full_pipeline, generate_seeds
 from dropship_dagster.automation.sensors.active import active_run, sensor_status, skip
-from dropship_dagster.files import has_csv
 from dropship_dagster.resources import user_errors
 from dropship_dagster.settings import Settings
+from dropship_dagster.shop.folder import has_csv
 
 _ASKED = "asked"
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from importlib.metadata import version
 
 from dropship_dagster.cli.doctor.finding import Finding
-from dropship_dagster.embedded.service import owner, read_state
-from dropship_dagster.embedded.supervisor import SERVICES
 from dropship_dagster.endpoints import ServiceError, kafka_endpoint, supervisor, warehouse_endpoint
 from dropship_dagster.errors import DropshipError
 from dropship_dagster.settings import Settings
+from dropship_dagster.supervisor import SERVICES
+from local_service.service import owner, read_state
 
 _KAFKA_SECONDS = 10.0
 
@@ -24,7 +24,7 @@ def embedded_services(config: Settings) -> Iterator[Finding]:
             yield Finding("service", True, f"{service} does not run; it starts when it is needed")
             continue
         state = read_state(folder)
-        running, wanted = state.get("version"), version("dropship")
+        running, wanted = state.get("version"), version(f"local-{service}")
         seen = f"{service} {running} on {state.get('host')}:{state.get('port')}, pid {state.get('pid')}"
         yield Finding("service", running == wanted, seen, f"it is older than {wanted}: dropship services down")
 

@@ -1,5 +1,0 @@
-"""A Snowflake-wire server on DuckDB: the warehouse of a laptop, with streams and tasks.
-
-Started as `python -m dropship_dagster.embedded.snowflake --data-dir D`; nothing imports it but its supervisor.
-What it answers differently from Snowflake, and what it refuses, is listed in docs/embedded-snowflake.md.
-"""

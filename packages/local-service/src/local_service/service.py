@@ -1,0 +1,185 @@
+"""What both embedded services share: the lock on their data folder, the state file, logging, and exit sentences.
+
+A service owns its data folder by an exclusive `flock` on `<data dir>/lock` for its whole life, so whether it runs is a
+question to the kernel and never to a pid that may have been given to somebody else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import fcntl
+import ipaddress
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local_service import privacy
+from local_service.files import write_atomically
+
+EXIT_USAGE = 2
+EXIT_LOCKED = 3
+EXIT_PORT_TAKEN = 4
+EXIT_NOT_WRITABLE = 5
+
+_LOCK_ATTEMPTS = 10
+_PID_SIZE = 20
+
+STATE_FILE = "service.json"
+LOCK_FILE = "lock"
+
+
+class ServiceError(Exception):
+    """A start that cannot succeed: the sentence for the user and the exit code of the process."""
+
+    def __init__(self, sentence: str, exit_code: int) -> None:
+        super().__init__(sentence)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True)
+class DataDir:
+    """A service's data folder, held by this process until it ends."""
+
+    path: Path
+    lock_fd: int
+
+    @classmethod
+    def acquire(cls, path: Path, service: str) -> DataDir:
+        """Create the folder if needed and lock it; what this process writes from here on is its owner's alone.
+
+        Raises:
+            ServiceError: another process holds it, or it cannot be written.
+        """
+        try:
+            privacy.be_private()
+            privacy.make_folder(path)
+            if (path / LOCK_FILE).exists() or not any(path.iterdir()):  # everything in it is the service's
+                privacy.close(path)
+            fd = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _not_writable(service, path, error) from error
+        for attempt in range(_LOCK_ATTEMPTS):
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if attempt < _LOCK_ATTEMPTS - 1:
+                    time.sleep(0.02)  # somebody may only be asking whether the folder is locked
+            else:
+                # Written over what is there, which takes no room on a full disk.
+                try:
+                    os.pwrite(fd, str(os.getpid()).encode().ljust(_PID_SIZE), 0)
+                except OSError as error:
+                    raise _not_writable(service, path, error) from error
+                return cls(path, fd)
+        os.close(fd)
+        raise ServiceError(
+            f"Another {service} (pid {owner(path)}) already serves the data folder {path}: "
+            "use that one, or stop it first.",
+            EXIT_LOCKED,
+        )
+
+    def publish(self, state: Mapping[str, Any]) -> None:
+        """Write the state file, whole or not at all, readable by its owner alone."""
+        write_atomically(self.path / STATE_FILE, json.dumps(dict(state), indent=2).encode() + b"\n")
+
+
+def _not_writable(service: str, path: Path, error: OSError) -> ServiceError:
+    return ServiceError(
+        f"The {service} cannot write its data folder {path} ({error.strerror}): "
+        "give it a folder of yours with room, or set DROPSHIP_HOME.",
+        EXIT_NOT_WRITABLE,
+    )
+
+
+def owner(path: Path) -> int | None:
+    """The pid of the live process that holds the data folder, or None when there is none."""
+    try:
+        fd = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return int(os.pread(fd, _PID_SIZE, 0) or 0)
+    else:
+        return None
+    finally:
+        os.close(fd)
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """The last state that the service of this data folder published; empty when it never did."""
+    try:
+        state = json.loads((path / STATE_FILE).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    if not isinstance(state, dict):
+        raise ServiceError(f"{path / STATE_FILE} is not the state of a service: remove the file.", EXIT_NOT_WRITABLE)
+    return state
+
+
+def loopback(host: str) -> str:
+    """Check a `--host` argument: the embedded services have no authentication fit for a network.
+
+    Raises:
+        argparse.ArgumentTypeError: the address is not a loopback address.
+    """
+    try:
+        local = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = False
+    if not local:
+        raise argparse.ArgumentTypeError(
+            f"{host} is not a loopback address; the embedded services listen on this machine only"
+        )
+    return host
+
+
+def service_parser(service: str, description: str) -> argparse.ArgumentParser:
+    """The arguments every service has: --data-dir, --host, --port, --log-level."""
+    parser = argparse.ArgumentParser(prog=f"python -m local_{service}", description=description)
+    parser.add_argument("--data-dir", type=Path, required=True, help="where everything it writes lives")
+    parser.add_argument("--host", type=loopback, default="127.0.0.1", help="a loopback address (%(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="0: a free one, written to service.json (%(default)s)")
+    parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
+    return parser
+
+
+def port_error(service: str, host: str, port: int, error: OSError) -> ServiceError:
+    """The sentence for a socket that could not be bound."""
+    taken = error.errno == errno.EADDRINUSE
+    reason = "another program listens there" if taken else error.strerror or str(error)
+    return ServiceError(
+        f"The {service} cannot listen on {host}:{port} ({reason}): free the port, or use --port 0 for any free one.",
+        EXIT_PORT_TAKEN,
+    )
+
+
+def configure_logging(level: str) -> None:
+    """One line an event on stderr: `2026-01-31T12:00:00.123Z LEVEL name message`."""
+    formatter = logging.Formatter(
+        "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
+    )
+    formatter.converter = time.gmtime
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+def announce(host: str, port: int) -> None:
+    """Tell whoever reads standard output that the service serves."""
+    sys.stdout.write(f"ready {host}:{port}\n")
+    sys.stdout.flush()
+
+
+def fail(error: ServiceError) -> int:
+    """Print the sentence and give the exit code."""
+    sys.stderr.write(f"{error}\n")
+    return error.exit_code

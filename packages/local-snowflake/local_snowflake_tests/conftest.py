@@ -1,0 +1,48 @@
+"""A server for the tests of a process, and a database of its own for each test."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local_snowflake_tests.server import Server, Session
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running server that the tests share."""
+    running = Server(tmp_path_factory.mktemp("warehouse"))
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    """A running server that the test may kill."""
+    running = Server(tmp_path / "warehouse")
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def database(server: Server) -> Iterator[str]:
+    """A fresh database."""
+    name = f"D{uuid.uuid4().hex[:10].upper()}"
+    session = server.session()
+    session.run(f"CREATE DATABASE {name}")
+    yield name
+    session.run(f"DROP DATABASE {name}")
+    session.close()
+
+
+@pytest.fixture
+def session(server: Server, database: str) -> Iterator[Session]:
+    """A session in the fresh database."""
+    opened = server.session(database=database)
+    yield opened
+    opened.close()

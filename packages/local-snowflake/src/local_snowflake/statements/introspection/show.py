@@ -1,0 +1,255 @@
+"""SHOW. Column names are in lower case, as Snowflake's are; docs.snowflake.com/en/sql-reference/sql/show."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from local_snowflake.engine.catalog import facts
+from local_snowflake.errors import unsupported
+from local_snowflake.results import Result, table
+from local_snowflake.session.session import Session
+from local_snowflake.statements.introspection import (
+    information_schema,
+    show_account,
+    show_columns,
+    show_pipeline,
+)
+from local_snowflake.statements.introspection.column_specs import OWNER, TIME, ColumnSpecs, Rows
+from local_snowflake.statements.introspection.show_filter import ShowFilter, read_filter
+from local_snowflake.syntax.lexer import Cursor
+from local_snowflake.syntax.names import Name
+
+
+def run(session: Session, cursor: Cursor) -> Result:
+    cursor.expect("SHOW")
+    cursor.accept("TERSE")
+    for words, command in _COMMANDS.items():
+        if cursor.accept(*words.split()):
+            columns, rows = command(session, cursor)
+            return table(columns, rows)
+    raise unsupported(f"SHOW {cursor.near()}")
+
+
+def _duckdb_rows(session: Session, function: str, found: ShowFilter, columns: str, name: str) -> list[tuple[Any, ...]]:
+    rows = session.connection.execute(
+        f"SELECT {information_schema.DATABASE}, {information_schema.SCHEMA}, {name}, {columns} "
+        f"FROM {function}() WHERE {information_schema.OURS} ORDER BY 1, 2, 3"
+    ).fetchall()
+    kept = [row for row in rows if found.has(Name(*row[:3]))]
+    return kept if found.limit is None else kept[: found.limit]
+
+
+def _databases(session: Session, cursor: Cursor) -> Rows:
+    found = read_filter(session, cursor)
+    rows = session.engine.store.query("SELECT created, name, comment, transient FROM databases ORDER BY name")
+    columns: ColumnSpecs = [
+        ("created_on", TIME),
+        "name",
+        "is_default",
+        "is_current",
+        "origin",
+        "owner",
+        "comment",
+        "options",
+        "retention_time",
+        "kind",
+    ]
+    return columns, [
+        (created, name, "N", "Y" if name == session.database else "N", "", OWNER, comment,
+         "TRANSIENT" if transient else "", "1", "STANDARD")
+        for created, name, comment, transient in rows
+        if found.matches(name)
+    ]  # fmt: skip
+
+
+def _schemas(session: Session, cursor: Cursor) -> Rows:
+    found = read_filter(session, cursor, of_databases=True)
+    rows = session.engine.store.query(
+        "SELECT created, name, database, comment, transient FROM schemas ORDER BY database, name"
+    )
+    columns: ColumnSpecs = [
+        ("created_on", TIME),
+        "name",
+        "is_default",
+        "is_current",
+        "database_name",
+        "owner",
+        "comment",
+        "options",
+        "retention_time",
+    ]
+    shown: list[Sequence[Any]] = [
+        (created, name, "N", "Y" if (database, name) == (session.database, session.schema) else "N", database, OWNER,
+         comment, "TRANSIENT" if transient else "", "1")
+        for created, name, database, comment, transient in rows
+        if found.database in (None, database) and found.matches(name)
+    ]  # fmt: skip
+    databases = sorted({row[4] for row in shown})
+    shown.extend(
+        (None, "INFORMATION_SCHEMA", "N", "N", database, "", "Views describing the schemas of this database",
+         "", "1")
+        for database in databases
+        if found.matches("INFORMATION_SCHEMA")
+    )  # fmt: skip
+    return columns, shown
+
+
+def _tables(session: Session, cursor: Cursor) -> Rows:
+    found = read_filter(session, cursor)
+    rows = _duckdb_rows(session, "duckdb_tables", found, "comment, estimated_size", "table_name")
+    columns: ColumnSpecs = [
+        ("created_on", TIME),
+        "name",
+        "database_name",
+        "schema_name",
+        "kind",
+        "comment",
+        "cluster_by",
+        ("rows", "BIGINT"),
+        ("bytes", "BIGINT"),
+        "owner",
+        "retention_time",
+        "automatic_clustering",
+        "change_tracking",
+    ]
+    shown: list[Sequence[Any]] = []
+    for database, schema, name, comment, size in rows:
+        about = facts(comment)
+        created = dt.datetime.fromisoformat(about["created"]) if about.get("created") else None
+        tracked = session.engine.change_logs.log_of(Name(database, schema, name)) is not None
+        shown.append(
+            (created, name, database, schema, about.get("kind", "TABLE"), about.get("comment", ""),
+             about.get("cluster_by", ""), size, None, OWNER, about.get("data_retention_time_in_days", "1"), "OFF",
+             "ON" if tracked else "OFF")
+        )  # fmt: skip
+    return columns, shown
+
+
+def _views(session: Session, cursor: Cursor) -> Rows:
+    found = read_filter(session, cursor)
+    rows = _duckdb_rows(session, "duckdb_views", found, "comment", "view_name")
+    columns: ColumnSpecs = [
+        ("created_on", TIME),
+        "name",
+        "reserved",
+        "database_name",
+        "schema_name",
+        "owner",
+        "comment",
+        "text",
+        "is_secure",
+        "is_materialized",
+    ]
+    return columns, [
+        (None, name, "", database, schema, OWNER, facts(c).get("comment", ""), facts(c).get("text", ""), "false",
+         "false")
+        for database, schema, name, c in rows
+    ]  # fmt: skip
+
+
+def _objects(session: Session, cursor: Cursor) -> Rows:
+    at = cursor.at
+    _, base = _tables(session, cursor)
+    cursor.at = at
+    _, views = _views(session, cursor)
+    columns: ColumnSpecs = [("created_on", TIME), "name", "database_name", "schema_name", "kind", "comment"]
+    rows: list[Sequence[Any]] = [row[:6] for row in base]
+    rows.extend((row[0], row[1], row[3], row[4], "VIEW", row[6]) for row in views)
+    return columns, sorted(rows, key=lambda row: (row[2], row[3], row[1]))
+
+
+def _stages(session: Session, cursor: Cursor) -> Rows:
+    found = read_filter(session, cursor)
+    rows = session.engine.store.query(
+        "SELECT created, name, database, schema, comment FROM stages ORDER BY database, schema, name"
+    )
+    columns: ColumnSpecs = [
+        ("created_on", TIME),
+        "name",
+        "database_name",
+        "schema_name",
+        "url",
+        "has_credentials",
+        "has_encryption_key",
+        "owner",
+        "comment",
+        "region",
+        "type",
+        "cloud",
+    ]
+    return columns, [
+        (created, name, database, schema, "", "N", "N", OWNER, comment, None, "INTERNAL", None)
+        for created, name, database, schema, comment in rows
+        if found.has(Name(database, schema, name))
+    ]
+
+
+def _formats(session: Session, cursor: Cursor) -> Rows:
+    found = read_filter(session, cursor)
+    rows = session.engine.store.query(
+        "SELECT created, name, database, schema, type, comment, options FROM file_formats ORDER BY name"
+    )
+    columns: ColumnSpecs = [
+        ("created_on", TIME),
+        "name",
+        "database_name",
+        "schema_name",
+        "type",
+        "owner",
+        "comment",
+        "format_options",
+    ]
+    return columns, [(*row[:5], OWNER, row[5], row[6]) for row in rows if found.has(Name(row[2], row[3], row[1]))]
+
+
+def _sequences(session: Session, cursor: Cursor) -> Rows:
+    found = read_filter(session, cursor)
+    rows = session.engine.store.query(
+        "SELECT name, database, schema, start, increment, created, comment FROM sequences ORDER BY name"
+    )
+    columns: ColumnSpecs = [
+        "name",
+        "database_name",
+        "schema_name",
+        ("next_value", "BIGINT"),
+        ("interval", "BIGINT"),
+        ("created_on", TIME),
+        "owner",
+        "comment",
+        "ordered",
+    ]
+    return columns, [(*row[:6], OWNER, row[6], "Y") for row in rows if found.has(Name(row[1], row[2], row[0]))]
+
+
+def _nothing(session: Session, cursor: Cursor) -> Rows:
+    read_filter(session, cursor)
+    return [("created_on", TIME), "name", "schema_name"], []
+
+
+_COMMANDS: dict[str, Callable[[Session, Cursor], Rows]] = {
+    "DATABASES": _databases,
+    "SCHEMAS": _schemas,
+    "TABLES": _tables,
+    "VIEWS": _views,
+    "OBJECTS": _objects,
+    "COLUMNS": show_columns.columns,
+    "STREAMS": show_pipeline.streams,
+    "TASKS": show_pipeline.tasks,
+    "STAGES": _stages,
+    "FILE FORMATS": _formats,
+    "SEQUENCES": _sequences,
+    "WAREHOUSES": show_account.warehouses,
+    "ROLES": show_account.recorded("ROLE"),
+    "USERS": show_account.recorded("USER"),
+    "RESOURCE MONITORS": show_account.recorded("RESOURCE MONITOR"),
+    "GRANTS": show_account.grants,
+    "PRIMARY KEYS": show_columns.keys("PRIMARY KEY"),
+    "UNIQUE KEYS": show_columns.keys("UNIQUE"),
+    "IMPORTED KEYS": show_columns.keys("FOREIGN KEY"),
+    "PARAMETERS": show_account.parameters,
+    "PROCEDURES": _nothing,
+    "USER FUNCTIONS": _nothing,
+    "USER PROCEDURES": _nothing,
+}

@@ -1,0 +1,148 @@
+"""Transactions, USE, session variables and ALTER SESSION."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from local_snowflake.engine import account
+from local_snowflake.errors import invalid, refuse, unsupported, unusable
+from local_snowflake.results import DONE, Result, StatementType, status
+from local_snowflake.session.session import Session
+from local_snowflake.statements.query import evaluate
+from local_snowflake.syntax.lexer import Cursor
+
+# parameters that may be set because they change nothing here, or are honoured (session.set_parameter)
+_PARAMETERS = {
+    "ABORT_DETACHED_QUERY",
+    "AUTOCOMMIT",
+    "BINARY_INPUT_FORMAT",
+    "BINARY_OUTPUT_FORMAT",
+    "ERROR_ON_NONDETERMINISTIC_MERGE",
+    "ERROR_ON_NONDETERMINISTIC_UPDATE",
+    "LOCK_TIMEOUT",
+    "MULTI_STATEMENT_COUNT",
+    "QUERY_TAG",
+    "ROWS_PER_RESULTSET",
+    "STATEMENT_QUEUED_TIMEOUT_IN_SECONDS",
+    "STATEMENT_TIMEOUT_IN_SECONDS",
+    "STRICT_JSON_OUTPUT",
+    "TIMEZONE",
+    "TIMESTAMP_TYPE_MAPPING",
+    "TRANSACTION_ABORT_ON_ERROR",
+    "USE_CACHED_RESULT",
+    "WEEK_START",
+    "QUOTED_IDENTIFIERS_IGNORE_CASE",
+    "PYTHON_CONNECTOR_QUERY_RESULT_FORMAT",
+    "DATE_OUTPUT_FORMAT",
+    "TIMESTAMP_OUTPUT_FORMAT",
+    "TIMESTAMP_NTZ_OUTPUT_FORMAT",
+}
+_ONLY = {
+    "TIMESTAMP_TYPE_MAPPING": {"TIMESTAMP_NTZ"},
+    "WEEK_START": {"0"},
+    "QUOTED_IDENTIFIERS_IGNORE_CASE": {"FALSE"},
+    "ROWS_PER_RESULTSET": {"0"},
+    "ERROR_ON_NONDETERMINISTIC_MERGE": {"TRUE"},
+    "TIMESTAMP_OUTPUT_FORMAT": {""},
+    "TIMESTAMP_NTZ_OUTPUT_FORMAT": {"", "YYYY-MM-DD HH24:MI:SS.FF3"},
+    "DATE_OUTPUT_FORMAT": {"", "YYYY-MM-DD"},
+    "BINARY_INPUT_FORMAT": {"HEX"},
+    "BINARY_OUTPUT_FORMAT": {"HEX"},
+}
+
+
+def begin(session: Session, cursor: Cursor) -> Result:
+    session.begin()
+    return status(DONE, StatementType.TRANSACTION)
+
+
+def end(session: Session, cursor: Cursor) -> Result:
+    if cursor.word() == "COMMIT":
+        session.commit()
+    else:
+        session.rollback()
+    return status(DONE, StatementType.TRANSACTION)
+
+
+def use(session: Session, cursor: Cursor) -> Result:
+    cursor.expect("USE")
+    if cursor.accept("WAREHOUSE"):
+        session.warehouse = _usable(session, "WAREHOUSE", cursor.identifier())
+    elif cursor.accept("ROLE"):
+        session.role = _usable(session, "ROLE", cursor.identifier())
+    elif cursor.accept("SECONDARY"):
+        cursor.rest()
+    elif cursor.accept("SCHEMA"):
+        parts = cursor.name()
+        database = parts[-2] if len(parts) > 1 else session.database
+        if database is None:
+            raise invalid("there is no current database; name it: USE SCHEMA database.schema")
+        if not session.engine.catalog.has_schema(database, parts[-1]):
+            raise unusable()
+        session.database, session.schema = database, parts[-1]
+    else:
+        cursor.accept("DATABASE")
+        parts = cursor.name()
+        schema = parts[1] if len(parts) > 1 else "PUBLIC"
+        known = session.engine.catalog
+        if not known.has_database(parts[0]) or (len(parts) > 1 and not known.has_schema(parts[0], schema)):
+            raise unusable()
+        session.database = parts[0]
+        session.schema = schema if session.engine.catalog.has_schema(parts[0], schema) else None
+    return status(DONE, StatementType.USE)
+
+
+def _usable(session: Session, kind: str, name: str) -> str:
+    """The name of a role or warehouse, if there is one of it.
+
+    Raises:
+        SnowflakeError: 002043, there is none.
+    """
+    if not (kind == "ROLE" and name in account.SYSTEM_ROLES) and session.engine.objects.find(kind, name) is None:
+        raise unusable()
+    return name
+
+
+def set_variable(session: Session, cursor: Cursor) -> Result:
+    cursor.expect("SET")
+    name = cursor.identifier()
+    cursor.expect("=")
+    rows = evaluate(session, cursor.rest()).rows()
+    session.variables[name] = _constant(rows[0][0])
+    return status(DONE)
+
+
+def unset_variable(session: Session, cursor: Cursor) -> Result:
+    cursor.expect("UNSET")
+    session.variables.pop(cursor.identifier(), None)
+    return status(DONE)
+
+
+def _constant(value: object) -> exp.Expr:
+    if value is None:
+        return exp.null()
+    if isinstance(value, dict):
+        refuse("a session variable of the type TIMESTAMP_TZ; cast it to VARCHAR")
+    if isinstance(value, bool):
+        return exp.Boolean(this=value)
+    if isinstance(value, int | float) or type(value).__name__ == "Decimal":
+        number = exp.Literal.number(str(abs(value)))  # type: ignore[arg-type]
+        return exp.Paren(this=exp.Neg(this=number)) if str(value).startswith("-") else number
+    return exp.Literal.string(str(value))
+
+
+def alter_session(session: Session, cursor: Cursor) -> Result:
+    if cursor.accept("UNSET"):
+        while not cursor.done:
+            session.parameters.pop(cursor.identifier(), None)
+            cursor.accept(",")
+        return status(DONE)
+    cursor.expect("SET")
+    for key, value in cursor.properties().items():
+        if key not in _PARAMETERS:
+            raise unsupported(f"the session parameter {key}")
+        allowed = _ONLY.get(key)
+        if allowed and value.upper() not in {item.upper() for item in allowed}:
+            raise unsupported(f"{key} = {value}")
+        session.set_parameter(key, value)
+    return status(DONE)

@@ -1,0 +1,35 @@
+"""The composition root: engine, sessions and the scheduler of task graphs, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from local_snowflake.engine.engine import Engine
+from local_snowflake.session.session import Session
+from local_snowflake.statements.environment import SessionEnvironment
+from local_snowflake.tasks.scheduler import Scheduler
+
+
+class Warehouse:
+    """A server without its network side."""
+
+    def __init__(self, folder: Path, *, memory_limit: str, threads: int, account: str, user: str) -> None:
+        self.engine = Engine(folder, memory_limit=memory_limit, threads=threads, account=account, user=user)
+        self.scheduler = Scheduler(self.engine, self.connect)
+        self.engine.graphs = self.scheduler
+
+    def connect(
+        self, *, database: str | None = None, schema: str | None = None, role: str | None = None,
+        warehouse: str | None = None, parameters: Mapping[str, object] | None = None,
+    ) -> Session:  # fmt: skip
+        """A session of its own. Its statements are run by statements.execution."""
+        return Session(
+            self.engine, SessionEnvironment,
+            database=database, schema=schema, role=role, warehouse=warehouse, parameters=parameters,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Stop the tasks and write everything into the file."""
+        self.scheduler.stop()
+        self.engine.close()
