@@ -27,6 +27,13 @@ _SHOWN = {
     "kafka": ("bootstrap_servers",),
     "snowflake": ("host", "port", "protocol", "account", "user", "password", "database"),
 }
+OPTIONS: dict[Service, tuple[str, ...]] = {
+    "kafka": (),
+    "snowflake": ("--account", "embedded", "--user", "DROPSHIP", "--database", "DROPSHIP"),
+}
+"""What each is started with: the names that the settings have when nobody sets them, in every home that there is."""
+
+_PASSWORD, _SERVERS_PASSWORD = "DROPSHIP_WAREHOUSE_PASSWORD", "LOCAL_SNOWFLAKE_PASSWORD"
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 15.0
 _POLL = 0.02
@@ -128,6 +135,7 @@ class Supervisor:
         privacy.make_folder(log_file.parent)
         module = f"local_{service}"
         command = [sys.executable, "-m", module, "--data-dir", str(self.data_dir(service)), "--port", str(port)]
+        command += OPTIONS[service]
         if service == "snowflake" and self._allowed_hosts:
             command += ["--allowed-hosts", ",".join(self._allowed_hosts)]
         with open(log_file, "ab", opener=privacy.opener) as log:
@@ -137,7 +145,7 @@ class Supervisor:
                 stdout=log,
                 stderr=log,
                 cwd=Path(__file__).resolve().parents[1],
-                env={name: value for name, value in os.environ.items() if not _is_clients(name)},
+                env=_environment(),
                 start_new_session=True,
             )
         _started.append(process)
@@ -181,6 +189,13 @@ class Supervisor:
             yield
         finally:
             os.close(fd)
+
+
+def _environment() -> dict[str, str]:
+    """What a service's process gets of ours."""
+    ours = {name: value for name, value in os.environ.items() if not _is_clients(name)}
+    password = ours.get(_PASSWORD)
+    return ours | ({_SERVERS_PASSWORD: password} if password else {})
 
 
 def _is_clients(variable: str) -> bool:

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from dropship_dagster.endpoints import WarehouseEndpoint
+from dropship_dagster.supervisor import OPTIONS
 from dropship_dagster.warehouse import deploy
 from local_kafka_tests.process import running_broker
 from dropship_dagster_tests.warehouse.events import Order, customer, product
@@ -82,7 +83,7 @@ def copy_deployed(deployed_folder: Path, folder: Path) -> Path:
 @contextmanager
 def running_warehouse(folder: Path, *arguments: str) -> Iterator[WarehouseEndpoint]:
     """A server on the folder and the database of the settings in it; it ends with the block."""
-    command = [sys.executable, "-m", "local_snowflake", "--data-dir", str(folder), *arguments]
+    command = [sys.executable, "-m", "local_snowflake", "--data-dir", str(folder), *OPTIONS["snowflake"], *arguments]
     log = folder.with_name(f"{folder.name}.log")
     with log.open("ab") as stderr:
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)

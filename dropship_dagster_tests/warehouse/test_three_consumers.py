@@ -29,7 +29,7 @@ from dropship_dagster import warehouse
 from dropship_dagster.endpoints import warehouse_endpoint
 from dropship_dagster.errors import DropshipError
 from dropship_dagster.settings import PROJECT_ROOT
-from dropship_dagster.supervisor import Supervisor
+from dropship_dagster.supervisor import OPTIONS, Supervisor
 from dropship_dagster.warehouse import TABLE_OF_TASK
 from dropship_dagster_tests.cli.platform import COMMAND, Platform, resident_mb
 from dropship_dagster_tests.warehouse.pipeline import wait_until
@@ -59,7 +59,7 @@ class Home(Platform):
     def _with_port(self) -> Any:
         """The settings, once the warehouse runs on a port that no outgoing connection can take while it is down."""
         folder = self.supervisor.data_dir("snowflake")
-        command = (COMMAND[0], "-m", "local_snowflake", "--data-dir", str(folder))
+        command = (COMMAND[0], "-m", "local_snowflake", "--data-dir", str(folder), *OPTIONS["snowflake"])
         self.root.joinpath("server.txt").touch()
         with self.root.joinpath("server.txt").open("wb") as log:
             self.first_server = subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import stat
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import local_kafka
 from local_kafka_tests.clients import Recorder, create_topic, produce, read_all
 from local_kafka_tests.process import BrokerProcess, running_broker
 
@@ -20,6 +22,52 @@ def run(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A start that is expected to fail."""
     command = [sys.executable, "-m", "local_kafka", "--data-dir", str(data_dir), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command as it was installed."""
+    program = Path(sys.executable).with_name("local-kafka")
+    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_the_command_tells_its_version_and_its_options() -> None:
+    assert command("--version").stdout == f"local-kafka {local_kafka.__version__}\n"
+    asked = command("--help")
+    assert (asked.returncode, asked.stderr) == (0, "")
+    for option in ("--data-dir", "--port", "--auto-create-topics", "--fsync", "--version"):
+        assert option in asked.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "the following arguments are required: --data-dir"),
+        (["--data-dir", "d", "--port", "99999"], "argument --port: '99999' is not a whole number from 0 to 65535"),
+        (["--data-dir", "d", "--partitions", "none"], "argument --partitions: 'none' is not a whole number from 1"),
+        (["--data-dir", "d", "--partition", "1", "--speed", "9"], "unrecognized arguments: --speed 9"),
+    ],
+)
+def test_a_wrong_use_of_the_command_is_a_sentence_that_names_the_argument(arguments: list[str], sentence: str) -> None:
+    failed = command(*arguments)
+    assert failed.returncode == 2
+    assert failed.stderr.splitlines()[-1] == f"local-kafka: error: {sentence}"
+
+
+def test_what_it_prints_is_enough_to_connect(tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("local-kafka")
+    started = [program, "--data-dir", str(tmp_path / "kafka")]
+    with subprocess.Popen(started, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout is not None
+            ready, connect = process.stdout.readline(), process.stdout.readline()
+            given = re.fullmatch(r"bootstrap\.servers=(\S+), without security; .*\n", connect)
+            assert given is not None, connect
+            assert ready == f"ready {given[1]}\n"
+            create_topic(given[1], "t")
+            process.terminate()
+            assert process.wait(120) == 0
+        finally:
+            process.kill()
 
 
 def test_the_state_file_says_where_it_serves_and_is_private(broker: BrokerProcess) -> None:

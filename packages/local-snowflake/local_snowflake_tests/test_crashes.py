@@ -16,7 +16,7 @@ def _feed(server: Server, worker: int, acknowledged: list[int], attempted: list[
     number = worker * 1_000_000
     while not stop.is_set():
         try:
-            session = server.session(database="DROPSHIP", login_timeout=5, network_timeout=5)
+            session = server.session(database="LOCAL", login_timeout=5, network_timeout=5)
             while not stop.is_set():
                 number += 1
                 attempted.append(number)
@@ -30,7 +30,7 @@ def _drain(server: Server, stop: threading.Event) -> None:
     """Move the stream into a table, in a transaction of several statements."""
     while not stop.is_set():
         try:
-            session = server.session(database="DROPSHIP", login_timeout=5, network_timeout=5)
+            session = server.session(database="LOCAL", login_timeout=5, network_timeout=5)
             while not stop.is_set():
                 session.run("BEGIN")
                 session.run("INSERT INTO DST SELECT N FROM S")
@@ -42,7 +42,7 @@ def _drain(server: Server, stop: threading.Event) -> None:
 
 @pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.slow)])
 def test_kills_under_load_lose_nothing_and_double_nothing(own_server: Server, kills: int) -> None:
-    session = own_server.session(database="DROPSHIP")
+    session = own_server.session(database="LOCAL")
     for statement in (
         "CREATE TABLE SRC (N NUMBER)", "CREATE STREAM S ON TABLE SRC APPEND_ONLY = TRUE", "CREATE TABLE DST (N NUMBER)",
         "CREATE TABLE COUNTER (N NUMBER)", "INSERT INTO COUNTER VALUES (0)", "CREATE TABLE TASKED (N NUMBER)",
@@ -71,7 +71,7 @@ def test_kills_under_load_lose_nothing_and_double_nothing(own_server: Server, ki
     stop.set()
     for worker in workers:
         worker.join()
-    session = own_server.session(database="DROPSHIP")
+    session = own_server.session(database="LOCAL")
     session.run("INSERT INTO DST SELECT N FROM S")
     session.run("ALTER TASK MOVE SUSPEND")
     session.run("INSERT INTO TASKED SELECT N FROM S2")
@@ -83,7 +83,7 @@ def test_kills_under_load_lose_nothing_and_double_nothing(own_server: Server, ki
 
 
 def test_definitions_and_offsets_survive_a_kill(own_server: Server) -> None:
-    session = own_server.session(database="DROPSHIP")
+    session = own_server.session(database="LOCAL")
     for statement in (
         "CREATE TABLE T (A NUMBER(5,0) COMMENT 'c', V VARIANT)", "CREATE STREAM S ON TABLE T",
         "CREATE VIEW W AS SELECT A FROM T", "INSERT INTO T SELECT 1, PARSE_JSON('{}')",
@@ -91,12 +91,12 @@ def test_definitions_and_offsets_survive_a_kill(own_server: Server) -> None:
         "CREATE STAGE ST", "CREATE SEQUENCE SQ", "CREATE WAREHOUSE WH", "GRANT SELECT ON TABLE T TO ROLE R",
     ):  # fmt: skip
         session.run(statement)
-    open_ = own_server.session(database="DROPSHIP")
+    open_ = own_server.session(database="LOCAL")
     open_.run("BEGIN")
     open_.run("INSERT INTO SINK SELECT A FROM S")
     own_server.kill()
     own_server.start()
-    session = own_server.session(database="DROPSHIP")
+    session = own_server.session(database="LOCAL")
     assert session.run("SELECT A FROM SINK") == [(1,)]
     assert session.run("SELECT A, METADATA$ACTION FROM S") == [(2, "INSERT")]
     assert session.run("SELECT A FROM W ORDER BY A") == [(1,), (2,)]

@@ -34,7 +34,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def prepared(server: Server) -> Session:
-    session = server.session(database="DROPSHIP")
+    session = server.session(database="LOCAL")
     session.run("CREATE TABLE T (A NUMBER, B VARCHAR)")
     session.run("CREATE STREAM S ON TABLE T APPEND_ONLY = TRUE")
     return session
@@ -55,7 +55,7 @@ def again(server: Server, work: Callable[[Session], Any]) -> Any:
 
     def attempt() -> list[Any] | None:
         try:
-            session = server.session(database="DROPSHIP", login_timeout=5, network_timeout=5)
+            session = server.session(database="LOCAL", login_timeout=5, network_timeout=5)
             found = work(session)
             session.close()
         except (Error, OSError):
@@ -70,7 +70,7 @@ def assert_whole(server: Server, inserts: int, rows: int) -> None:
     assert again(server, lambda session: session.run(COUNTS)) == [(inserts * rows, inserts, inserts)]
     server.kill()
     server.start()
-    session = server.session(database="DROPSHIP")
+    session = server.session(database="LOCAL")
     assert session.run(COUNTS) == [(inserts * rows, inserts, inserts)]
     assert session.value("SELECT COUNT(*) FROM S") == inserts * rows
     session.close()

@@ -33,7 +33,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     """A server with a fifth of what elements times documents would take, and an order of 500 kB."""
     server = Server(tmp_path_factory.mktemp("small") / "warehouse", "--memory-limit", "500MB")
     server.start()
-    session = server.session(database="DROPSHIP")
+    session = server.session(database="LOCAL")
     lines = [{"line_no": number, "product_id": "P00001", "note": "x" * 60} for number in range(LINES)]
     session.run("CREATE TABLE T (ID NUMBER, V VARIANT)")
     session.run("INSERT INTO T SELECT 1, PARSE_JSON(%s)", [json.dumps({"lines": lines})])

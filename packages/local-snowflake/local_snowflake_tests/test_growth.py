@@ -17,7 +17,7 @@ def run_statements(server: Server, first: int, count: int) -> None:
         if session is None or number % 250 == 0:
             if session is not None:
                 session.close()
-            session = server.session(database="DROPSHIP")
+            session = server.session(database="LOCAL")
         match number % 10:
             case 0 | 1 | 2:
                 session.run(f"INSERT INTO T VALUES ({number}, 'text {number}')")
@@ -43,7 +43,7 @@ def run_statements(server: Server, first: int, count: int) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_ten_thousand_statements_leave_no_trace_in_memory(own_server: Server) -> None:
-    session = own_server.session(database="DROPSHIP")
+    session = own_server.session(database="LOCAL")
     session.script("CREATE TABLE T (A NUMBER, B VARCHAR);\nCREATE STREAM S ON TABLE T;\nCREATE TABLE SINK (A NUMBER)")
     session.close()
     assert own_server.process is not None
@@ -52,6 +52,6 @@ def test_ten_thousand_statements_leave_no_trace_in_memory(own_server: Server) ->
     run_statements(own_server, 2000, 10_000)
     grown = resident_megabytes(own_server.process.pid) - before
     assert grown < GROWTH_MEGABYTES
-    session = own_server.session(database="DROPSHIP")
+    session = own_server.session(database="LOCAL")
     assert session.value("SELECT COUNT(*) FROM SINK") > 4000, "the statements did nothing"
     session.close()

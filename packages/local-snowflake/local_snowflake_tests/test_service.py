@@ -9,12 +9,72 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import snowflake.connector
+
+import local_snowflake
 from local_snowflake_tests.server import Server, eventually
 
 
 def start(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "local_snowflake", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command as it was installed."""
+    program = Path(sys.executable).with_name("local-snowflake")
+    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_the_command_tells_its_version_and_its_options() -> None:
+    assert command("--version").stdout == f"local-snowflake {local_snowflake.__version__}\n"
+    asked = command("--help")
+    assert (asked.returncode, asked.stderr) == (0, "")
+    for option in ("--data-dir", "--port", "--user", "--database", "--memory-limit", "--version"):
+        assert option in asked.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "the following arguments are required: --data-dir"),
+        (["--data-dir", "d", "--port", "-1"], "argument --port: '-1' is not a whole number from 0 to 65535"),
+        (["--data-dir", "d", "--threads", "0"], "argument --threads: '0' is not a whole number from 1"),
+        (
+            ["--data-dir", "d", "--memory-limit", "lots"],
+            "argument --memory-limit: 'lots' is not a size: give a number and KB, MB, GB or TB, such as 2GB",
+        ),
+        (
+            ["--data-dir", "d", "--database", "my shop"],
+            "argument --database: 'my shop' is not a name: use letters, digits, _ and $, beginning with a letter",
+        ),
+        (["--data-dir", "d", "--container"], "--container needs a password in LOCAL_SNOWFLAKE_PASSWORD"),
+    ],
+)
+def test_a_wrong_use_of_the_command_is_a_sentence_that_names_the_argument(arguments: list[str], sentence: str) -> None:
+    failed = command(*arguments)
+    assert failed.returncode == 2
+    assert failed.stderr.splitlines()[-1] == f"local-snowflake: error: {sentence}"
+
+
+def test_what_it_prints_is_enough_to_connect_and_holds_no_password(tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("local-snowflake")
+    started = [program, "--data-dir", str(tmp_path / "warehouse"), "--user", "me", "--database", "shop"]
+    with subprocess.Popen(started, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("ready 127.0.0.1:")
+            call, _, file = process.stdout.readline().strip().partition("; the password is in ")
+            password = json.loads(Path(file).read_text())["password"]
+            assert password not in call
+            connection = eval(call.replace("...", repr(password)), {"snowflake": snowflake})
+            with connection, connection.cursor() as cursor:
+                assert cursor.execute("SELECT CURRENT_USER(), CURRENT_DATABASE()").fetchone() == ("ME", "SHOP")
+            process.terminate()
+            assert process.wait(120) == 0
+        finally:
+            process.kill()
 
 
 def test_a_second_server_on_the_folder_is_refused_with_the_pid(server: Server) -> None:
@@ -44,7 +104,7 @@ def test_state_and_password_are_for_the_owner_and_stay(own_server: Server) -> No
 
 
 def test_a_stop_ends_running_statements_within_its_time(own_server: Server) -> None:
-    session = own_server.session(database="DROPSHIP")
+    session = own_server.session(database="LOCAL")
     session.run("CREATE TABLE T (A NUMBER)")
     session.run("BEGIN")
     session.run("INSERT INTO T VALUES (1)")
@@ -53,7 +113,7 @@ def test_a_stop_ends_running_statements_within_its_time(own_server: Server) -> N
         cursor.execute_async(f"SELECT COUNT(*) FROM {generator} A, {generator} B")
     assert own_server.stop() == 0
     own_server.start()
-    assert own_server.session(database="DROPSHIP").value("SELECT COUNT(*) FROM T") == 0
+    assert own_server.session(database="LOCAL").value("SELECT COUNT(*) FROM T") == 0
 
 
 def test_a_client_that_is_killed_in_the_middle_of_a_request_is_a_line_in_the_log(own_server: Server) -> None:

@@ -147,7 +147,7 @@ def test_an_abandoned_transaction_gives_way_and_its_commit_fails(tmp_path: Path)
     server = Server(tmp_path / "warehouse", "--contended-transaction-seconds", "1")
     server.start()
     try:
-        session, other = server.session(database="DROPSHIP"), server.session(database="DROPSHIP")
+        session, other = server.session(database="LOCAL"), server.session(database="LOCAL")
         session.run("CREATE TABLE T (A NUMBER)")
         session.run("INSERT INTO T VALUES (1)")
         session.run("BEGIN")

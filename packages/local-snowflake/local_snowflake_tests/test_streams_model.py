@@ -82,7 +82,7 @@ class Work(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         assert _server is not None
-        self.session: Session = _server.session(database="DROPSHIP")
+        self.session: Session = _server.session(database="LOCAL")
         name = f"M{uuid.uuid4().hex[:8].upper()}"
         self.session.run(f"CREATE SCHEMA {name}")
         self.session.run("CREATE TABLE T (K NUMBER, V NUMBER)")

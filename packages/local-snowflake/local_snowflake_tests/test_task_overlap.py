@@ -240,7 +240,7 @@ def test_a_request_that_waited_when_the_server_ended_runs_after_its_start(tmp_pa
 
 
 def _wait_over_an_end(patient: Server, end: str) -> None:
-    session, gate = patient.session(database="DROPSHIP"), Gate(patient, "DROPSHIP")
+    session, gate = patient.session(database="LOCAL"), Gate(patient, "LOCAL")
     session.run("CREATE TASK ROOT SCHEDULE = '1 HOUR' AS UPDATE GATE SET N = N + 1")
     gate.close()
     session.run("EXECUTE TASK ROOT")
@@ -249,7 +249,7 @@ def _wait_over_an_end(patient: Server, end: str) -> None:
     asked = reach(session, "EXECUTING", "SCHEDULED")[1]
     getattr(patient, end)()
     patient.start()
-    session = patient.session(database="DROPSHIP")
+    session = patient.session(database="LOCAL")
     eventually(lambda: states(session)[-1] == "SUCCEEDED", "the run that waited")
     assert [run["group"] for run in runs(session)][1:] == [asked["group"]]
     # a server that is stopped may have let the first one through, as its sessions end before its tasks

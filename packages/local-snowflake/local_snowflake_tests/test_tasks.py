@@ -222,7 +222,7 @@ def test_the_arguments_of_task_history_are_applied_before_its_limit(tables: Sess
 
 
 def test_tasks_and_their_history_survive_a_kill(own_server: Server) -> None:
-    session = own_server.session(database="DROPSHIP")
+    session = own_server.session(database="LOCAL")
     session.run("CREATE TABLE DST (N NUMBER)")
     session.run("CREATE TASK ROOT SCHEDULE = '1 HOUR' AS INSERT INTO DST VALUES (1)")
     session.run("ALTER TASK ROOT RESUME")
@@ -235,7 +235,7 @@ def test_tasks_and_their_history_survive_a_kill(own_server: Server) -> None:
     eventually(lambda: "EXECUTING" in {row["STATE"] for row in history(session, "ROOT")}, "a running task")
     own_server.kill()
     own_server.start()
-    session = own_server.session(database="DROPSHIP")
+    session = own_server.session(database="LOCAL")
     assert shown(session, "ROOT")["state"] == "started"
     assert sorted(row["STATE"] for row in history(session, "ROOT")) == ["FAILED", "SUCCEEDED"]
     assert "stopped while the task ran" in str([row["ERROR_MESSAGE"] for row in history(session, "ROOT")])

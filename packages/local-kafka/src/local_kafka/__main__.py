@@ -1,4 +1,4 @@
-"""`python -m local_kafka`: serve one data folder until a signal comes."""
+"""`local-kafka`, or `python -m local_kafka`: serve one data folder until a signal comes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from local_kafka.broker import Broker
@@ -21,6 +21,7 @@ from local_kafka.storage.metadata import UnsupportedFormatError
 from local_kafka.storage.reserve import Reserve
 from local_kafka.strays import LostMetadataError, UnreadableMetadataError, is_damaged
 from local_service.service import (
+    EXIT_INTERRUPTED,
     EXIT_NOT_WRITABLE,
     DataDir,
     ServiceError,
@@ -29,11 +30,18 @@ from local_service.service import (
     fail,
     port_error,
     service_parser,
+    whole_number,
 )
 
 log = logging.getLogger("kafka")
 
 SERVICE = "embedded Kafka broker"
+
+_OTHER_NUMBERS: dict[str, Callable[[str], int]] = {
+    "initial_rebalance_delay_ms": whole_number(0),
+    "connections_max_idle_ms": int,
+}
+"""Those that may be nothing, or below."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,13 +68,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(options, data_dir)
     except ServiceError as error:
         return fail(error)
+    except KeyboardInterrupt:  # before it served
+        return EXIT_INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = service_parser("kafka", "A small Kafka-protocol broker for one machine.")
+    parser = service_parser("local-kafka", "A small Kafka-protocol broker for one machine.")
     defaults = BrokerOptions.__dataclass_fields__
     parser.add_argument("--auto-create-topics", action="store_true", help="create topics that clients ask for")
-    parser.add_argument("--partitions", type=int, default=1, help="of a topic that names no number (%(default)s)")
+    parser.add_argument(
+        "--partitions", type=whole_number(1), default=1, help="of a topic that names no number (%(default)s)"
+    )
     parser.add_argument(
         "--fsync",
         choices=[durability.value for durability in Durability],
@@ -85,7 +97,8 @@ def _parser() -> argparse.ArgumentParser:
             "when a silent connection is closed, below 0 for never",
         ),
     ):
-        parser.add_argument(flag, type=int, default=defaults[field].default, help=f"{meaning} (%(default)s)")
+        kind = _OTHER_NUMBERS.get(field, whole_number(1))
+        parser.add_argument(flag, type=kind, default=defaults[field].default, help=f"{meaning} (%(default)s)")
     return parser
 
 
@@ -122,7 +135,7 @@ async def _serve(options: BrokerOptions, data_dir: DataDir) -> int:
         await broker.close()
         raise _unusable_folder(options, error) from error
     log.info("serving %s on %s", options.data_dir, address)
-    announce(options.host, port)
+    announce(options.host, port, f"bootstrap.servers={address}, without security; for example: kcat -b {address} -L")
     await stopped.wait()
     log.info("stopping")
     await broker.close()

@@ -1,4 +1,4 @@
-"""What both embedded services share: the lock on their data folder, the state file, logging, and exit sentences.
+"""What both local services share: the lock on their data folder, the state file, logging, and exit sentences.
 
 A service owns its data folder by an exclusive `flock` on `<data dir>/lock` for its whole life, so whether it runs is a
 question to the kernel and never to a pid that may have been given to somebody else.
@@ -15,8 +15,9 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ EXIT_USAGE = 2
 EXIT_LOCKED = 3
 EXIT_PORT_TAKEN = 4
 EXIT_NOT_WRITABLE = 5
+EXIT_INTERRUPTED = 130  # as a shell says of a process that SIGINT has ended
 
 _LOCK_ATTEMPTS = 10
 _PID_SIZE = 20
@@ -92,8 +94,7 @@ class DataDir:
 
 def _not_writable(service: str, path: Path, error: OSError) -> ServiceError:
     return ServiceError(
-        f"The {service} cannot write its data folder {path} ({error.strerror}): "
-        "give it a folder of yours with room, or set DROPSHIP_HOME.",
+        f"The {service} cannot write its data folder {path} ({error.strerror}): give it a folder of yours with room.",
         EXIT_NOT_WRITABLE,
     )
 
@@ -126,7 +127,7 @@ def read_state(path: Path) -> dict[str, Any]:
 
 
 def loopback(host: str) -> str:
-    """Check a `--host` argument: the embedded services have no authentication fit for a network.
+    """Check a `--host` argument: a local service has no authentication fit for a network.
 
     Raises:
         argparse.ArgumentTypeError: the address is not a loopback address.
@@ -136,18 +137,43 @@ def loopback(host: str) -> str:
     except ValueError:
         local = False
     if not local:
-        raise argparse.ArgumentTypeError(
-            f"{host} is not a loopback address; the embedded services listen on this machine only"
-        )
+        raise argparse.ArgumentTypeError(f"{host} is not a loopback address; this service listens on this machine only")
     return host
 
 
-def service_parser(service: str, description: str) -> argparse.ArgumentParser:
-    """The arguments every service has: --data-dir, --host, --port, --log-level."""
-    parser = argparse.ArgumentParser(prog=f"python -m local_{service}", description=description)
+def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
+    """The type of an argument that is a whole number of a range, which its refusal names."""
+    wanted = f"a whole number from {least}" + ("" if most is None else f" to {most}")
+
+    def convert(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least or (most is not None and number > most):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+        return number
+
+    return convert
+
+
+def service_parser(program: str, description: str) -> argparse.ArgumentParser:
+    """The arguments every service has: --data-dir, --host, --port, --log-level, --version.
+
+    Args:
+        program: the command, which is the name of its distribution too.
+        description: what --help says of it.
+    """
+    parser = argparse.ArgumentParser(prog=program, description=description)
+    parser.add_argument("--version", action="version", version=f"{program} {version(program)}")
     parser.add_argument("--data-dir", type=Path, required=True, help="where everything it writes lives")
     parser.add_argument("--host", type=loopback, default="127.0.0.1", help="a loopback address (%(default)s)")
-    parser.add_argument("--port", type=int, default=0, help="0: a free one, written to service.json (%(default)s)")
+    parser.add_argument(
+        "--port",
+        type=whole_number(0, 65_535),
+        default=0,
+        help="0: a free one, written to service.json (%(default)s)",
+    )
     parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     return parser
 
@@ -173,9 +199,9 @@ def configure_logging(level: str) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
 
 
-def announce(host: str, port: int) -> None:
-    """Tell whoever reads standard output that the service serves."""
-    sys.stdout.write(f"ready {host}:{port}\n")
+def announce(host: str, port: int, how_to_connect: str) -> None:
+    """Tell whoever reads standard output that the service serves, and how a client reaches it."""
+    sys.stdout.write(f"ready {host}:{port}\n{how_to_connect}\n")
     sys.stdout.flush()
 
 

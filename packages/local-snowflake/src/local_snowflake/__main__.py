@@ -1,4 +1,4 @@
-"""`python -m local_snowflake`: start, serve, stop."""
+"""`local-snowflake`, or `python -m local_snowflake`: start, serve, stop."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import datetime as dt
 import gc
 import logging
 import os
+import re
 import secrets
 import signal
 import socket
@@ -19,7 +20,9 @@ from typing import Any
 from local_service.files import write_atomically
 from local_service.hosts import OwnHosts, host_names
 from local_service.service import (
+    EXIT_INTERRUPTED,
     EXIT_NOT_WRITABLE,
+    STATE_FILE,
     DataDir,
     ServiceError,
     announce,
@@ -28,10 +31,11 @@ from local_service.service import (
     port_error,
     read_state,
     service_parser,
+    whole_number,
 )
 
 SERVICE = "embedded warehouse"
-ACCOUNT, USER, DATABASE = "embedded", "DROPSHIP", "DROPSHIP"
+PASSWORD_VARIABLE = "LOCAL_SNOWFLAKE_PASSWORD"  # noqa: S105 - the name of it
 _GRACE_SECONDS = 5
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 - inside a container, whose network is private
 
@@ -40,7 +44,7 @@ log = logging.getLogger("warehouse")
 
 def _password(folder: Path) -> str:
     """The password: given, or generated at the first start and kept."""
-    given = os.environ.get("DROPSHIP_WAREHOUSE_PASSWORD")
+    given = os.environ.get(PASSWORD_VARIABLE)
     if given:
         return given
     path = folder / "password"
@@ -57,6 +61,24 @@ def _host_names(text: str) -> tuple[str, ...]:
         return host_names(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_$]{0,254}", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a name: use letters, digits, _ and $, beginning with a letter"
+        )
+    return text
+
+
+def _identifier(text: str) -> str:
+    return _name(text).upper()
+
+
+def _size(text: str) -> str:
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)? ?[KMGT]i?B", text, re.IGNORECASE):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size: give a number and KB, MB, GB or TB, such as 2GB")
+    return text
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -91,17 +113,24 @@ def _start_again(port: int) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run until a signal; the exit code."""
-    parser = service_parser("snowflake", "A Snowflake-wire server on DuckDB, for this machine.")
+    parser = service_parser("local-snowflake", "A Snowflake-wire server on DuckDB, for this machine.")
     parser.add_argument(
         "--container", action="store_const", dest="host", const=_EVERYWHERE,
-        help="listen on every interface: for a container on a private network, with DROPSHIP_WAREHOUSE_PASSWORD",
+        help=f"listen on every interface: for a container on a private network, with {PASSWORD_VARIABLE}",
     )  # fmt: skip
     parser.add_argument(
         "--allowed-hosts", type=_host_names, default=(), metavar="NAMES",
         help="more names by which clients may call it (a comma between two), beside localhost and its address",
     )  # fmt: skip
-    parser.add_argument("--memory-limit", default="2GB", help="DuckDB's memory (%(default)s)")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 2, help="DuckDB's threads (%(default)s)")
+    parser.add_argument("--account", type=_name, default="embedded", help="its name in answers (%(default)s)")
+    parser.add_argument("--user", type=_identifier, default="LOCAL", help="the one user there is (%(default)s)")
+    parser.add_argument(
+        "--database", type=_identifier, default="LOCAL", help="created when it is not there (%(default)s)"
+    )
+    parser.add_argument("--memory-limit", type=_size, default="2GB", help="DuckDB's memory (%(default)s)")
+    parser.add_argument(
+        "--threads", type=whole_number(1), default=os.cpu_count() or 2, help="DuckDB's threads (%(default)s)"
+    )
     parser.add_argument(
         "--idle-transaction-seconds", type=float, default=300.0,
         help="roll back a transaction whose session does nothing for so long (%(default)s)",
@@ -112,14 +141,25 @@ def main(arguments: list[str] | None = None) -> int:
     )  # fmt: skip
     options = parser.parse_args(arguments)
     configure_logging(options.log_level)
-    if options.host == _EVERYWHERE and not os.environ.get("DROPSHIP_WAREHOUSE_PASSWORD"):
-        parser.error("--container needs a password in DROPSHIP_WAREHOUSE_PASSWORD")
+    if options.host == _EVERYWHERE and not os.environ.get(PASSWORD_VARIABLE):
+        parser.error(f"--container needs a password in {PASSWORD_VARIABLE}")
     try:
         folder = DataDir.acquire(options.data_dir.absolute(), SERVICE)
         listening = _listen(options.host, options.port)
         return _serve(folder, listening, options)
     except ServiceError as error:
         return fail(error)
+    except KeyboardInterrupt:  # before it served
+        return EXIT_INTERRUPTED
+
+
+def _how_to_connect(folder: Path, host: str, port: int, options: argparse.Namespace) -> str:
+    """For standard output, which may be a log: where the password is instead of the password."""
+    return (
+        f'snowflake.connector.connect(account="{options.account}", user="{options.user}", password=..., '
+        f'host="{host}", port={port}, protocol="http", database="{options.database}"); '
+        f"the password is in {folder / STATE_FILE}"
+    )
 
 
 def _serve(folder: DataDir, listening: socket.socket, options: argparse.Namespace) -> int:
@@ -132,7 +172,11 @@ def _serve(folder: DataDir, listening: socket.socket, options: argparse.Namespac
 
     try:
         warehouse = Warehouse(
-            folder.path, memory_limit=options.memory_limit, threads=options.threads, account=ACCOUNT, user=USER
+            folder.path,
+            memory_limit=options.memory_limit,
+            threads=options.threads,
+            account=options.account,
+            user=options.user,
         )
     except (OSError, duckdb.Error) as error:
         raise ServiceError(
@@ -141,9 +185,9 @@ def _serve(folder: DataDir, listening: socket.socket, options: argparse.Namespac
             EXIT_NOT_WRITABLE,
         ) from error
     engine = warehouse.engine
-    if not engine.catalog.has_database(DATABASE):
+    if not engine.catalog.has_database(options.database):
         with engine.store.control() as connection:
-            engine.catalog.create_database(connection, DATABASE)
+            engine.catalog.create_database(connection, options.database)
         engine.catalog.reload()
     password = _password(folder.path)
     clients = Clients(
@@ -176,11 +220,12 @@ def _serve(folder: DataDir, listening: socket.socket, options: argparse.Namespac
         while not server.started and not serving.done():
             await asyncio.sleep(0.005)
         _publish(folder, {
-            "pid": os.getpid(), "host": host, "port": port, "protocol": "http", "account": ACCOUNT, "user": USER,
-            "password": password, "database": DATABASE, "version": version("local-snowflake"),
+            "pid": os.getpid(), "host": host, "port": port, "protocol": "http", "account": options.account,
+            "user": options.user, "password": password, "database": options.database,
+            "version": version("local-snowflake"),
         })  # fmt: skip
         gc.freeze()  # modules and grammars stay for ever; walking them again and again costs a twentieth of all
-        announce(host, port)
+        announce(host, port, _how_to_connect(folder.path, host, port, options))
         log.info("serving on %s:%s", host, port)
         await serving
 
