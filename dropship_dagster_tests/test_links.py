@@ -9,7 +9,8 @@ import pytest
 
 from dropship_dagster.settings import PROJECT_ROOT
 
-PAGES = sorted([*PROJECT_ROOT.glob("*.md"), *PROJECT_ROOT.glob("docs/**/*.md"), *PROJECT_ROOT.glob(".github/**/*.md")])
+PLACES = ("*.md", "docs/**/*.md", "packages/*/*.md", ".github/**/*.md")
+PAGES = sorted(page for place in PLACES for page in PROJECT_ROOT.glob(place))
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _TARGET = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)

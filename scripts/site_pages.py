@@ -1,8 +1,9 @@
 """Hook of MkDocs: what the pages of the site are made of, beside docs/.
 
 Links: a page of docs/ may lead to a file of the repository (`../dropship_dagster/shop/rules.py`), and CONTRIBUTING.md,
-SECURITY.md and CHANGELOG.md, which the site includes, lead to `docs/...`. On the site the first is a name without a
-link, as the site holds no source, and the second a link beside the page. A link to nothing fails the build.
+SECURITY.md, CHANGELOG.md and the packages' READMEs, which the site includes, lead to `docs/...`. On the site the first
+is a name without a link, as the site holds no source, and the second a link beside the page. A link to nothing fails
+the build.
 
 Python: the public names of a package are those that its `__init__` imports; a page of them names only the package.
 """
@@ -19,7 +20,13 @@ logger = logging.getLogger("mkdocs.hooks.site_pages")
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-INCLUDED = {"CONTRIBUTING.md": "contributing.md", "SECURITY.md": "security.md", "CHANGELOG.md": "changelog.md"}
+INCLUDED = {
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
+    "CHANGELOG.md": "changelog.md",
+    "packages/local-kafka/README.md": "embedded-kafka.md",
+    "packages/local-snowflake/README.md": "embedded-snowflake.md",
+}
 _LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]+)\]\((?P<target>[^)#\s]+)(?P<anchor>#[^)\s]*)?\)")
 _SNIPPET = re.compile(r'^--8<-- "(.+)"\n$')
 _PACKAGE = re.compile(r"^::: (dropship_dagster\.\w+)$", re.MULTILINE)

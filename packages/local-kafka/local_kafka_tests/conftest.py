@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from local_kafka_tests.process import BrokerProcess, running_broker
+from local_service.testing import ServiceProcess
 
 _names = itertools.count()
 
@@ -22,10 +23,9 @@ def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
 
 
 @pytest.fixture(scope="session")
-def shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
-    """A broker for tests that do it no harm."""
-    with running_broker(tmp_path_factory.mktemp("shared") / "kafka") as process:
-        yield process
+def shared_broker(local_kafka_server: ServiceProcess) -> BrokerProcess:
+    """The broker of the run, for tests that do it no harm."""
+    return BrokerProcess.of(local_kafka_server)
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def test_what_it_prints_is_enough_to_connect(tmp_path: Path) -> None:
 
 
 def test_the_state_file_says_where_it_serves_and_is_private(broker: BrokerProcess) -> None:
-    state = broker.state()
+    state = broker.state
     assert state["pid"] == broker.pid
     assert state["bootstrap_servers"] == f"127.0.0.1:{state['port']}" == broker.bootstrap
     assert set(state) >= {"host", "cluster_id", "version", "started_at"}
@@ -148,12 +148,12 @@ def test_data_of_a_newer_format_is_left_alone(broker: BrokerProcess) -> None:
 def test_a_signal_ends_it_cleanly_with_everything_kept(broker: BrokerProcess, number: signal.Signals) -> None:
     create_topic(broker.bootstrap, "t", 2)
     sent = produce(broker.bootstrap, "t", [b"%d" % i for i in range(1000)])
-    cluster = broker.state()["cluster_id"]
+    cluster = broker.state["cluster_id"]
     os.kill(broker.pid, number)
     assert broker.process is not None
     assert broker.process.wait(120) == 0
     broker.start()
-    assert broker.state()["cluster_id"] == cluster
+    assert broker.state["cluster_id"] == cluster
     assert {m.value() for m in read_all(broker.bootstrap, "t", 2)} == set(sent.acknowledged)
 
 

@@ -8,16 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from local_snowflake.testing import SnowflakeProcess
 from local_snowflake_tests.server import Server, Session
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A running server that the tests share."""
-    running = Server(tmp_path_factory.mktemp("warehouse"))
-    running.start()
-    yield running
-    running.stop()
+def server(local_snowflake_server: SnowflakeProcess) -> Server:
+    """The server of the run, which the tests share."""
+    return Server.of(local_snowflake_server)
 
 
 @pytest.fixture

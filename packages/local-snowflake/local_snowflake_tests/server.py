@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +9,8 @@ from typing import Any
 
 import snowflake.connector
 from snowflake.connector.errors import Error
+
+from local_snowflake.testing import SnowflakeProcess
 
 PATIENCE_SECONDS = 300.0
 
@@ -63,58 +61,19 @@ class Session:
         self.connection.close()
 
 
-class Server:
+class Server(SnowflakeProcess):
     """The server as a process on a data folder."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self.folder, self.arguments = folder, arguments
-        self.process: subprocess.Popen[str] | None = None
-
-    def start(self) -> None:
-        """Start it and wait until it serves."""
-        command = [sys.executable, "-m", "local_snowflake", "--data-dir", str(self.folder)]
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder.parent / f"{self.folder.name}.log").open("a") as log:
-            self.process = subprocess.Popen([*command, *self.arguments], stdout=subprocess.PIPE, stderr=log, text=True)
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line.startswith("ready "), f"the server did not start: {self.log()}"
-
-    def log(self) -> str:
-        return (self.folder.parent / f"{self.folder.name}.log").read_text()
+    @classmethod
+    def of(cls, started: SnowflakeProcess) -> Server:
+        """The server of the run, with what these tests ask of it."""
+        server = cls(started.data_dir)
+        server.process = started.process
+        return server
 
     @property
-    def state(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.folder / "service.json").read_text())
-        return found
-
-    def connect(self, **options: Any) -> snowflake.connector.SnowflakeConnection:
-        """A connection with the connector's own defaults."""
-        state = self.state
-        return snowflake.connector.connect(**{
-            "user": state["user"], "password": state["password"], "account": state["account"], "host": state["host"],
-            "port": state["port"], "protocol": state["protocol"], **options,
-        })  # fmt: skip
+    def folder(self) -> Path:
+        return self.data_dir
 
     def session(self, **options: Any) -> Session:
         return Session(self.connect(**options))
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> int:
-        """SIGTERM; the exit code."""
-        assert self.process is not None
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(timeout=120)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            raise
-        finally:
-            if self.process.stdout is not None:
-                self.process.stdout.close()

@@ -1,4 +1,4 @@
-"""docs/embedded-snowflake.md says what is true."""
+"""README.md says what is true."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from local_snowflake_tests.server import Session
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "embedded-snowflake.md"
+DOCUMENT = Path(__file__).parents[1] / "README.md"
 
 
 def examples(section: str) -> list[str]:

@@ -1,7 +1,7 @@
 """A small Kafka-protocol broker for one machine: unmodified clients, a durable log, no replication and no security.
 
-Started by `python -m local_kafka`; nothing else of the package imports it. docs/embedded-kafka.md
-says what it serves, what it refuses and what it promises.
+Started by `local-kafka` or `python -m local_kafka`. README.md says what it serves, what it refuses and what it
+promises.
 """
 
 __version__ = "1.1.0"

@@ -1,4 +1,4 @@
-"""Every API that is served, with its versions. docs/embedded-kafka.md shows the same table."""
+"""Every API that is served, with its versions. README.md shows the same table."""
 
 from __future__ import annotations
 

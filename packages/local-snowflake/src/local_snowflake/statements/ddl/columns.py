@@ -44,7 +44,7 @@ class Definition:
 
 _UNCOMPRESSED = {"JSON", "BLOB"}
 """Whole messages and documents: compressing them, even by zstd, takes as much processor time as the rest of COPY.
-The price is the size of the file (docs/embedded-snowflake.md)."""
+The price is the size of the file (README.md)."""
 
 Key = dict[str, Any]
 """kind (PRIMARY KEY, UNIQUE, FOREIGN KEY), name, columns, references {table, columns}."""
