@@ -95,7 +95,8 @@ lint: install-dev ## Format, lint, types, layers, the workflows and forms of .gi
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
-	@$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+	@for project in . packages/*; do \
+		$(PY) -c "from importlinter.cli import lint_imports_command as lint; lint()" --config $$project/pyproject.toml || exit 1; done
 	@$(MAKE) --silent lint-github
 
 lint-github: install-dev ## The workflows and forms of .github alone

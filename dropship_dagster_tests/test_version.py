@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
@@ -41,6 +42,11 @@ def releases() -> list[tuple[Version, dt.date]]:
 
 def test_the_installed_package_has_it() -> None:
     assert version("dropship") == __version__
+
+
+@pytest.mark.parametrize("package", ["local-service", "local-kafka", "local-snowflake"])
+def test_the_packages_beside_it_are_released_with_it(package: str) -> None:
+    assert version(package) == import_module(package.replace("-", "_")).__version__ == __version__
 
 
 def test_the_command_tells_it_and_needs_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
