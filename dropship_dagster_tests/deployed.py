@@ -21,9 +21,9 @@ import pytest
 from dropship_dagster.endpoints import WarehouseEndpoint
 from dropship_dagster.supervisor import OPTIONS
 from dropship_dagster.warehouse import deploy
-from local_kafka_tests.process import running_broker
 from dropship_dagster_tests.warehouse.events import Order, customer, product
 from dropship_dagster_tests.warehouse.pipeline import Pipeline
+from local_kafka_tests.process import running_broker
 
 DATABASE = "DROPSHIP"
 WAREHOUSE = "DROPSHIP_WH"

@@ -16,13 +16,13 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from local_service.files import write_atomically
 from local_snowflake.engine.locks import Mode
 from local_snowflake.engine.plans import PLANS_KEPT, Plan, Step, Versioned
 from local_snowflake.engine.slots import Slot, SlotKind, SlottedText
 from local_snowflake.engine.streams import Stream
 from local_snowflake.results import StatementType
 from local_snowflake.syntax.names import Name
-from local_service.files import write_atomically
 
 log = logging.getLogger("warehouse.plans")
 
