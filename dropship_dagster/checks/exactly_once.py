@@ -37,7 +37,7 @@ def _specs() -> Iterator[dg.AssetCheckSpec]:
     )
     for table in names.PROD_TABLES:
         yield dg.AssetCheckSpec(
-            _FOLD, asset=table.key, description="The table equals the fold of the accepted events, counted anew."
+            _FOLD, asset=table.key, description="The table equals the fold of the accepted events, recomputed."
         )
 
 

@@ -1,4 +1,4 @@
-"""Reading a folder beside the sending: in a thread when it is small, in a process of its own when it is large.
+"""Reads seed files concurrently with producing: small folders in a thread, large ones in a process of their own.
 
 Making messages and handing them to the client both keep the interpreter busy. In one process they would take turns;
 apart, the sending is nearly as fast as if the bytes had been ready in memory. The process is a few batches ahead and

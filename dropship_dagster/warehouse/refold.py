@@ -32,7 +32,7 @@ class Source:
 def everything(table: str) -> Mapping[str, Source]:
     """For each stream of the task that fills a table of PROD, all that it could have shown.
 
-    A derived table is counted anew for every order, and for every day that the table has.
+    A derived table is recomputed for every order, and for every day that the table has.
     """
     of = prod_table(table)
     if not of.is_derived:

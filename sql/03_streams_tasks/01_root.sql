@@ -27,8 +27,8 @@
 --
 -- Only the root has a WHEN; a child without events is a statement that changes nothing. The streams on RAW, STAGING and
 -- OPS.CHANGED_ORDERS are append-only: these tables get inserts, and retention may delete what was read.
--- Where days are counted anew, the lines are bounded by the first and the last of them as well, which costs one
--- comparison per line; a join on TO_DATE alone computes the day of every line that was ever ordered.
+-- Incremental rebuilds of days also filter order lines by the range of affected dates, so that partitions are pruned:
+-- one comparison per line, where a join on TO_DATE alone computes the day of every line that was ever ordered.
 -- A task of several statements is wrapped in EXECUTE IMMEDIATE, so that clients which cut files at semicolons read it as
 -- one (docs.snowflake.com/en/developer-guide/snowflake-scripting/running-examples).
 

@@ -10,11 +10,11 @@ CREATE STREAM IF NOT EXISTS OPS.DAILY_SALES_STREAM ON TABLE OPS.CHANGED_ORDERS A
   COMMENT = 'For OPS.MERGE_DAILY_SALES: the orders that changed';
 CREATE STREAM IF NOT EXISTS OPS.DAILY_PRODUCT_SALES_STREAM ON TABLE OPS.CHANGED_ORDERS APPEND_ONLY = TRUE
   COMMENT = 'For OPS.MERGE_DAILY_PRODUCT_SALES: the orders that changed';
--- A product's category before and after. A database that has orders already is counted anew once (90_start.sql).
+-- A product's category before and after. A database that has orders already is recomputed once (90_start.sql).
 CREATE STREAM IF NOT EXISTS PROD.DAILY_SALES_PRODUCTS_STREAM ON TABLE PROD.PRODUCTS
   COMMENT = 'For OPS.MERGE_DAILY_SALES: the products that may have changed their category';
 
--- Counts the touched days anew: those of the orders that changed, and those of the lines whose product came to another
+-- Recomputes the affected days: those of the orders that changed, and those of the lines whose product came to another
 -- category. A group that holds no order any more is deleted.
 CREATE OR REPLACE TASK OPS.MERGE_DAILY_SALES
   WAREHOUSE = "<% warehouse %>"
@@ -114,7 +114,7 @@ WHEN MATCHED AND (
 WHEN NOT MATCHED THEN INSERT (SALES_DATE, COUNTRY, CATEGORY, CHANNEL, ORDERS, UNITS, REVENUE, COST, MARGIN)
   VALUES (s.SALES_DATE, s.COUNTRY, s.CATEGORY, s.CHANNEL, s.ORDERS, s.UNITS, s.REVENUE, s.COST, s.REVENUE - s.COST);
 
--- Counts the touched days anew: those of the orders that changed. A group that holds no order any more is deleted.
+-- Recomputes the affected days: those of the orders that changed. A group that holds no order any more is deleted.
 CREATE OR REPLACE TASK OPS.MERGE_DAILY_PRODUCT_SALES
   WAREHOUSE = "<% warehouse %>"
   COMMENT = 'PROD.ORDERS and ORDER_LINES -> PROD.DAILY_PRODUCT_SALES, the touched days'

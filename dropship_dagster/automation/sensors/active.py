@@ -1,4 +1,4 @@
-"""What several sensors need: whether a run is on its way that does the same, and whether a shop is kept open."""
+"""What several sensors need: whether an equivalent run is queued or in progress, and whether a shop is kept open."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import cast
 from kio.schema.errors import ErrorCode
 from kio.schema.index import api_key_map, schema_name_map
 
-from local_kafka.apis.call import Body, BrokerState, Call, ConnectionClosedError, Later
+from local_kafka.apis.call import Body, BrokerState, Call, ConnectionClosedError, Deferred
 from local_kafka.apis.table import API_VERSIONS, APIS, Api, advertised
 from local_kafka.frames import FrameSplitter, NotKafkaError
 from local_kafka.wire.messages import (
@@ -181,7 +181,7 @@ class Connection(asyncio.Protocol):
             return
         if answer is None or isinstance(answer, dict):
             self._answer(slot, answer)
-        elif isinstance(answer, Later):
+        elif isinstance(answer, Deferred):
             answer.then(partial(self._finish, slot, api))
         else:
             self._task_api = api

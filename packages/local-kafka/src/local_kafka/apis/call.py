@@ -14,7 +14,6 @@ from local_kafka.topics import TopicRegistry
 from local_kafka.wire.reader import Struct
 
 NODE_ID = 1
-LEADER_EPOCH = 0
 
 # A response: the field names of kio's schema; see `wire.writer` for what may be left out.
 Body = dict[str, Any]
@@ -47,8 +46,8 @@ class ConnectionClosedError(Exception):
     """The only way to tell a producer that wants no answers (acks=0) of an error: its connection is closed."""
 
 
-class Later:
-    """An answer that comes by a callback: cheaper than a future where thousands a second are given."""
+class Deferred:
+    """A response that is completed by a callback: cheaper than a future where thousands per second are given."""
 
     __slots__ = ("_answer", "_receiver")
 
@@ -72,5 +71,5 @@ class Later:
 
 # A body is sent at once. One that comes later is sent then, and the connection's next request is begun meanwhile. A
 # coroutine is run to its end before the next request. None in place of a body: nothing is sent.
-Answer = Body | None | Later | Coroutine[Any, Any, Body | None]
+Answer = Body | None | Deferred | Coroutine[Any, Any, Body | None]
 Handler = Callable[[Call], Answer]

@@ -9,8 +9,9 @@ from typing import Any
 
 from kio.schema.errors import ErrorCode
 
-from local_kafka.apis.call import LEADER_EPOCH, NODE_ID, Answer, Body, BrokerState, Call
+from local_kafka.apis.call import NODE_ID, Answer, Body, BrokerState, Call
 from local_kafka.errors import ApiError
+from local_kafka.storage.batch import LEADER_EPOCH
 from local_kafka.topics import Topic, is_valid_name
 
 log = logging.getLogger("kafka.apis")

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from kio.schema.errors import ErrorCode
 
-from local_kafka.apis.call import LEADER_EPOCH, Body, Call
+from local_kafka.apis.call import Body, Call
+from local_kafka.storage.batch import LEADER_EPOCH
 from local_kafka.storage.log import PartitionLog
 from local_kafka.topics import Topic
 from local_kafka.wire.reader import Struct

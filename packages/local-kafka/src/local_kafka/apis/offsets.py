@@ -7,8 +7,9 @@ import sqlite3
 
 from kio.schema.errors import ErrorCode
 
-from local_kafka.apis.call import LEADER_EPOCH, Body, Call
+from local_kafka.apis.call import Body, Call
 from local_kafka.errors import ApiError
+from local_kafka.storage.batch import LEADER_EPOCH
 from local_kafka.storage.log import PartitionLog
 from local_kafka.topics import Topic
 from local_kafka.wire.reader import Struct

@@ -8,7 +8,7 @@ from functools import partial
 
 from kio.schema.errors import ErrorCode
 
-from local_kafka.apis.call import Answer, Body, Call, ConnectionClosedError, Later
+from local_kafka.apis.call import Answer, Body, Call, ConnectionClosedError, Deferred
 from local_kafka.storage.append import AppendResult
 from local_kafka.storage.batch import RefusedError, check_produced
 from local_kafka.topics import Topic
@@ -29,7 +29,7 @@ class _PendingProduce:
     """A request whose batches are on their way to the disk."""
 
     def __init__(self, acks: int) -> None:
-        self.answer = Later()
+        self.answer = Deferred()
         self._acks = acks
         self._waiting = 1
         self._topics: list[Body] = []

@@ -1,6 +1,6 @@
 """Everything small: topics, committed offsets, groups, producer ids, in one SQLite database.
 
-What is read is kept in memory by its owners; this is where it goes to survive. Writes run in one thread and are durable
+State is cached in memory by its owners; SQLite is its durable store. Writes run in one thread and are durable
 (fsync) when they return; those that come together share a commit.
 """
 
