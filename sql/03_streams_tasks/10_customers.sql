@@ -42,16 +42,17 @@ WITH arrived AS (
   FROM STAGING.RETRIED_CUSTOMERS_STREAM
   WHERE SOURCE = 'CUSTOMERS'
 ),
+named AS (
+  SELECT arrived.*, PAYLOAD:event_type::VARCHAR AS EVENT_TYPE, PAYLOAD:customer_id::VARCHAR AS ENTITY_ID FROM arrived
+),
 messages AS (
   SELECT
-    arrived.*,
+    named.*,
     'a customer' AS ENTITY,
     'customer_id' AS ID_FIELD,
-    PAYLOAD:event_type::VARCHAR AS EVENT_TYPE,
     EVENT_TYPE IN ('customer_upserted', 'customer_deleted') AS IS_KNOWN_TYPE,
-    PAYLOAD:customer_id::VARCHAR AS ENTITY_ID,
     IFF(CONTAINS('{[-tf0123456789', LEFT(ENTITY_ID, 1)), TYPEOF(PAYLOAD:customer_id) <> 'VARCHAR', FALSE) AS IS_NO_TEXT
-  FROM arrived
+  FROM named
 ),
 accepted AS (
   SELECT CUSTOMER_ID AS ENTITY_ID, VERSION, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, PAYLOAD FROM STAGING.CUSTOMER_EVENTS

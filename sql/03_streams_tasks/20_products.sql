@@ -49,16 +49,17 @@ WITH arrived AS (
   FROM STAGING.RETRIED_PRODUCTS_STREAM
   WHERE SOURCE = 'PRODUCTS'
 ),
+named AS (
+  SELECT arrived.*, PAYLOAD:event_type::VARCHAR AS EVENT_TYPE, PAYLOAD:product_id::VARCHAR AS ENTITY_ID FROM arrived
+),
 messages AS (
   SELECT
-    arrived.*,
+    named.*,
     'a product' AS ENTITY,
     'product_id' AS ID_FIELD,
-    PAYLOAD:event_type::VARCHAR AS EVENT_TYPE,
     EVENT_TYPE IN ('product_upserted', 'product_deleted') AS IS_KNOWN_TYPE,
-    PAYLOAD:product_id::VARCHAR AS ENTITY_ID,
     IFF(CONTAINS('{[-tf0123456789', LEFT(ENTITY_ID, 1)), TYPEOF(PAYLOAD:product_id) <> 'VARCHAR', FALSE) AS IS_NO_TEXT
-  FROM arrived
+  FROM named
 ),
 accepted AS (
   SELECT PRODUCT_ID AS ENTITY_ID, VERSION, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, PAYLOAD FROM STAGING.PRODUCT_EVENTS

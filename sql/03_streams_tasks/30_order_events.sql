@@ -42,18 +42,19 @@ WITH arrived AS (
   FROM STAGING.RETRIED_ORDERS_EVENTS_STREAM
   WHERE SOURCE = 'ORDERS_EVENTS'
 ),
+named AS (
+  SELECT arrived.*, PAYLOAD:event_type::VARCHAR AS EVENT_TYPE, PAYLOAD:order_id::VARCHAR AS ENTITY_ID FROM arrived
+),
 messages AS (
   SELECT
-    arrived.*,
+    named.*,
     'an order' AS ENTITY,
     'order_id' AS ID_FIELD,
-    PAYLOAD:event_type::VARCHAR AS EVENT_TYPE,
     EVENT_TYPE IN (
       'order_placed', 'order_paid', 'order_shipped', 'order_delivered', 'order_cancelled', 'order_returned'
     ) AS IS_KNOWN_TYPE,
-    PAYLOAD:order_id::VARCHAR AS ENTITY_ID,
     IFF(CONTAINS('{[-tf0123456789', LEFT(ENTITY_ID, 1)), TYPEOF(PAYLOAD:order_id) <> 'VARCHAR', FALSE) AS IS_NO_TEXT
-  FROM arrived
+  FROM named
 ),
 accepted AS (
   SELECT ORDER_ID AS ENTITY_ID, VERSION, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, PAYLOAD FROM STAGING.ORDER_EVENTS
