@@ -96,7 +96,7 @@ def prod(platform: Platform) -> dict[str, Any]:
 def test_the_demo_ends_well_and_sums_up(demo: subprocess.CompletedProcess[str], platform: Platform) -> None:
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert "Traceback" not in demo.stderr
-    for words in ("Rows at each station", "EUR revenue", "Top products", "Took", "make up"):
+    for words in ("Rows at each stage", "EUR revenue", "Top products", "Took", "make up"):
         assert words in demo.stdout
     report = json.loads((platform.reports / "validation.json").read_text())
     assert report["ok"] is True

@@ -1,4 +1,4 @@
-"""Rows at each station of the way, for the report."""
+"""Rows at each stage of the data flow, for the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""reports/validation: what the run's checks said and how many rows each station holds, for people and for scripts.
+"""reports/validation: what the run's checks said and how many rows each stage holds, for people and for scripts.
 
 The step runs after every check of its run: executors take steps by priority, and this one has the lowest. A check that
 has no result all the same is reported as such, so the order is a matter of completeness and never of truth.
@@ -29,7 +29,7 @@ def report_url(path: Path, settings: Settings) -> str:
     key=names.REPORT_KEY,
     deps=[table.key for table in names.STAGING_TABLES + names.PROD_TABLES],
     group_name=names.REPORTS,
-    description="The validation report: every check of the run, rows at each station, timings.",
+    description="The validation report: every check of the run, rows at each stage, timings.",
     kinds={"python", "json"},
     owners=["team:platform"],
     op_tags={"dagster/priority": LAST},

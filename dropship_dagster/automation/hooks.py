@@ -13,7 +13,7 @@ from dropship_dagster.settings import Settings
 def report_failure(context: dg.HookContext) -> None:
     """Write the report of a run that does not get to reports/validation, so that the newest report never flatters.
 
-    Rows at the stations are left out: a service that does not answer may be what failed.
+    Rows at the stages are left out: a service that does not answer may be what failed.
     """
     if context.op.name == validation.op.name and not isinstance(context.op_exception, dg.Failure):
         return  # the report is written, and its own check is what failed: all else that step raises is a Failure

@@ -59,7 +59,7 @@ def _stations(config: Settings) -> None:
     from dropship_dagster import shop, stream
     from dropship_dagster.endpoints import kafka_endpoint
 
-    table = Table(title="Rows at each station", title_justify="left")
+    table = Table(title="Rows at each stage", title_justify="left")
     for column in ("station", "table", "rows"):
         table.add_column(column, justify="right" if column == "rows" else "left")
     for name, rows in shop.row_counts(config.data_dir).items():

@@ -201,7 +201,7 @@ def test_a_wrong_row_in_prod_fails_validation_and_the_report_names_it(pipeline: 
     assert written["ok"] is False
     assert written["run_id"] == report.run_id
     assert all(check.status != "not_evaluated" for check in report.checks)
-    assert written["stations"], "the report of a failed validation still counts the stations"
+    assert written["stations"], "the report of a failed validation still counts the stages"
 
 
 @pytest.mark.slow

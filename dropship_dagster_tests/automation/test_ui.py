@@ -1,4 +1,4 @@
-"""What somebody sees who opens Dagster's UI: the way of the data, and what a run said of it; in a real browser."""
+"""What somebody sees who opens Dagster's UI: the data flow, and what a run said of it; in a real browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the data flows: rows at each station, loads, offsets, rejected messages, tasks.
+"""How the data flows: rows at each stage, loads, offsets, rejected messages, tasks.
 
 Reads the views PROD.V_PIPELINE_* and V_REJECTED_*, which show what the reader's role may not see itself.
 """
@@ -66,7 +66,7 @@ _GRAPH = "SHOW TASKS IN DATABASE"
 
 
 def stations(store: Store) -> pd.DataFrame:
-    """station, table_name, row_count, in the order of the way of the data."""
+    """station, table_name, row_count, in the order of the data flow."""
     return store.look(_STATIONS)
 
 

@@ -216,7 +216,7 @@ TEXTS = {
     "trouble.resume": "The last run did not fail. This starts the schedule again:",
     "trouble.unseen": "Whether tasks of the warehouse fail cannot be told here: the role of the dashboard may not see "
     "them. The check `task_is_healthy` and the sensor `scheduled_refreshes` of Dagster tell.",
-    "pipeline.way": "The way of the data",
+    "pipeline.way": "Data flow",
     "pipeline.way.kafka": "messages · {waiting} wait for RAW",
     "pipeline.way.kafka.then": "messages, when last counted",
     "pipeline.way.raw": "messages · {waiting} wait for STAGING",

@@ -220,7 +220,7 @@ TEXTS = {
     "trouble.resume": "La dernière exécution n’a pas échoué. Pour relancer la planification :",
     "trouble.unseen": "On ne peut pas dire ici si les tâches de l’entrepôt échouent : le rôle du tableau de bord ne "
     "peut pas les voir. Le contrôle `task_is_healthy` et le sensor `scheduled_refreshes` de Dagster le disent.",
-    "pipeline.way": "Le chemin des données",
+    "pipeline.way": "Flux de données",
     "pipeline.way.kafka": "messages · {waiting} attendent RAW",
     "pipeline.way.kafka.then": "messages, au dernier comptage",
     "pipeline.way.raw": "messages · {waiting} attendent STAGING",

@@ -73,7 +73,7 @@ def _commands(state: GraphState) -> list[str]:
 
 
 def _way(store: Store, rows: dict[tuple[str, str], float]) -> None:
-    """The way of the data: how much each station holds, and what waits there for the next."""
+    """The data flow: how much each stage holds, and what waits there for the next."""
     raw = sum(count for (station, _), count in rows.items() if station == "RAW")
     staged = sum(rows.get(("STAGING", name), 0.0) for name in ("CUSTOMER_EVENTS", "PRODUCT_EVENTS", "ORDER_EVENTS"))
     rejected = rows.get(("STAGING", "REJECTED_EVENTS"), 0.0)

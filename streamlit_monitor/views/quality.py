@@ -10,7 +10,7 @@ from streamlit_monitor.cards import Card
 from streamlit_monitor.language import formats, label, t
 from streamlit_monitor.reports import Report
 
-# The same records at each station, from the files to PROD: station and table, in order.
+# The same records at each stage, from the files to PROD: station and table, in order.
 _LADDER = {
     "customers": (
         ("seeds", "customers"),

@@ -19,7 +19,7 @@ _SCOREBOARD_FIELDS = ("where", "kind", "planted", "reached", "found", "recall", 
 Status = Literal["passed", "failed", "not_evaluated"]
 Severity = Literal["ERROR", "WARN"]
 Stations = Mapping[str, Mapping[str, int]]
-"""Rows at each station: {"seeds": {"orders": 5000, ...}, "topics": ..., "raw": ..., "staging": ..., "prod": ...}."""
+"""Rows at each stage: {"seeds": {"orders": 5000, ...}, "topics": ..., "raw": ..., "staging": ..., "prod": ...}."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def page(report: ValidationReport) -> str:
         f"{len(report.run.checks)} checks: {report.count('passed')} passed, {report.count('failed', 'ERROR')} failed, "
         f"{report.count('failed', 'WARN')} warned, {report.count('not_evaluated')} without a result.</p>",
         *_failed_steps(report),
-        "<h2>Rows at each station</h2>",
+        "<h2>Rows at each stage</h2>",
         _stations(report.stations),
         *_scoreboard(report.scoreboard),
         "<h2>Checks</h2>",
