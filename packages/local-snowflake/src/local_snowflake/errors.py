@@ -114,6 +114,15 @@ def unusable() -> SnowflakeError:
     )
 
 
+def statement_count(actual: int, desired: int) -> SnowflakeError:
+    """A request with another number of statements than it says (MULTI_STATEMENT_COUNT)."""
+    return SnowflakeError(
+        f"Actual statement count {actual} did not match the desired statement count {desired}.",
+        Code.STATEMENT_COUNT,
+        "0A000",
+    )
+
+
 def exists(name: object) -> SnowflakeError:
     return SnowflakeError(f"SQL compilation error:\nObject '{name}' already exists.", Code.EXISTS, "42710")
 

@@ -28,6 +28,7 @@ class StatementType(enum.IntEnum):
     DESCRIBE = 0x4500
     TRANSACTION = 0x5000
     DDL = 0x6000
+    SEVERAL = 0xA000
 
 
 BATCH_ROWS = 50_000

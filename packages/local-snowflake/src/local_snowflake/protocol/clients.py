@@ -18,12 +18,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from local_snowflake.errors import Code, SnowflakeError
+from local_snowflake.errors import Code, SnowflakeError, invalid, refuse, statement_count
 from local_snowflake.protocol import rowset
-from local_snowflake.results import Result
+from local_snowflake.results import Result, StatementType, table
 from local_snowflake.session.session import Session
 from local_snowflake.statements.executemany import execute_many
 from local_snowflake.statements.execution import describe, execute
+from local_snowflake.syntax.script import parts
 from local_snowflake.syntax.statement import Statement
 from local_snowflake.warehouse import Warehouse
 
@@ -40,12 +41,17 @@ _FAREWELL_SECONDS = 1.0
 
 @dataclass
 class Query:
-    """A request to run a statement, and its answer."""
+    """A request to run a statement, and its answer.
+
+    Attributes:
+        parts: of a request with several statements, the queries of each.
+    """
 
     id: str
     request_id: str
     future: Future[Json]
     chunks: int = 0
+    parts: dict[str, Query] = field(default_factory=dict)
 
 
 @dataclass
@@ -57,6 +63,16 @@ class Client:
     master_token: str
     queries: OrderedDict[str, Query] = field(default_factory=OrderedDict)
     guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def find(self, query_id: str) -> Query | None:
+        """A query of this client that is kept, or a part of one."""
+        with self.guard:
+            for query in self.queries.values():
+                if query.id == query_id:
+                    return query
+                if query_id in query.parts:
+                    return query.parts[query_id]
+        return None
 
 
 class Clients:
@@ -162,22 +178,56 @@ class Clients:
             return _earlier_answer(client, query, statement.rescanned_query)
         with session.mutex:
             try:
-                result = _execute(session, statement, body, query.id)
-                if result.upload is not None:
-                    return {"success": True, "code": None, "message": None, "data": result.upload}
-                data = rowset.encode(
-                    result, query.id, self._engine.store.results, lambda n: f"{base_url}/results/{query.id}/{n}"
-                )
+                count = _statement_count(session, body)
+                if count != 1:
+                    statements = parts(text)
+                    if count not in (0, len(statements)):
+                        raise statement_count(len(statements), count)
+                    if len(statements) > 1:
+                        return self._answer_several(client, query, statements, body, base_url)
+                return self._answer_one(session, query, statement, body, base_url)
             except SnowflakeError as error:
                 return failure(error, query.id)
             finally:
                 session.last_used = time.monotonic()
-            query.chunks = len(data.get("chunks", ()))
-            return {"success": True, "code": None, "message": None, "data": data | final_state(session)}
+
+    def _answer_one(self, session: Session, query: Query, statement: Statement, body: Json, base_url: str) -> Json:
+        result = _execute(session, statement, body, query.id)
+        if result.upload is not None:
+            return _success(result.upload)
+        data = rowset.encode(
+            result, query.id, self._engine.store.results, lambda n: f"{base_url}/results/{query.id}/{n}"
+        )
+        query.chunks = len(data.get("chunks", ()))
+        return _success(data | final_state(session))
+
+    def _answer_several(
+        self, client: Client, query: Query, statements: list[str], body: Json, base_url: str
+    ) -> Json:  # fmt: skip
+        """Run statement after statement, up to one that fails: the answer names their queries, for their results."""
+        session = client.session
+        if body.get("bindings"):
+            refuse("bound values in a request with several statements")
+        if any(Statement(text).first_word in ("PUT", "GET") for text in statements):
+            refuse("PUT and GET in a request with several statements")
+        if body.get("describeOnly"):
+            refuse("the description of several statements")
+        kinds: list[int] = []
+        for text in statements:
+            part = Query(str(uuid.uuid4()), "", Future())
+            with client.guard:
+                query.parts[part.id] = part
+            answer = self._answer_one(session, part, Statement(text), body, base_url)
+            kinds.append(answer["data"]["statementTypeId"])
+            part.future.set_result(answer)
+        data = rowset.encode(_several_executed(), query.id, self._engine.store.results, str)
+        data |= {"resultIds": ",".join(query.parts), "resultTypes": ",".join(map(str, kinds))}
+        return _success(data | final_state(session))
 
     def _remove_chunks(self, query: Query) -> None:
-        for index in range(query.chunks):
-            (self._engine.store.results / f"{query.id}.{index}").unlink(missing_ok=True)
+        for each in (query, *query.parts.values()):
+            for index in range(each.chunks):
+                (self._engine.store.results / f"{each.id}.{index}").unlink(missing_ok=True)
 
     def _reap(self) -> None:
         while not self._stopping.wait(_REAP_SECONDS):
@@ -219,13 +269,36 @@ class Clients:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _several_executed() -> Result:
+    result = table([("multiple statement execution", "VARCHAR")], [("Multiple statements executed successfully.",)])
+    result.type = StatementType.SEVERAL
+    return result
+
+
+def _statement_count(session: Session, body: Json) -> int:
+    """How many statements a request may have; 0 for any number of them."""
+    given = (body.get("parameters") or {}).get("MULTI_STATEMENT_COUNT")
+    text = str(session.parameters.get("MULTI_STATEMENT_COUNT", 1) if given is None else given)
+    if not text.isdigit():
+        raise invalid(f"invalid value '{text}' for parameter 'MULTI_STATEMENT_COUNT': it is a whole number")
+    return int(text)
+
+
+def _success(data: Json) -> Json:
+    return {"success": True, "code": None, "message": None, "data": data}
+
+
 def _earlier_answer(client: Client, query: Query, wanted: str) -> Json:
     """The answer to an earlier query of the client, which a statement asks for again."""
-    earlier = client.queries.get(wanted)
+    earlier = client.find(wanted)
     if earlier is None:
         error = SnowflakeError(f"The result of query {wanted} is not kept; run it again.", Code.NO_RESULT, "02000")
         return failure(error, query.id)
-    return earlier.future.result()
+    answer = earlier.future.result()
+    if earlier.parts and answer["success"]:  # the client asks for the results of the parts by itself
+        data = {key: value for key, value in answer["data"].items() if key not in ("resultIds", "resultTypes")}
+        return answer | {"data": data}
+    return answer
 
 
 def _execute(session: Session, statement: Statement, body: Json, query_id: str) -> Result:

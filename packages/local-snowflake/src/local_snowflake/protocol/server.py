@@ -69,6 +69,12 @@ def _token(request: Request) -> str:
     return found[1] if found else ""
 
 
+def _why_failed(query: Query) -> Json:
+    """The error of a query that has failed, as clients of asynchronous queries read it."""
+    answer = query.future.result() if query.future.done() else {"success": True}
+    return {} if answer["success"] else {"errorCode": answer["code"], "errorMessage": answer["message"]}
+
+
 def _no_session() -> JSONResponse:
     return JSONResponse(
         {
@@ -220,7 +226,7 @@ class Server:
 
     def _find(self, request: Request) -> tuple[Client | None, Query | None]:
         client = self._clients.find(_token(request))
-        return client, client.queries.get(request.path_params["query_id"]) if client else None
+        return client, client.find(request.path_params["query_id"]) if client else None
 
     async def _result(self, request: Request) -> Response:
         client, query = self._find(request)
@@ -242,7 +248,7 @@ class Server:
             state = "RUNNING"
             if query.future.done():
                 state = "SUCCESS" if query.future.result()["success"] else "FAILED_WITH_ERROR"
-            queries = [{"id": query.id, "status": state}]
+            queries = [{"id": query.id, "status": state, **_why_failed(query)}]
         return JSONResponse({"success": True, "code": None, "message": None, "data": {"queries": queries}})
 
     async def _abort(self, request: Request) -> Response:

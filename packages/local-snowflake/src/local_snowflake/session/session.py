@@ -109,7 +109,7 @@ class Session(Transactional):
                 self.probe.set_time_zone(value)
             except duckdb.Error as error:
                 raise invalid(f"invalid value '{value}' for parameter 'TIMEZONE'") from error
-        if key == "AUTOCOMMIT" and value.upper() == "TRUE" and self.transaction is not None:
+        if key == "AUTOCOMMIT":  # docs.snowflake.com/en/sql-reference/parameters#autocommit
             self.commit()
         self.parameters[key] = value.upper() if key == "AUTOCOMMIT" else value
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from local_snowflake.errors import Code, SnowflakeError, syntax, unsupported
+from local_snowflake.errors import Code, SnowflakeError, statement_count, syntax, unsupported
 from local_snowflake.results import Result
 from local_snowflake.session.session import Session
 from local_snowflake.statements import scripting, session_commands
@@ -17,6 +17,7 @@ from local_snowflake.statements.query import evaluate, select
 from local_snowflake.statements.scripting import Execute
 from local_snowflake.syntax.blocks import is_block
 from local_snowflake.syntax.lexer import Cursor
+from local_snowflake.syntax.script import parts
 from local_snowflake.syntax.statement import Statement
 
 
@@ -36,6 +37,8 @@ def run(session: Session, statement: Statement, execute: Execute) -> Result:
         statement = number_placeholders(session, statement)
     if not word and statement.cursor.done:
         raise SnowflakeError("SQL compilation error:\nEmpty SQL statement.", Code.EMPTY_STATEMENT, "42601")
+    if word not in _PARSED_WHOLE and (count := len(parts(statement.text))) > 1:
+        raise statement_count(count, 1)
     if word in ("UNDROP", "EXPLAIN", "LOCK"):
         raise unsupported(word)
     if word == "BEGIN" and is_block(statement):
@@ -136,6 +139,9 @@ _OF_STATEMENTS: dict[str, Callable[[Session, Statement], Result]] = {
     "CALL": _call,
 }
 """Statements whose text, or tree, is needed as a whole."""
+
+_PARSED_WHOLE = frozenset({"SELECT", "WITH", "VALUES", "INSERT", "UPDATE", "DELETE", "MERGE", "COPY"})
+"""Statements whose parser sees what follows a semicolon; a plan may be kept for them."""
 
 _OF_TOKENS: dict[str, Callable[[Session, Cursor], Result]] = {
     "TRUNCATE": dml.truncate,

@@ -10,6 +10,7 @@ from local_snowflake.session.session import Session
 from local_snowflake.syntax.identifiers import identifier
 from local_snowflake.syntax.lexer import Cursor
 from local_snowflake.syntax.names import Name
+from local_snowflake.translate.scopes import is_common_table
 
 
 def target_name(session: Session, table: exp.Expr) -> Name:
@@ -34,6 +35,8 @@ def streams_in(session: Session, tree: exp.Expr) -> list[Stream]:
         if not isinstance(table.this, exp.Identifier):
             continue
         parts = [identifier(part) for part in table.parts]
+        if len(parts) == 1 and is_common_table(table):
+            continue
         if len(parts) > 1 or (session.database and session.schema):
             stream = session.engine.streams.find(session.qualify(parts)) if len(parts) < 4 else None
             if stream is not None:

@@ -8,10 +8,11 @@ from sqlglot.errors import ParseError, TokenError
 from sqlglot.parsers.snowflake import SnowflakeParser
 from sqlglot.tokenizer_core import Token
 
-from local_snowflake.errors import Code, SnowflakeError, syntax
+from local_snowflake.errors import Code, SnowflakeError, statement_count, syntax
 from local_snowflake.syntax.lexer import tokenize
 from local_snowflake.syntax.statement import Statement
 from local_snowflake.translate.functions import OWN
+from local_snowflake.translate.outer_joins import with_outer_joins
 
 
 class EmbeddedSnowflake(Snowflake):
@@ -49,12 +50,8 @@ def _parsed(sql: str, tokens: list[Token]) -> exp.Expr:
     if not trees:
         raise SnowflakeError("SQL compilation error:\nEmpty SQL statement.", Code.EMPTY_STATEMENT, "42601")
     if len(trees) > 1:
-        raise SnowflakeError(
-            f"Actual statement count {len(trees)} did not match the desired statement count 1.",
-            Code.STATEMENT_COUNT,
-            "0A000",
-        )
-    return trees[0]
+        raise statement_count(len(trees), 1)
+    return with_outer_joins(trees[0], sql)
 
 
 def parse_statement(statement: Statement) -> exp.Expr:

@@ -17,6 +17,7 @@ from local_snowflake.translate import functions
 from local_snowflake.translate.datatypes import declared, length_of, to_duckdb
 from local_snowflake.translate.environment import Environment
 from local_snowflake.translate.flatten import flatten, share_inputs
+from local_snowflake.translate.scopes import is_common_table
 from local_snowflake.translate.templates import INTERNAL, cast_to, fill, internal
 
 _CONTEXT: dict[type[exp.Expr], str] = {
@@ -159,16 +160,6 @@ class Rewriter:
         node.set("catalog", None)
         return node
 
-    def _in_scope(self, table: exp.Table) -> bool:
-        """Whether the name is that of a common table expression."""
-        node: exp.Expr | None = table
-        while node is not None:
-            with_ = node.args.get("with_")
-            if with_ is not None and any(cte.alias.upper() == table.name.upper() for cte in with_.expressions):
-                return True
-            node = node.parent
-        return False
-
     def _table(self, node: exp.Table) -> exp.Expr:
         for argument in ("when", "version", "changes", "sample"):
             if node.args.get(argument):
@@ -180,7 +171,7 @@ class Rewriter:
             return node
         else:
             parts = [part.name for part in node.parts]
-            if len(parts) == 1 and self._in_scope(node):
+            if len(parts) == 1 and is_common_table(node):
                 return node
             if len(parts) > 1 and parts[-2] == "INFORMATION_SCHEMA":
                 query = self._environment.information_schema(parts[0] if len(parts) == 3 else None, parts[-1])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 
 from sqlglot import exp
+from sqlglot.errors import ErrorLevel, UnsupportedError
 
 from local_snowflake.engine.slots import STATEMENT_TIMESTAMP, Slot, SlottedText
+from local_snowflake.errors import refuse
 from local_snowflake.translate import annotate, paths
 from local_snowflake.translate.environment import Environment
 from local_snowflake.translate.rewriter import Rewriter
@@ -24,8 +26,15 @@ def translate(tree: exp.Expr, environment: Environment) -> exp.Expr:
 
 
 def render(tree: exp.Expr) -> str:
-    """The DuckDB text of a translated tree, with its slots; without comments, which may hold anything."""
-    return tree.sql("duckdb", identify=True, comments=False)
+    """The DuckDB text of a translated tree, with its slots; without comments, which may hold anything.
+
+    Raises:
+        SnowflakeError: 000002, a part of the statement that DuckDB has no form for, and that would be left out.
+    """
+    try:
+        return tree.sql("duckdb", identify=True, comments=False, unsupported_level=ErrorLevel.RAISE)
+    except UnsupportedError as error:
+        refuse(str(error).split("\n")[0])
 
 
 def render_slotted(tree: exp.Expr) -> SlottedText:
