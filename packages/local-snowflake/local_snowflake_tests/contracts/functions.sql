@@ -67,7 +67,7 @@ SELECT TRIM('  a ') AS A, LTRIM('xxa', 'x') AS B, RTRIM('a  ') || '|' AS C, TRIM
 SELECT MD5('Snowflake') AS A, MD5_HEX('Snowflake') = MD5('Snowflake') AS B, SHA1('Snowflake') AS C, SHA1_HEX('a') = SHA1('a') AS D, SHA2('Snowflake', 256) AS E, SHA2_HEX('a') = SHA2('a') AS F, LENGTH(UUID_STRING()) AS G;
 --= edf1439075a83a447fb8b630ddc9c8de | true | fda76b0bcc1e87cf259b1d1e3271d76f590fb5dd | true | 1dbd59f661d68b90724f21084396b865497173e4d2714f4d91cf05fa5fc5e18d | true | 36
 SELECT SHA2('a', 512);
---! 000603
+--! 000002
 -- dates and times. source: docs.snowflake.com/en/sql-reference/functions/year, monthname, months_between
 SELECT QUARTER(D) AS A, MONTH(D) AS B, WEEK(D) AS C, WEEKOFYEAR(D) AS D, WEEKISO(D) AS E, YEAROFWEEK(D) AS F, YEAROFWEEKISO(D) AS G, DAY(D) AS H, DAYOFMONTH(D) AS I, DAYOFWEEKISO(D) AS J, DAYOFYEAR(D) AS K FROM (SELECT '2016-01-02T23:39:20.123-07:00'::TIMESTAMP_NTZ AS D);
 --= 1 | 1 | 53 | 53 | 53 | 2015 | 2015 | 2 | 2 | 6 | 2

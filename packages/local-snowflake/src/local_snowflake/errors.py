@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Sequence
 from typing import NoReturn
 
 import duckdb
@@ -29,7 +30,9 @@ class Code(enum.IntEnum):
     ARGUMENT_COUNT = 939
     NOT_GROUPED = 979
     SYNTAX = 1003
+    INVALID_CAST = 1007
     INVALID_VALUE = 1008
+    INVALID_TYPES = 1044
     AMBIGUOUS_COLUMN = 1065
     EXISTS = 2002
     MISSING = 2003
@@ -57,13 +60,16 @@ class Code(enum.IntEnum):
     NOT_A_BOOLEAN = 100037
     NOT_A_NUMBER = 100038
     NOT_A_DATE = 100040
+    NOT_A_PATTERN = 100048
     DIVISION_BY_ZERO = 100051
     NOT_JSON = 100069
     NULL_VALUE = 100072
     TOO_LONG = 100078
     DUPLICATE_ROW = 100090
     NOT_OF_THE_FORMAT = 100096
+    NOT_A_TIME = 100108
     OUT_OF_RANGE = 100132
+    NOT_UTF8 = 100144
     NOT_PARQUET = 100152
     INTERNAL = 390000
     WRONG_PASSWORD = 390100
@@ -97,7 +103,7 @@ def syntax(message: str) -> SnowflakeError:
 
 def unsupported(what: str) -> SnowflakeError:
     """Refuse by name what would otherwise be wrong or half right."""
-    return SnowflakeError(f"not supported by the embedded warehouse: {what}", Code.UNSUPPORTED, "0A000")
+    return SnowflakeError(f"{_UNSUPPORTED}{what}", Code.UNSUPPORTED, "0A000")
 
 
 def missing(kind: str, name: object) -> SnowflakeError:
@@ -151,6 +157,31 @@ def value_count(expected: int, given: int) -> SnowflakeError:
     return SnowflakeError(f"{_VALUE_COUNT} expecting {expected} but got {given}", Code.VALUE_COUNT, "21S01")
 
 
+def argument_count(function: str, expected: str, given: int) -> SnowflakeError:
+    return SnowflakeError(
+        f"SQL compilation error:\nfunction {function} takes {expected} arguments, got {given}",
+        Code.ARGUMENT_COUNT,
+        "22023",
+    )
+
+
+def invalid_types(function: str, types: Sequence[str]) -> SnowflakeError:
+    """A function or operator with arguments of types that it does not take."""
+    return SnowflakeError(
+        f"SQL compilation error: error line 1 at position 0\nInvalid argument types for function '{function}': "
+        f"({', '.join(types)})",
+        Code.INVALID_TYPES,
+        "42P13",
+    )
+
+
+def invalid_cast(given: str, target: str) -> SnowflakeError:
+    """An explicit cast between types that are not cast to one another."""
+    return SnowflakeError(
+        f"SQL compilation error:\ninvalid type [{given}] for parameter 'TO_{target}'", Code.INVALID_CAST, "22023"
+    )
+
+
 def type_mismatch(expected: str, given: str, column: str) -> SnowflakeError:
     """A value whose type has no implicit conversion to that of its column."""
     return SnowflakeError(
@@ -185,6 +216,7 @@ _LOST = (
     "The embedded warehouse starts again, because DuckDB could not go on: {}; log in again and repeat the transaction"
 )
 _MEMORY = "The embedded warehouse ran out of memory: {}; raise --memory-limit or make the statement smaller"
+_UNSUPPORTED = "not supported by the embedded warehouse: "
 _NUMBER = "Numeric value '{}' is not recognized"
 _IDENTIFIER_HERE = "SQL compilation error:\ninvalid identifier '{}'"
 _VALUE_COUNT = "SQL compilation error:\nInsert value list does not match column list"
@@ -211,6 +243,8 @@ _PATTERNS: list[tuple[str, str, Code, str]] = [
         Code.NOT_A_NUMBER,
         "22018",
     ),
+    (r"not supported by the embedded warehouse: (.*)", f"{_UNSUPPORTED}{{}}", Code.UNSUPPORTED, "0A000"),
+    (r"time field value[^\"]*\"(.*?)\"", "Time '{}' is not recognized", Code.NOT_A_TIME, "22007"),
     (r"timestamp field[^\"]*\"(.*)\"", "Timestamp '{}' is not recognized", Code.NOT_A_TIMESTAMP, "22007"),
     (r"date field[^\"]*\"(.*?)\"", "Date '{}' is not recognized", Code.NOT_A_DATE, "22007"),
     (
@@ -220,6 +254,14 @@ _PATTERNS: list[tuple[str, str, Code, str]] = [
         "22007",
     ),
     (r"Could not convert string '(.*)' to BOOL", "Boolean value '{}' is not recognized", Code.NOT_A_BOOLEAN, "22018"),
+    (
+        r"((?:invalid perl operator|missing (?:closing )?[\])]|no argument for repetition|invalid escape sequence|"
+        r"unexpected \)|bad repetition|invalid character class|invalid repetition|trailing \\).*)",
+        "Invalid regular expression: {}",
+        Code.NOT_A_PATTERN,
+        "2201B",
+    ),
+    (r"blob to UTF8 string|invalid UTF8", "Invalid UTF8 detected in a binary", Code.NOT_UTF8, "22000"),
     (r"Malformed JSON.*|Invalid JSON.*", "Error parsing JSON: {}", Code.NOT_JSON, "22P02"),
     (r"FATAL Error|has been invalidated", _LOST, Code.CANCELED, "57P01"),
     (r"No space left on device|Could not write file|disk is full", _DISK, Code.CANCELED, "53100"),
@@ -275,8 +317,43 @@ _FAILURE = re.compile(r"Could not convert string ['\"]failure: (.*)['\"] to INT3
 _COMPILED = [(re.compile(pattern, re.DOTALL), wording, code, state) for pattern, wording, code, state in _PATTERNS]
 
 
-def from_duckdb(error: duckdb.Error) -> SnowflakeError:
-    """The Snowflake error that says the same; unknown ones keep DuckDB's first line under number 603."""
+_NO_FUNCTION = re.compile(
+    r"""argument types '(?P<name>\w+|\W{1,2})\((?P<types>.*?)\)'|"""
+    r"""function call "(?P<call>\w+|\W{1,2})\((?P<given>.*?)\)\""""
+)
+_NOT_COMPARED = re.compile(r"Cannot (?:compare|mix) values of type (\S+) and (?:type )?(\S+)")
+_NO_CAST = re.compile(r"Unimplemented type for cast \((.+?) -> (.+?)\)")
+_PREFIX = re.compile(r"^(?:\w+ )*Error: ")
+_DUCKDB_TYPES = {
+    "INTEGER": "NUMBER", "BIGINT": "NUMBER", "HUGEINT": "NUMBER", "INTEGER_LITERAL": "NUMBER", "DOUBLE": "FLOAT",
+    "STRING_LITERAL": "VARCHAR", "TIMESTAMP WITH TIME ZONE": "TIMESTAMP_LTZ", "TIMESTAMP": "TIMESTAMP_NTZ",
+    "TIMESTAMP_MS": "TIMESTAMP_NTZ", "TIMESTAMP_S": "TIMESTAMP_NTZ", "JSON": "VARIANT", "BLOB": "BINARY",
+    "STRUCT(t TIMESTAMP, o SMALLINT)": "TIMESTAMP_TZ",
+}  # fmt: skip
+
+
+def _type_named(kind: str) -> str:
+    return _DUCKDB_TYPES.get(kind, kind.replace("DECIMAL", "NUMBER"))
+
+
+def _of_types(text: str) -> SnowflakeError | None:
+    """The error of a function, comparison or cast that does not take its operands' types."""
+    if found := _NO_FUNCTION.search(text):
+        name = (found["name"] or found["call"]).upper().removeprefix("SF_")
+        listed = found["types"] or found["given"] or ""
+        return invalid_types(name, [_type_named(kind) for kind in re.split(r", (?![^(]*\))", listed)])
+    if found := _NOT_COMPARED.search(text):
+        return invalid_types("=", [_type_named(found[1]), _type_named(found[2])])
+    if found := _NO_CAST.search(text):
+        return invalid_cast(_type_named(found[1]), _type_named(found[2]))
+    return None
+
+
+def from_duckdb(error: Exception) -> SnowflakeError:
+    """The Snowflake error that says the same as one of DuckDB, or of Arrow while it reads DuckDB's rows.
+
+    What has no such error was asked in a way that DuckDB has no answer for: it is refused as not supported.
+    """
     if isinstance(error, duckdb.InterruptException):
         return SnowflakeError("SQL execution canceled", Code.CANCELED, "57014")
     text = str(error).split("\n\nLINE ")[0]
@@ -288,6 +365,8 @@ def from_duckdb(error: duckdb.Error) -> SnowflakeError:
         return SnowflakeError(
             f"Number out of representable range: type {number}, value {found['value']}", Code.OUT_OF_RANGE, "22003"
         )
+    if re.search(r"Interrupted|INTERRUPT", text):
+        return SnowflakeError("SQL execution canceled", Code.CANCELED, "57014")
     first = text.split("\n")[0]
     for expression, wording, code, sqlstate in _COMPILED:
         if found := expression.search(text):
@@ -297,6 +376,6 @@ def from_duckdb(error: duckdb.Error) -> SnowflakeError:
         return SnowflakeError(
             f"Statement aborted by a conflicting transaction: {first}; repeat it", Code.CONFLICT, "57014"
         )
-    if isinstance(error, duckdb.BinderException | duckdb.ParserException | duckdb.CatalogException):
-        return SnowflakeError(f"SQL compilation error:\n{first}", Code.SYNTAX, "42000")
-    return SnowflakeError(first, Code.UNKNOWN, "XX000")
+    if isinstance(error, duckdb.InternalException | duckdb.IOException):
+        return SnowflakeError(first, Code.UNKNOWN, "XX000")
+    return _of_types(text) or unsupported(f"this statement: {_PREFIX.sub('', first)}")

@@ -14,9 +14,20 @@ CREATE OR REPLACE MACRO sf_is_number(t) AS regexp_full_match(trim(t), '[+-]?(\d+
 CREATE OR REPLACE MACRO sf_number_text(t) AS
     CASE WHEN t IS NULL OR sf_is_number(t) THEN t
          ELSE sf_fail_text('Could not convert string ''' || t || ''' to DECIMAL') END;
+-- A text in arithmetic has 5 digits after the point; one with more is not rounded, as its digits would be lost unseen.
+CREATE OR REPLACE MACRO sf_operand_text(t) AS
+    CASE WHEN regexp_matches(t, '\.\d{5}\d*[1-9]') THEN
+             sf_fail_text('not supported by the embedded warehouse: the text ' || t
+                 || ' as a number without a cast, as it has more than 5 digits after the point; cast it to a NUMBER')
+         ELSE sf_number_text(t) END;
 -- The argument stands once, so that it is evaluated once.
 CREATE OR REPLACE MACRO sf_try_number_text(t) AS
     nullif(regexp_extract(t, '^ *([+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?) *$', 1), '');
+CREATE OR REPLACE MACRO sf_is_float(t) AS sf_is_number(t) OR lower(trim(t)) IN ('nan', 'inf', '-inf', 'infinity', '-infinity');
+CREATE OR REPLACE MACRO sf_float_text(t) AS
+    CASE WHEN t IS NULL OR sf_is_float(t) THEN t
+         ELSE sf_fail_text('Could not convert string ''' || t || ''' to DOUBLE') END;
+CREATE OR REPLACE MACRO sf_try_float_text(t) AS CASE WHEN sf_is_float(t) THEN t END;
 CREATE OR REPLACE MACRO sf_divide(a, b, s1, s2, s) AS
     CASE WHEN b = 0 THEN sf_fail('division by zero' || left(CAST(b AS VARCHAR), 0))
          ELSE sign(a) * sign(b) * (
@@ -25,6 +36,8 @@ CREATE OR REPLACE MACRO sf_divide(a, b, s1, s2, s) AS
              // (2 * abs(b * (10::HUGEINT ** s2)::HUGEINT)::HUGEINT)) END;
 CREATE OR REPLACE MACRO sf_divide_float(a, b) AS
     CASE WHEN b = 0 THEN sf_fail('division by zero' || left(CAST(b AS VARCHAR), 0)) ELSE a::DOUBLE / b::DOUBLE END;
+-- No zero has a sign.
+CREATE OR REPLACE MACRO sf_unsigned_zero(x) AS CASE WHEN x = 0 THEN abs(x) ELSE x END;
 CREATE OR REPLACE MACRO sf_modulo(a, b) AS CASE WHEN b = 0 THEN sf_fail('division by zero' || left(CAST(b AS VARCHAR), 0)) ELSE a % b END;
 
 -- Text
@@ -132,6 +145,13 @@ CREATE OR REPLACE MACRO sf_try_date(t) AS CAST(sf_try_timestamp(t) AS DATE);
 CREATE OR REPLACE MACRO sf_date(t) AS
     CASE WHEN t IS NULL THEN NULL
          ELSE coalesce(sf_try_date(t), CAST(sf_fail_text('date field value out of range: "' || t || '"') AS DATE)) END;
+CREATE OR REPLACE MACRO sf_try_time(t) AS
+    CASE WHEN regexp_full_match(trim(t), '\d{1,2}:\d{2}(:\d{2}(\.\d{0,9})?)?') THEN
+             TRY_CAST(CASE WHEN regexp_full_match(trim(t), '\d{1,2}:\d{2}') THEN trim(t) || ':00' ELSE trim(t) END AS TIME)
+         ELSE CAST(sf_try_timestamp(t) AS TIME) END;
+CREATE OR REPLACE MACRO sf_time(t) AS
+    CASE WHEN t IS NULL THEN NULL
+         ELSE coalesce(sf_try_time(t), CAST(sf_fail_text('time field value out of range: "' || t || '"') AS TIME)) END;
 CREATE OR REPLACE MACRO sf_weeks_between(a, b) AS
     CAST((epoch(date_trunc('week', b)) - epoch(date_trunc('week', a))) // 604800 AS BIGINT);
 CREATE OR REPLACE MACRO sf_months_between(a, b) AS

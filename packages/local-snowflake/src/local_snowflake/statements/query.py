@@ -57,6 +57,6 @@ def run_query(session: Session, text: SlottedText) -> Result:
 def _batches(session: Session, relation: duckdb.DuckDBPyRelation) -> Iterator[pa.RecordBatch]:
     try:
         yield from relation.to_arrow_reader(BATCH_ROWS)
-    except duckdb.Error as error:
+    except (duckdb.Error, OSError, pa.ArrowException) as error:  # Arrow passes an error of a later batch on
         session.undo_statement(error)
         raise from_duckdb(error) from error

@@ -8,22 +8,24 @@ that a statement of many of them is not bound anew from its beginning for each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import cast as cast_type
 
 from sqlglot import exp
 
-from local_snowflake.translate import timestamp_tz
+from local_snowflake.translate import relations, timestamp_tz
 from local_snowflake.translate.environment import Environment
 from local_snowflake.translate.rules import INTERESTING, operands_of, retyped, static_type
-from local_snowflake.translate.templates import USER_CAST
+from local_snowflake.translate.templates import INTERNAL, USER_CAST
 
 DONE = "annotated"
 """Marks a node that needs no (further) look."""
 _OPERANDS = "__operands__"
 _UNTYPED = '"NULL"'
 _READ_FIRST = {"with_": 0, "from_": 1, "joins": 2, "laterals": 3}
+_READERS = (exp.ReadCSV, exp.ReadParquet)
+"""What has options that look like comparisons."""
 _SCOPES = (exp.Select, exp.Update, exp.Delete)
 
 
@@ -32,19 +34,26 @@ def apply(tree: exp.Expr, environment: Environment) -> exp.Expr:
     root = exp.Paren(this=tree)  # so that the top node can be replaced like any other
     tables = _CommonTables(environment)
     for scope in _innermost_first(root):
-        _Scope(scope, environment, tables).rewrite()
+        if isinstance(scope, exp.SetOperation):
+            relations.align_union(scope, tables.describe)
+        elif isinstance(scope, exp.Values):
+            relations.align_values(scope)
+        else:
+            _Scope(scope, environment, tables).rewrite()
     _Scope(root, environment, tables).rewrite()
     return cast_type("exp.Expr", root.this)
 
 
 def _innermost_first(node: exp.Expr) -> Iterator[exp.Expr]:
     """The scopes, each after those that it reads."""
+    if node.meta.get(INTERNAL):
+        return
     for key in sorted(node.args, key=lambda key: _READ_FIRST.get(key, len(_READ_FIRST))):
         value = node.args[key]
         for item in value if isinstance(value, list) else (value,):
             if isinstance(item, exp.Expr):
                 yield from _innermost_first(item)
-    if isinstance(node, _SCOPES):
+    if isinstance(node, (*_SCOPES, exp.SetOperation, exp.Values)):
         yield node
 
 
@@ -58,6 +67,11 @@ class _CommonTables:
     def visible_to(self, scope: exp.Expr) -> str:
         """The WITH clause of what a scope may read, outermost first, or nothing."""
         return _with_clause(list(map(self._text, _visible_ctes(scope))))
+
+    def describe(self, query: exp.Expr) -> list[tuple[str, str]] | None:
+        """Name and type of the columns of a query in the statement."""
+        inner = query.this if isinstance(query, exp.Subquery) else query
+        return self._environment.columns_of_query(self.visible_to(query) + inner.sql("duckdb", identify=True))
 
     def _text(self, cte: exp.Expr) -> str:
         text = self._texts.get(id(cte))
@@ -97,6 +111,7 @@ class _Scope:
     def rewrite(self) -> None:
         """Rewrite level by level: a node's operands are final before its own turn."""
         while ready := self._ready():
+            self._align_subqueries(ready)
             wanted: list[exp.Expr] = []
             for node in ready:
                 wanted.extend(operand for operand in operands_of(node) if static_type(operand) is None)
@@ -110,8 +125,30 @@ class _Scope:
                     for part in replacement.walk():
                         part.meta[DONE] = True
         if isinstance(self._scope, exp.Select):
+            self._check_using()
             timestamp_tz.refuse_grouping(self._scope, self._kinds)
             timestamp_tz.order_by_instant(self._scope, self._kinds)
+
+    def _align_subqueries(self, nodes: Iterable[exp.Expr]) -> None:
+        for node in nodes:
+            query = relations.subquery_of(node)
+            if query is not None:
+                kind = static_type(node.this) or self._types([node.this]).get(id(node.this))
+                relations.align_subquery(node.this, kind, query, self._tables.describe)
+
+    def _check_using(self) -> None:
+        joins = self._scope.args.get("joins") or []
+        for index, join in enumerate(joins):
+            if join.args.get("using"):
+                before = exp.Select(expressions=[exp.Star()], from_=self._scope.args["from_"].copy())
+                before.set("joins", [each.copy() for each in joins[:index]])
+                joined = exp.Select(expressions=[exp.Star()], from_=exp.From(this=join.this.copy()))
+                visible = self._tables.visible_to(self._scope)
+                found = [
+                    self._environment.columns_of_query(visible + select.sql("duckdb", identify=True))
+                    for select in (before, joined)
+                ]
+                relations.refuse_using(join, found[0] or [], found[1] or [])
 
     def _own(self) -> Iterator[exp.Expr]:
         """The nodes of this scope that are to be looked at, leaves first."""
@@ -119,7 +156,7 @@ class _Scope:
         stack = [self._scope]
         while stack:
             node = stack.pop()
-            if node is not self._scope and isinstance(node, _SCOPES):
+            if node is not self._scope and (isinstance(node, (*_SCOPES, *_READERS)) or node.meta.get(INTERNAL)):
                 continue
             if not node.meta.get(DONE) and (
                 isinstance(node, INTERESTING)

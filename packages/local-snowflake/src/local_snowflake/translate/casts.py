@@ -73,6 +73,8 @@ def _of_text(target: str, *, safe: bool) -> str | None:
         return f"sf_{tried}boolean({{0}})"
     if target == "DATE":
         return f"sf_{tried}date({{0}})"
+    if target == "TIME":
+        return f"sf_{tried}time({{0}})"
     if is_instant(target):
         return f"sf_{tried}timestamptz({{0}})"
     if _is_timestamp(target):
@@ -81,6 +83,8 @@ def _of_text(target: str, *, safe: bool) -> str | None:
         return "TRY(from_hex({0}))" if safe else "from_hex({0})"
     if target == "BIGINT" or target.startswith("DECIMAL"):
         return f"{cast}(sf_{tried}number_text({{0}}) AS {target})"
+    if is_float(target):
+        return f"{cast}(sf_{tried}float_text({{0}}) AS {target})"
     return None
 
 

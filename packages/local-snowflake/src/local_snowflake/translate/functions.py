@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from local_snowflake.engine.slots import STATEMENT_TIMESTAMP
-from local_snowflake.errors import Code, SnowflakeError, invalid, refuse
+from local_snowflake.errors import Code, SnowflakeError, argument_count, invalid, refuse
 from local_snowflake.translate.conversions import (
     Builder,
     binary,
@@ -108,6 +108,22 @@ def path(value: exp.Expr, steps: Sequence[str | int]) -> exp.Expr:
 
 _PLAIN_STEP = re.compile(r"[^\"*\\-][^\"*\\]*")
 """Keys that DuckDB's paths can name in quotes, and indexes that are not negative."""
+
+
+def _truncated(arguments: Arguments) -> exp.Expr:
+    """TRUNC(number [, digits]) and TRUNC(date, 'unit')."""
+    if len(arguments) == 2 and isinstance(arguments[1], exp.Literal) and arguments[1].is_string:
+        unit = str(arguments[1].this).upper()
+        if unit not in _TRUNC_UNITS:
+            raise invalid(f"'{unit}' is not a valid date/time component of TRUNC")
+        return fill(f"date_trunc('{unit}', {{0}})", arguments[:1])
+    if len(arguments) > 2:
+        raise argument_count("TRUNC", "1 or 2", len(arguments))
+    digits = ", sf_numeric({1}, 'TRUNC')" if len(arguments) == 2 else ""
+    return fill(f"sf_unsigned_zero(trunc(sf_numeric({{0}}, 'TRUNC'){digits}))", arguments)
+
+
+_TRUNC_UNITS = {"YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND"}
 
 
 def _date_part(function: str) -> str:
@@ -211,9 +227,9 @@ OWN: dict[str, str | dict[int, str] | Builder] = {
     # numbers
     "COUNT_IF": {1: "count(CASE WHEN {0} THEN 1 END)"},
     "BOOLXOR": {2: "(CAST({0} AS BOOLEAN) <> CAST({1} AS BOOLEAN))"},
-    "MOD": {2: "sf_modulo({0}, {1})"},
-    "TRUNC": {1: "trunc({0})", 2: "trunc({0}, {1})"},
-    "TRUNCATE": {1: "trunc({0})", 2: "trunc({0}, {1})"},
+    "MOD": {2: "sf_modulo(sf_numeric({0}, 'MOD'), sf_numeric({1}, 'MOD'))"},
+    "TRUNC": _truncated,
+    "TRUNCATE": _truncated,
     "DECODE": _decode,
     "RANDOM": {0: "CAST(hash(uuid()) >> 1 AS BIGINT) * (CASE WHEN random() < 0.5 THEN -1 ELSE 1 END)"},
     "RATIO_TO_REPORT": {1: "{0} / SUM({0})"},
@@ -225,7 +241,8 @@ OWN: dict[str, str | dict[int, str] | Builder] = {
     "SHA1": {1: "sha1({0})"},
     "SHA1_HEX": {1: "sha1({0})"},
     "SHA2": {1: "sha256({0})", 2: "CASE WHEN {1} IN (256, 0) THEN sha256({0}) "
-                                    "ELSE sf_fail_text('SHA2 of other than 256 bits') END"},
+                                    "ELSE sf_fail_text('not supported by the embedded warehouse: "
+                                    "SHA2 of other than 256 bits') END"},
     "SHA2_HEX": {1: "sha256({0})"},
     "UUID_STRING": {0: "CAST(uuid() AS VARCHAR)"},
     "RTRIM": {1: "rtrim({0}, ' ')", 2: "rtrim({0}, {1})"},
@@ -306,11 +323,7 @@ def build(name: str, arguments: Arguments) -> exp.Expr:
     template = own if isinstance(own, str) else own.get(len(arguments))
     if template is None:
         expected = " or ".join(str(count) for count in sorted(own)) if isinstance(own, dict) else "?"
-        raise SnowflakeError(
-            f"SQL compilation error:\nfunction {name} takes {expected} arguments, got {len(arguments)}",
-            Code.ARGUMENT_COUNT,
-            "22023",
-        )
+        raise argument_count(name, expected, len(arguments))
     if name in _AS_VARIANT:
         at = _AS_VARIANT[name]
         arguments = [cast_to(each, "JSON") if index == at else each for index, each in enumerate(arguments)]

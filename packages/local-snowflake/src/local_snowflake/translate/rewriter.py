@@ -90,6 +90,7 @@ class Rewriter:
             exp.Bracket: self._bracket,
             exp.Cast: self._cast,
             exp.TryCast: self._cast,
+            exp.Case: self._case,
             exp.Array: lambda node: functions.build("ARRAY_CONSTRUCT", node.expressions),
             exp.Mod: lambda node: functions.build("MOD", [node.this, node.expression]),
             exp.ToBoolean: lambda node: cast_to(node.this, "BOOLEAN", safe=bool(node.args.get("safe"))),
@@ -306,6 +307,16 @@ class Rewriter:
         cast = cast_to(node.this, kind, safe=isinstance(node, exp.TryCast))
         length = length_of(declared(node.to)) if kind == "VARCHAR" and node.to.expressions else None
         return fill(f'"left"({{0}}, {length})', [cast]) if length else cast
+
+    def _case(self, node: exp.Case) -> exp.Expr:
+        """CASE x WHEN y: a comparison like any other, with its implicit casts."""
+        operand = node.this
+        if operand is None or operand.find(exp.Rand, exp.Uuid, exp.NextValueFor, exp.Subquery):
+            return node
+        for branch in node.args["ifs"]:
+            branch.set("this", exp.EQ(this=operand.copy(), expression=branch.this))
+        node.set("this", None)
+        return node
 
     def _extract(self, node: exp.Extract) -> exp.Expr:
         part = node.this.name.upper()

@@ -12,10 +12,11 @@ from typing import cast as cast_type
 
 from sqlglot import exp
 
-from local_snowflake.errors import refuse
-from local_snowflake.translate import timestamp_tz
+from local_snowflake.errors import invalid_cast, refuse, type_mismatch
+from local_snowflake.translate import implicit, relations, timestamp_tz
 from local_snowflake.translate.casts import conversion, is_shown, shortened, text_of
 from local_snowflake.translate.datatypes import (
+    from_duckdb,
     is_float,
     is_instant,
     is_text,
@@ -23,7 +24,14 @@ from local_snowflake.translate.datatypes import (
     scale_of,
 )
 from local_snowflake.translate.paths import EXTRACT, EXTRACT_TEXT
-from local_snowflake.translate.templates import ENCODED, KEEPS_BINARY, USER_CAST, cast_to, fill
+from local_snowflake.translate.templates import (
+    ENCODED,
+    KEEPS_BINARY,
+    OF_COLUMN,
+    USER_CAST,
+    cast_to,
+    fill,
+)
 
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ, exp.EqualNull)
 _TEXT_FUNCTIONS = (
@@ -33,13 +41,20 @@ _TEXT_FUNCTIONS = (
     exp.Translate, exp.GroupConcat,
 )  # fmt: skip
 _JOINING = (exp.DPipe, exp.Concat, exp.ConcatWs)
-_ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Neg, exp.Abs, exp.Round, exp.Ceil, exp.Floor)
+_ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Neg, exp.Abs, exp.Round, exp.Ceil, exp.Floor, exp.Sign)
+_OF_FLOATS = (
+    exp.Sqrt, exp.Pow, exp.Exp, exp.Ln, exp.Log, exp.Sum, exp.Avg, exp.Median, exp.PercentileCont, exp.Stddev,
+    exp.StddevPop, exp.Variance, exp.VariancePop, exp.Corr,
+)  # fmt: skip
+"""Functions that make a FLOAT of a text (docs.snowflake.com/en/sql-reference/functions/sum and avg)."""
+_CHOOSING = (exp.Case, exp.If, exp.Coalesce, exp.Nvl2, exp.Greatest, exp.Least, exp.Nullif, exp.Lag, exp.Lead)
+"""What gives one of its operands, which are of one type."""
 _ORDERING = (exp.Ordered, exp.Max, exp.Min, exp.Sum, exp.Median, exp.PercentileCont, exp.Greatest, exp.Least)
 _DATE_UNITS = {"DAY", "WEEK", "MONTH", "QUARTER", "YEAR"}
 INTERESTING = (
     exp.Div, exp.Avg, exp.DateTrunc, exp.TimestampTrunc, exp.DateAdd, exp.DateDiff, exp.In, exp.Between, exp.LastDay,
-    exp.AddMonths, exp.Coalesce, exp.Case, exp.If, *timestamp_tz.REFUSED, *_COMPARISONS, *_TEXT_FUNCTIONS, *_ARITHMETIC,
-    *_ORDERING,
+    exp.AddMonths, *_CHOOSING, *timestamp_tz.REFUSED, *_COMPARISONS, *_TEXT_FUNCTIONS, *_ARITHMETIC, *_ORDERING,
+    *_OF_FLOATS,
 )  # fmt: skip
 _TEXT_CALLS = {"sf_text", "sf_bound"}
 _JSON_CALLS = {"json_extract", "sf_get", "sf_get_key", "sf_parse_json", "sf_try_parse_json",
@@ -53,11 +68,21 @@ def operands_of(node: exp.Expr) -> list[exp.Expr]:
         return [node.this, *node.expressions]
     if isinstance(node, exp.Between):
         return [node.this, node.args["low"], node.args["high"]]
-    if isinstance(node, exp.Binary | exp.DateDiff | exp.DateAdd | exp.AddMonths):
+    if isinstance(node, exp.Lag | exp.Lead):
+        return [node.this, *_default(node)]
+    if isinstance(node, exp.Nvl2):
+        return [node.args["true"], *_default(node, "false")]
+    if isinstance(node, exp.Log | exp.Round) and node.args.get(
+        "expression" if isinstance(node, exp.Log) else "decimals"
+    ):
+        return [node.this, node.args["expression" if isinstance(node, exp.Log) else "decimals"]]
+    if isinstance(node, exp.Binary | exp.EqualNull | exp.DateDiff | exp.DateAdd | exp.AddMonths):
         return [node.this, node.expression]
     if isinstance(node, exp.Concat | exp.ConcatWs):
         return list(node.expressions)
-    if isinstance(node, exp.Distinct) or timestamp_tz.is_mark(node):
+    if timestamp_tz.is_mark(node):
+        return node.expressions[:1]
+    if isinstance(node, exp.Distinct):
         return list(node.expressions)
     if isinstance(node, exp.Case):
         return [
@@ -123,8 +148,12 @@ def retyped(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
     """What a node of INTERESTING, a user's cast or a mark becomes; the node itself for no change."""
     if isinstance(node, exp.Cast):
         return _cast(node, kinds[0]) if node.meta.get(USER_CAST) else node
+    if isinstance(node, exp.Anonymous) and node.name == "sf_numeric":
+        return _number(node, kinds)
     if isinstance(node, exp.Anonymous):
         return timestamp_tz.unmarked(node, kinds[0])
+    if isinstance(node, (exp.Div, *_ARITHMETIC, *_OF_FLOATS)) and not _is_json(kinds[0]):
+        kinds = _numbers(node, kinds)
     if isinstance(node, exp.Div):
         return divide(node.this, node.expression, kinds[0], kinds[1])
     if isinstance(node, exp.Avg):
@@ -139,6 +168,8 @@ def retyped(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
         return _of_text(node, kinds)
     if isinstance(node, exp.Case | exp.If | exp.Coalesce):
         return _branches(node, kinds)
+    if isinstance(node, _CHOOSING) and implicit.made_alike(operands_of(node), kinds, _sign(node)):
+        return node
     if any(is_timestamp_tz(kind) for kind in kinds):
         return timestamp_tz.other(node)
     if isinstance(node, exp.ArrayAgg) and kinds and kinds[0] is not None and is_shown(kinds[0]):
@@ -148,6 +179,8 @@ def retyped(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
     if isinstance(node, timestamp_tz.REFUSED) and not isinstance(node, exp.Median):
         return node
     if not any(_is_json(kind) for kind in kinds):
+        if isinstance(node, exp.Ceil | exp.Floor | exp.Round) and is_float(kinds[0]):
+            return fill("sf_unsigned_zero({0})", [node.copy()])
         if isinstance(node, exp.Ceil | exp.Floor):
             return _scaled(node, kinds)
         if isinstance(node, exp.Add | exp.Sub) and kinds[0] == "DATE" and isinstance(node.expression, exp.Interval):
@@ -187,7 +220,49 @@ def _branches(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
         refuse(
             "a VARIANT beside text or a time in CASE, IFF or COALESCE; cast one, e.g. value::VARCHAR or 'x'::VARIANT"
         )
+    implicit.made_alike(operands_of(node), kinds, "CASE, IFF or COALESCE")
     return node
+
+
+def _numbers(node: exp.Expr, kinds: list[str | None]) -> list[str | None]:
+    """The operands of a function of numbers, as numbers; of a date or time there are other rules."""
+    if isinstance(node, exp.Sum | exp.Avg | exp.Median) and isinstance(node.this, exp.Distinct):
+        return kinds
+    families = {implicit.family(kind) for kind in kinds}
+    if families <= {*implicit.NUMERIC, *_UNKNOWN} or any(_is_json(kind) or is_timestamp_tz(kind) for kind in kinds):
+        return kinds
+    if isinstance(node, exp.Add | exp.Sub):
+        if isinstance(node.expression, exp.Interval):
+            return kinds
+        if families & _DAYS:
+            if implicit.Family.TEXT in families and families & {implicit.Family.DATE}:
+                implicit.as_numbers(*_texts(node, kinds), _sign(node))
+            return kinds
+    wanted = "DOUBLE" if isinstance(node, _OF_FLOATS) else "DECIMAL"
+    return implicit.as_numbers(operands_of(node), kinds, _sign(node), wanted=wanted)
+
+
+def _number(mark: exp.Anonymous, kinds: list[str | None]) -> exp.Expr:
+    """What is marked as a number; `name` is the function that wants it."""
+    if _is_json(kinds[0]):
+        refuse("arithmetic on a VARIANT; cast it first, e.g. value::NUMBER(12,2)")
+    implicit.as_numbers(mark.expressions[:1], kinds[:1], mark.expressions[1].name)
+    return cast_type("exp.Expr", mark.expressions[0])
+
+
+def _texts(node: exp.Expr, kinds: list[str | None]) -> tuple[list[exp.Expr], list[str | None]]:
+    pairs = [pair for pair in zip(operands_of(node), kinds, strict=True) if is_text(pair[1])]
+    return [operand for operand, _ in pairs], [kind for _, kind in pairs]
+
+
+def _sign(node: exp.Expr) -> str:
+    """A function or operator as an error names it."""
+    signs: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Neg: "-"}
+    return signs.get(type(node)) or (node.sql_name() if isinstance(node, exp.Func) else node.key.upper())
+
+
+_DAYS = {implicit.Family.DATE, implicit.Family.TIMESTAMP, implicit.Family.INSTANT, implicit.Family.TIME}
+_UNKNOWN = (implicit.Family.UNTYPED, implicit.Family.OTHER)
 
 
 _INT64_DIGITS = 18
@@ -251,6 +326,10 @@ def _cast(node: exp.Cast, kind: str | None) -> exp.Expr:
     operand: exp.Expr = node.this
     if _is_json(kind) and target != "JSON":
         operand, kind = _text(operand), "VARCHAR"
+    if not implicit.is_castable(kind, target) and not node.meta.get(KEEPS_BINARY):
+        if column := node.meta.get(OF_COLUMN):
+            raise type_mismatch(from_duckdb(target), from_duckdb(kind or "?"), column)
+        raise invalid_cast(from_duckdb(kind or "?"), implicit.family(target).value)
     if is_timestamp_tz(target):
         return timestamp_tz.cast_into(operand, kind, safe=safe)
     if target == "JSON":
@@ -396,7 +475,10 @@ def _comparison(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
                 operand.replace(_text(operand))
         kinds = ["VARCHAR" if _is_json(kind) else kind for kind in kinds]
         return timestamp_tz.compared(node, operands_of(node), kinds)
+    if relations.subquery_of(node) is not None:
+        return node  # annotate.py has aligned both
     if not any(_is_json(kind) for kind in kinds):
+        implicit.made_alike(operands, kinds, "a comparison", compared=True)
         return node
     others = {kind for kind in kinds if not _is_json(kind) and kind not in ("NULL", '"NULL"')}
     if not others:

@@ -16,11 +16,14 @@ KEEPS_BINARY = "keeps_binary"
 """Marks a cast to text that leaves a BINARY what it is; with the value ENCODED it gives a BINARY of a text, too."""
 ENCODED = "encoded"
 
+OF_COLUMN = "of_column"
+"""Marks a cast to the type of a column that is written, with the column's name."""
+
 INTERNAL = "internal"
 """Marks a tree that is DuckDB's already."""
 
-MARKS = ("sf_wall", "sf_instant")
-"""Calls that timestamp_tz.py replaces by their operand, or by the clock or instant of a TIMESTAMP_TZ."""
+MARKS = ("sf_wall", "sf_instant", "sf_numeric")
+"""Calls that stand for their operand: for the clock or instant of a TIMESTAMP_TZ, or for the number of a text."""
 
 
 @lru_cache(maxsize=1024)

@@ -7,6 +7,7 @@ from local_snowflake.session.session import Session
 from local_snowflake.syntax.names import quote
 from local_snowflake.translate.casts import conversion
 from local_snowflake.translate.datatypes import from_duckdb, is_timestamp_tz, limit_of
+from local_snowflake.translate.implicit import is_castable
 
 
 def fit(session: Session, query: str, target: list[tuple[str, str]], *, loading: bool = True) -> str:
@@ -51,6 +52,8 @@ def converted(value: str, kind: str, name: str, wanted: str, *, loading: bool) -
         return of_text.format(f"({value} ->> '$')")
     if wanted == "JSON" and kind != "JSON" and not loading:
         raise type_mismatch("VARIANT", from_duckdb(kind), name)
+    if not is_castable(kind, wanted, implicitly=True):
+        raise type_mismatch(from_duckdb(wanted), from_duckdb(kind), name)
     template = None if kind == wanted else conversion(kind, wanted)
     if template is None and is_timestamp_tz(kind) and not is_timestamp_tz(wanted):
         raise type_mismatch(from_duckdb(wanted), from_duckdb(kind), name)

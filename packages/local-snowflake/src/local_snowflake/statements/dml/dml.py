@@ -43,7 +43,7 @@ from local_snowflake.translate.dialect import parse_statement
 from local_snowflake.translate.environment import Environment
 from local_snowflake.translate.repeatable import is_repeatable
 from local_snowflake.translate.rewriter import Rewriter
-from local_snowflake.translate.templates import cast_to, fill
+from local_snowflake.translate.templates import OF_COLUMN, cast_to, fill
 from local_snowflake.translate.translator import render, translate
 
 
@@ -148,7 +148,9 @@ def _update(session: Session, environment: Environment, tree: exp.Expr) -> Plan:
         kind = kinds[assignment.this.name].replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")
         plain, fitting = limit_of(kind) or (kind, "{0}")
         assignment.meta[annotate.DONE] = True  # it is no comparison
-        assignment.set("expression", fill(fitting, [cast_to(assignment.expression, plain)]))
+        value = cast_to(assignment.expression, plain)
+        value.meta[OF_COLUMN] = assignment.this.name
+        assignment.set("expression", fill(fitting, [value]))
     translated = annotate.apply(rewritten, environment)
     change = step(render(translated), UPDATED, repeatable=is_repeatable(translated))
     return Plan(StatementType.UPDATE, (change,), streams, {name: Mode.CHANGE})
