@@ -60,9 +60,11 @@ class Code(enum.IntEnum):
     NOT_A_BOOLEAN = 100037
     NOT_A_NUMBER = 100038
     NOT_A_DATE = 100040
+    NOT_A_FLOAT = 100044
     NOT_A_PATTERN = 100048
     DIVISION_BY_ZERO = 100051
     NOT_JSON = 100069
+    NOT_THE_VARIANT = 100071
     NULL_VALUE = 100072
     TOO_LONG = 100078
     DUPLICATE_ROW = 100090
@@ -262,6 +264,13 @@ _PATTERNS: list[tuple[str, str, Code, str]] = [
         "2201B",
     ),
     (r"blob to UTF8 string|invalid UTF8", "Invalid UTF8 detected in a binary", Code.NOT_UTF8, "22000"),
+    (
+        r"Failed to cast variant value (.*) to OBJECT",
+        "Failed to cast variant value {} to OBJECT",
+        Code.NOT_THE_VARIANT,
+        "22000",
+    ),
+    (r"(Invalid floating point operation: .*)", "{}", Code.NOT_A_FLOAT, "22P01"),
     (r"Malformed JSON.*|Invalid JSON.*", "Error parsing JSON: {}", Code.NOT_JSON, "22P02"),
     (r"FATAL Error|has been invalidated", _LOST, Code.CANCELED, "57P01"),
     (r"No space left on device|Could not write file|disk is full", _DISK, Code.CANCELED, "53100"),

@@ -38,6 +38,13 @@ CREATE OR REPLACE MACRO sf_divide_float(a, b) AS
     CASE WHEN b = 0 THEN sf_fail('division by zero' || left(CAST(b AS VARCHAR), 0)) ELSE a::DOUBLE / b::DOUBLE END;
 -- No zero has a sign.
 CREATE OR REPLACE MACRO sf_unsigned_zero(x) AS CASE WHEN x = 0 THEN abs(x) ELSE x END;
+CREATE OR REPLACE MACRO sf_sqrt(a) AS
+    CASE WHEN a < 0 THEN sf_fail('Invalid floating point operation: sqrt(' || a || ')') ELSE sqrt(a) END;
+CREATE OR REPLACE MACRO sf_ln(a) AS
+    CASE WHEN a <= 0 THEN sf_fail('Invalid floating point operation: ln(' || a || ')') ELSE ln(a) END;
+CREATE OR REPLACE MACRO sf_log(base, a) AS
+    CASE WHEN a <= 0 OR base <= 0 OR base = 1 THEN sf_fail('Invalid floating point operation: log(' || base || ',' || a || ')')
+         ELSE CASE base WHEN 10 THEN log10(a) WHEN 2 THEN log2(a) ELSE ln(a) / ln(base) END END;
 CREATE OR REPLACE MACRO sf_modulo(a, b) AS CASE WHEN b = 0 THEN sf_fail('division by zero' || left(CAST(b AS VARCHAR), 0)) ELSE a % b END;
 
 -- Text
@@ -66,11 +73,31 @@ CREATE OR REPLACE MACRO sf_split_part(t, d, n) AS
 CREATE OR REPLACE MACRO sf_strtok(t, d, n) AS
     CASE WHEN t = '' OR n < 1 THEN NULL WHEN d = '' THEN CASE WHEN n = 1 THEN t END
          ELSE list_filter(str_split(translate(t, d, repeat(left(d, 1), length(d))), left(d, 1)), lambda x: x <> '')[n] END;
+-- Regular expressions: the n-th match from a position on, of RE2, which Snowflake's are like.
+CREATE OR REPLACE MACRO sf_matches(t, p, since) AS regexp_extract_all(substring(t, since), p);
+CREATE OR REPLACE MACRO sf_match(t, p, since, n, g) AS regexp_extract_all(substring(t, since), p, g)[n];
+-- How many characters come before the n-th match.
+CREATE OR REPLACE MACRO sf_before_match(t, p, n) AS
+    list_sum(list_transform(string_split_regex(t, p)[1:n], lambda x: length(x)))
+    + coalesce(list_sum(list_transform(regexp_extract_all(t, p)[1:n - 1], lambda x: length(x))), 0);
+CREATE OR REPLACE MACRO sf_regexp_instr(t, p, since, n, after) AS
+    CASE WHEN len(sf_matches(t, p, since)) >= n THEN
+             CAST(since + sf_before_match(substring(t, since), p, n) + CASE after WHEN 1 THEN length(sf_match(t, p, since, n, 0)) ELSE 0 END AS BIGINT)
+         WHEN t IS NOT NULL AND p IS NOT NULL THEN 0 END;
+CREATE OR REPLACE MACRO sf_regexp_count(t, p, since) AS
+    CASE WHEN p = '' THEN CASE WHEN t IS NOT NULL THEN 0 END ELSE CAST(len(sf_matches(t, p, since)) AS BIGINT) END;
+CREATE OR REPLACE MACRO sf_regexp_replace(t, p, r, since, n) AS
+    CASE WHEN n = 0 THEN left(t, since - 1) || regexp_replace(substring(t, since), p, r, 'g')
+         WHEN len(sf_matches(t, p, since)) < n THEN t
+         ELSE left(t, CAST(since - 1 + sf_before_match(substring(t, since), p, n) AS BIGINT))
+              || regexp_replace(sf_match(t, p, since, n, 0), p, r)
+              || substring(t, CAST(since + sf_before_match(substring(t, since), p, n) + length(sf_match(t, p, since, n, 0)) AS BIGINT)) END;
 CREATE OR REPLACE MACRO sf_text_of_timestamp(t) AS strftime(t, '%Y-%m-%d %H:%M:%S.%g');
 CREATE OR REPLACE MACRO sf_text_of_timestamptz(t) AS
     strftime(t, '%Y-%m-%d %H:%M:%S.%g ') || replace(rpad(strftime(t, '%z'), 5, '0'), ':', '');
 CREATE OR REPLACE MACRO sf_text_of_double(d) AS
     CASE WHEN d = trunc(d) AND abs(d) < 1e15 THEN d::BIGINT::VARCHAR
+         WHEN d = trunc(d) AND NOT isinf(d) THEN format('{:.15g}', d)
          WHEN isinf(d) THEN CASE WHEN d > 0 THEN 'inf' ELSE '-inf' END
          WHEN isnan(d) THEN 'NaN' ELSE d::VARCHAR END;
 
@@ -157,7 +184,8 @@ CREATE OR REPLACE MACRO sf_weeks_between(a, b) AS
 CREATE OR REPLACE MACRO sf_months_between(a, b) AS
     round(CASE WHEN day(a) = day(b) OR (last_day(a::DATE) = a::DATE AND last_day(b::DATE) = b::DATE)
          THEN (year(a) - year(b)) * 12 + month(a) - month(b)
-         ELSE (year(a) - year(b)) * 12 + month(a) - month(b) + (day(a) - day(b)) / 31.0 END, 6)::DECIMAL(38, 6);
+         ELSE (year(a) - year(b)) * 12 + month(a) - month(b)
+             + (day(a) - day(b) + (epoch(a::TIMESTAMP::TIME) - epoch(b::TIMESTAMP::TIME)) / 86400.0) / 31.0 END, 6)::DECIMAL(38, 6);
 
 -- Semi-structured data: a VARIANT is DuckDB's JSON.
 CREATE OR REPLACE MACRO sf_text(v) AS to_json(v) ->> '$';
@@ -171,6 +199,44 @@ CREATE OR REPLACE MACRO sf_typeof(v) AS
          WHEN 'HUGEINT' THEN 'INTEGER' WHEN 'DOUBLE' THEN 'DECIMAL' ELSE json_type(v) END;
 CREATE OR REPLACE MACRO sf_as(v, kinds) AS CASE WHEN list_contains(kinds, sf_typeof(v)) THEN v ->> '$' END;
 CREATE OR REPLACE MACRO sf_array_size(v) AS CASE WHEN json_type(v) = 'ARRAY' THEN json_array_length(v)::BIGINT END;
+-- Arrays. NULL among the elements is an element; NULL for an array gives NULL.
+CREATE OR REPLACE MACRO sf_list(v) AS list_transform(CAST(v AS JSON[]), lambda x: coalesce(x, CAST('null' AS JSON)));
+CREATE OR REPLACE MACRO sf_array_cat(a, b) AS
+    CASE WHEN a IS NOT NULL AND b IS NOT NULL THEN to_json(list_concat(sf_list(a), sf_list(b))) END;
+CREATE OR REPLACE MACRO sf_array_append(a, x) AS
+    CASE WHEN a IS NOT NULL THEN to_json(list_append(sf_list(a), coalesce(x, CAST('null' AS JSON)))) END;
+CREATE OR REPLACE MACRO sf_array_prepend(a, x) AS
+    CASE WHEN a IS NOT NULL THEN to_json(list_prepend(coalesce(x, CAST('null' AS JSON)), sf_list(a))) END;
+CREATE OR REPLACE MACRO sf_array_to_string(a, separator) AS
+    CASE WHEN a IS NOT NULL AND separator IS NOT NULL THEN
+        CASE WHEN json_type(a) = 'ARRAY' THEN
+            coalesce(array_to_string(list_transform(CAST(a AS JSON[]), lambda x: coalesce(x ->> '$', '')), separator), '')
+            ELSE a ->> '$' END END;
+CREATE OR REPLACE MACRO sf_array_distinct(a) AS
+    to_json(list_filter(sf_list(a), lambda x, i: list_position(sf_list(a), x) = i));
+CREATE OR REPLACE MACRO sf_array_compact(a) AS to_json(list_filter(CAST(a AS JSON[]), lambda x: x IS NOT NULL AND json_type(x) <> 'NULL'));
+CREATE OR REPLACE MACRO sf_array_contains(x, a) AS
+    CASE WHEN a IS NULL THEN NULL
+         WHEN x IS NULL THEN CASE WHEN list_contains(sf_list(a), CAST('null' AS JSON)) THEN TRUE END
+         ELSE list_contains(sf_list(a), x) END;
+CREATE OR REPLACE MACRO sf_array_position(x, a) AS
+    CAST(list_position(sf_list(a), coalesce(x, CAST('null' AS JSON))) - 1 AS BIGINT);
+CREATE OR REPLACE MACRO sf_array_slice(a, low, high) AS
+    CASE WHEN a IS NOT NULL AND low IS NOT NULL AND high IS NOT NULL THEN to_json(list_slice(sf_list(a),
+        greatest(CASE WHEN low < 0 THEN low + json_array_length(a) ELSE low END, 0) + 1,
+        greatest(CASE WHEN high < 0 THEN high + json_array_length(a) ELSE high END, 0))) END;
+-- The n-th of equal elements stays if the other array has fewer than n (EXCEPT), or that many (INTERSECTION).
+CREATE OR REPLACE MACRO sf_array_except(a, b) AS CASE WHEN b IS NOT NULL THEN to_json(list_filter(sf_list(a), lambda x, i:
+    len(list_filter(list_slice(sf_list(a), 1, i), lambda e: e = x)) > len(list_filter(sf_list(b), lambda e: e = x)))) END;
+CREATE OR REPLACE MACRO sf_array_intersection(a, b) AS CASE WHEN b IS NOT NULL THEN to_json(list_filter(sf_list(a), lambda x, i:
+    len(list_filter(list_slice(sf_list(a), 1, i), lambda e: e = x)) <= len(list_filter(sf_list(b), lambda e: e = x)))) END;
+CREATE OR REPLACE MACRO sf_split(t, separator) AS
+    CASE WHEN separator = '' AND t IS NOT NULL THEN json_array(t)
+         WHEN separator IS NOT NULL THEN to_json(str_split(t, separator)) END;
+CREATE OR REPLACE MACRO sf_to_object(v) AS
+    CASE json_type(v) WHEN 'OBJECT' THEN v WHEN 'NULL' THEN NULL
+         ELSE CASE WHEN v IS NOT NULL THEN
+             CAST(sf_fail_text('Failed to cast variant value ' || left(CAST(v AS VARCHAR), 100) || ' to OBJECT') AS JSON) END END;
 CREATE OR REPLACE MACRO sf_object_compact(names, vals) AS
     coalesce((SELECT json_group_object(e.k, e.v)
               FROM (SELECT unnest(names) AS k, unnest(vals) AS v) e
@@ -185,6 +251,9 @@ CREATE OR REPLACE MACRO sf_elements(v) AS
              {'key': NULL::VARCHAR, 'index': (i - 1)::BIGINT, 'value': x})
          WHEN 'OBJECT' THEN list_transform(list_sort(list_zip(json_keys(v), json_extract(v, '$.*'))), lambda pair:
              {'key': struct_extract(pair, 1), 'index': NULL::BIGINT, 'value': struct_extract(pair, 2)}) END;
+CREATE OR REPLACE MACRO sf_elements_within(v, mode) AS
+    from_json(sf_everything_in(CAST(v AS VARCHAR), mode),
+        '[{"key": "VARCHAR", "path": "VARCHAR", "index": "BIGINT", "value": "JSON", "this": "JSON"}]');
 CREATE OR REPLACE MACRO sf_elements_of(v, kind) AS CASE WHEN json_type(v) = kind THEN sf_elements(v) END;
 CREATE OR REPLACE MACRO sf_or_null(elements) AS CASE WHEN len(elements) > 0 THEN elements ELSE [NULL] END;
 -- A JSON pointer has no wildcards and takes any key; of an array it would take an index.
@@ -193,6 +262,8 @@ CREATE OR REPLACE MACRO sf_get_key(v, k) AS
 CREATE OR REPLACE MACRO sf_get(v, k) AS
     CASE WHEN typeof(k) = 'VARCHAR' THEN sf_get_key(v, CAST(k AS VARCHAR))
          WHEN left(CAST(k AS VARCHAR), 1) <> '-' THEN json_extract(v, '$[' || k || ']') END;
-CREATE OR REPLACE MACRO sf_path_step(k, i) AS
-    CASE WHEN k IS NULL THEN '[' || i || ']'
-         WHEN regexp_full_match(k, '[A-Za-z_][A-Za-z0-9_$]*') THEN k ELSE '[''' || k || ''']' END;
+-- An element's PATH: that of what it is in, and its key or index; without either it is a row of OUTER.
+CREATE OR REPLACE MACRO sf_path_step(before, k, i) AS
+    CASE WHEN k IS NULL AND i IS NULL THEN before WHEN k IS NULL THEN before || '[' || i || ']'
+         WHEN regexp_full_match(k, '[A-Za-z_][A-Za-z0-9_$]*') THEN before || CASE before WHEN '' THEN '' ELSE '.' END || k
+         ELSE before || '[''' || k || ''']' END;

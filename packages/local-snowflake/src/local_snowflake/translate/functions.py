@@ -110,6 +110,83 @@ _PLAIN_STEP = re.compile(r"[^\"*\\-][^\"*\\]*")
 """Keys that DuckDB's paths can name in quotes, and indexes that are not negative."""
 
 
+_as_number = "CAST(sf_as({0}, ['INTEGER', 'DECIMAL']) AS DECIMAL(38,12))"
+
+
+def _as_decimal(arguments: Arguments) -> exp.Expr:
+    """AS_NUMBER(variant [, precision [, scale]])."""
+    if len(arguments) > 3:
+        raise argument_count("AS_NUMBER", "1, 2 or 3", len(arguments))
+    value = fill("sf_as({0}, ['INTEGER', 'DECIMAL'])", arguments[:1])
+    return number("AS_NUMBER", safe=False)([value, *arguments[1:]])
+
+
+def _pattern(name: str, arguments: Arguments, at: int) -> tuple[exp.Expr, str]:
+    """The pattern of a function of regular expressions with its parameters in it, and these.
+
+    Args:
+        at: the position of the parameters among the arguments.
+    """
+    pattern = arguments[1]
+    if len(arguments) <= at:
+        return pattern, ""
+    given = arguments[at]
+    if not (isinstance(given, exp.Literal) and given.is_string and set(given.name) <= set("cimse")):
+        refuse(f"parameters of {name} that are not a constant of the letters c, i, m, s and e")
+    letters = given.name.replace("c", "") if given.name.rfind("c") > given.name.rfind("i") else given.name
+    letters = "".join(letter for letter in "ims" if letter in letters.replace("c", ""))
+    if "c" in given.name and given.name.rfind("c") > given.name.rfind("i"):
+        letters = letters.replace("i", "")
+    return (fill(f"('(?{letters})' || {{0}})", [pattern]) if letters else pattern), given.name
+
+
+def _rest(name: str, arguments: Arguments, defaults: Sequence[str], most: int) -> list[exp.Expr]:
+    """The arguments from the third on that are numbers, with defaults for those that are not given."""
+    if not 2 <= len(arguments) <= most:
+        raise argument_count(name, f"2 to {most}", len(arguments))
+    return [
+        arguments[index] if index < len(arguments) else exp.Literal.number(default)
+        for index, default in enumerate(defaults, 2)
+    ]
+
+
+def _regexp_substr(arguments: Arguments) -> exp.Expr:
+    """REGEXP_SUBSTR(text, pattern [, position [, occurrence [, parameters [, group]]]])."""
+    at, occurrence = _rest("REGEXP_SUBSTR", arguments, ("1", "1"), 6)
+    pattern, letters = _pattern("REGEXP_SUBSTR", arguments, 4)
+    group = arguments[5] if len(arguments) > 5 else exp.Literal.number("0")
+    if "e" in letters and len(arguments) < 6:  # the first group, if the pattern has one
+        if not (isinstance(arguments[1], exp.Literal) and arguments[1].is_string):
+            refuse("REGEXP_SUBSTR with the parameter 'e' and a pattern that is not a constant; name the group")
+        group = exp.Literal.number(min(re.compile(arguments[1].name).groups, 1))
+    return fill("sf_match({0}, {1}, {2}, {3}, {4})", [arguments[0], pattern, at, occurrence, group])
+
+
+def _regexp_replace(arguments: Arguments) -> exp.Expr:
+    """REGEXP_REPLACE(text, pattern [, replacement [, position [, occurrence [, parameters]]]])."""
+    if len(arguments) == 2:
+        arguments = [*arguments, exp.Literal.string("")]
+    at, occurrence = _rest("REGEXP_REPLACE", [*arguments[:2], *arguments[3:]], ("1", "0"), 5)
+    pattern, _ = _pattern("REGEXP_REPLACE", arguments, 5)
+    return fill("sf_regexp_replace({0}, {1}, {2}, {3}, {4})", [arguments[0], pattern, arguments[2], at, occurrence])
+
+
+def _regexp_count(arguments: Arguments) -> exp.Expr:
+    """REGEXP_COUNT(text, pattern [, position [, parameters]])."""
+    (at,) = _rest("REGEXP_COUNT", arguments, ("1",), 4)
+    pattern, _ = _pattern("REGEXP_COUNT", arguments, 3)
+    return fill("sf_regexp_count({0}, {1}, {2})", [arguments[0], pattern, at])
+
+
+def _regexp_instr(arguments: Arguments) -> exp.Expr:
+    """REGEXP_INSTR(text, pattern [, position [, occurrence [, option [, parameters]]]])."""
+    at, occurrence, option = _rest("REGEXP_INSTR", arguments, ("1", "1", "0"), 7)
+    pattern, letters = _pattern("REGEXP_INSTR", arguments, 5)
+    if "e" in letters or len(arguments) > 6:
+        refuse("REGEXP_INSTR of a group")
+    return fill("sf_regexp_instr({0}, {1}, {2}, {3}, {4})", [arguments[0], pattern, at, occurrence, option])
+
+
 def _truncated(arguments: Arguments) -> exp.Expr:
     """TRUNC(number [, digits]) and TRUNC(date, 'unit')."""
     if len(arguments) == 2 and isinstance(arguments[1], exp.Literal) and arguments[1].is_string:
@@ -137,12 +214,17 @@ def _as(kinds: str, cast: str | None = None) -> str:
 
 _OF_TEXT = {
     "INITCAP", "SPLIT_PART", "SPLIT", "MD5", "MD5_HEX", "SHA1", "SHA1_HEX", "SHA2", "SHA2_HEX", "RTRIM", "LTRIM",
-    "TRIM", "STRTOK", "BIT_LENGTH", "HEX_ENCODE", "BASE64_ENCODE",
+    "TRIM", "STRTOK", "BIT_LENGTH", "HEX_ENCODE", "BASE64_ENCODE", "REGEXP_SUBSTR", "REGEXP_REPLACE", "REGEXP_COUNT",
+    "REGEXP_INSTR",
 }  # fmt: skip
 """Functions of OWN whose first argument is made text."""
 
-_AS_VARIANT = {"TO_ARRAY": 0, "ARRAY_CONTAINS": 0, "ARRAY_APPEND": 1, "OBJECT_AGG": 1}
-"""Functions of OWN with an argument that is made a VARIANT, by its position."""
+_AS_VARIANT = {
+    "TO_ARRAY": (0,), "TO_OBJECT": (0,), "ARRAY_CONTAINS": (0, 1), "ARRAY_APPEND": (0, 1), "ARRAY_PREPEND": (0, 1),
+    "OBJECT_AGG": (1,), "ARRAY_POSITION": (0, 1), "ARRAY_CAT": (0, 1), "ARRAY_TO_STRING": (0,), "ARRAY_DISTINCT": (0,),
+    "ARRAY_COMPACT": (0,), "ARRAY_SLICE": (0,), "ARRAY_EXCEPT": (0, 1), "ARRAY_INTERSECTION": (0, 1),
+}  # fmt: skip
+"""Functions of OWN with arguments that are made VARIANTs, by their positions."""
 
 # name -> template, template by number of arguments, or builder
 OWN: dict[str, str | dict[int, str] | Builder] = {
@@ -190,7 +272,7 @@ OWN: dict[str, str | dict[int, str] | Builder] = {
     "CHECK_JSON": {1: "CASE WHEN NOT json_valid({0}) THEN 'invalid JSON' END"},
     "TO_JSON": {1: "CAST({0} AS VARCHAR)"},
     "TO_VARIANT": cast("JSON"),
-    "TO_OBJECT": cast("JSON"),
+    "TO_OBJECT": {1: "sf_to_object({0})"},
     "TO_ARRAY": {1: "CASE WHEN json_type({0}) = 'ARRAY' THEN {0} "
                     "WHEN {0} IS NOT NULL THEN json_array({0}) END"},
     "TYPEOF": {1: "sf_typeof({0})"},
@@ -205,20 +287,28 @@ OWN: dict[str, str | dict[int, str] | Builder] = {
     "IS_DOUBLE": {1: "sf_typeof({0}) IN ('INTEGER', 'DECIMAL')"},
     "AS_VARCHAR": {1: _as("'VARCHAR'")},
     "AS_CHAR": {1: _as("'VARCHAR'")},
-    "AS_INTEGER": {1: _as("'INTEGER'", "BIGINT")},
+    "AS_INTEGER": {1: f"CAST(round({_as_number}) AS BIGINT)"},
+    "AS_NUMBER": _as_decimal,
+    "AS_DECIMAL": _as_decimal,
+    "AS_REAL": {1: _as("'INTEGER', 'DECIMAL'", "DOUBLE")},
     "AS_BOOLEAN": {1: _as("'BOOLEAN'", "BOOLEAN")},
     "AS_DOUBLE": {1: _as("'INTEGER', 'DECIMAL'", "DOUBLE")},
     "AS_ARRAY": {1: "CASE WHEN sf_typeof({0}) = 'ARRAY' THEN {0} END"},
     "AS_OBJECT": {1: "CASE WHEN sf_typeof({0}) = 'OBJECT' THEN {0} END"},
     "ARRAY_SIZE": {1: "sf_array_size({0})"},
     "ARRAY_CONSTRUCT": _array,
-    "ARRAY_CONTAINS": {2: "list_contains(CAST({1} AS JSON[]), {0})"},
-    "ARRAY_TO_STRING": {2: "array_to_string(list_transform(CAST({0} AS JSON[]), "
-                           "lambda x: coalesce(x ->> '$', '')), {1})"},
-    "ARRAY_CAT": {2: "to_json(list_concat(CAST({0} AS JSON[]), CAST({1} AS JSON[])))"},
-    "ARRAY_APPEND": {2: "to_json(list_append(CAST({0} AS JSON[]), {1}))"},
-    "ARRAY_DISTINCT": {1: "to_json(list_distinct(CAST({0} AS JSON[])))"},
-    "SPLIT": {2: "to_json(str_split({0}, {1}))"},
+    "ARRAY_CONTAINS": {2: "sf_array_contains({0}, {1})"},
+    "ARRAY_TO_STRING": {2: "sf_array_to_string({0}, {1})"},
+    "ARRAY_CAT": {2: "sf_array_cat({0}, {1})"},
+    "ARRAY_APPEND": {2: "sf_array_append({0}, {1})"},
+    "ARRAY_PREPEND": {2: "sf_array_prepend({0}, {1})"},
+    "ARRAY_DISTINCT": {1: "sf_array_distinct({0})"},
+    "ARRAY_COMPACT": {1: "sf_array_compact({0})"},
+    "ARRAY_POSITION": {2: "sf_array_position({0}, {1})"},
+    "ARRAY_SLICE": {3: "sf_array_slice({0}, sf_numeric({1}, 'ARRAY_SLICE'), sf_numeric({2}, 'ARRAY_SLICE'))"},
+    "ARRAY_EXCEPT": {2: "sf_array_except({0}, {1})"},
+    "ARRAY_INTERSECTION": {2: "sf_array_intersection({0}, {1})"},
+    "SPLIT": {2: "sf_split({0}, {1})"},
     "OBJECT_CONSTRUCT": _object(keep_null=False),
     "OBJECT_CONSTRUCT_KEEP_NULL": _object(keep_null=True),
     "OBJECT_KEYS": {1: "to_json(json_keys({0}))"},
@@ -230,8 +320,15 @@ OWN: dict[str, str | dict[int, str] | Builder] = {
     "MOD": {2: "sf_modulo(sf_numeric({0}, 'MOD'), sf_numeric({1}, 'MOD'))"},
     "TRUNC": _truncated,
     "TRUNCATE": _truncated,
+    "SQRT": {1: "sf_sqrt(sf_numeric({0}, 'SQRT'))"},
+    "LN": {1: "sf_ln(sf_numeric({0}, 'LN'))"},
+    "LOG": {2: "sf_log(sf_numeric({0}, 'LOG'), sf_numeric({1}, 'LOG'))"},
     "DECODE": _decode,
     "RANDOM": {0: "CAST(hash(uuid()) >> 1 AS BIGINT) * (CASE WHEN random() < 0.5 THEN -1 ELSE 1 END)"},
+    "REGEXP_SUBSTR": _regexp_substr,
+    "REGEXP_REPLACE": _regexp_replace,
+    "REGEXP_COUNT": _regexp_count,
+    "REGEXP_INSTR": _regexp_instr,
     "RATIO_TO_REPORT": {1: "{0} / SUM({0})"},
     # text
     "INITCAP": {1: "sf_initcap({0})"},
@@ -294,10 +391,10 @@ ALLOWED: frozenset[type[exp.Expr]] = frozenset({
     exp.PercentileDisc, exp.Mode, exp.GroupConcat, exp.ArrayAgg, exp.LogicalAnd, exp.LogicalOr, exp.Corr,
     exp.RowNumber, exp.Rank, exp.DenseRank, exp.PercentRank, exp.CumeDist, exp.Ntile, exp.Lag, exp.Lead,
     exp.FirstValue, exp.LastValue, exp.NthValue,
-    exp.Abs, exp.Ceil, exp.Floor, exp.Round, exp.Sqrt, exp.Pow, exp.Exp, exp.Ln, exp.Log, exp.Sign,
+    exp.Abs, exp.Ceil, exp.Floor, exp.Round, exp.Pow, exp.Exp, exp.Sign,
     exp.Upper, exp.Lower, exp.Length, exp.Substring, exp.Left, exp.Right, exp.Replace, exp.Pad, exp.Repeat,
     exp.Reverse, exp.StrPosition, exp.StartsWith, exp.EndsWith, exp.Contains, exp.Chr, exp.Ascii, exp.Translate,
-    exp.RegexpReplace, exp.RegexpLike, exp.RegexpExtract, exp.RegexpCount, exp.Space,
+    exp.RegexpLike, exp.Space,
     exp.CurrentDate, exp.CurrentTimestamp, exp.CurrentUser, exp.CurrentRole, exp.CurrentDatabase, exp.CurrentSchema,
     exp.CurrentWarehouse, exp.CurrentAccount, exp.CurrentSession,
     exp.DateAdd, exp.DateDiff, exp.DateTrunc, exp.TimestampTrunc, exp.Extract, exp.LastDay, exp.AddMonths,
@@ -314,6 +411,11 @@ def build(name: str, arguments: Arguments) -> exp.Expr:
     own = OWN.get(name)
     if own is None:
         raise SnowflakeError(f"SQL compilation error:\nUnknown function {name}", Code.UNKNOWN_FUNCTION, "42601")
+    if name in _AS_VARIANT:
+        at = _AS_VARIANT[name]
+        arguments = [cast_to(each, "JSON") if index in at else each for index, each in enumerate(arguments)]
+    if name in _OF_TEXT and arguments:
+        arguments = [_as_text(arguments[0], encoded=name == "BASE64_ENCODE"), *arguments[1:]]
     if callable(own):
         if not arguments and name not in ("OBJECT_CONSTRUCT", "OBJECT_CONSTRUCT_KEEP_NULL", "ARRAY_CONSTRUCT"):
             raise SnowflakeError(
@@ -324,9 +426,4 @@ def build(name: str, arguments: Arguments) -> exp.Expr:
     if template is None:
         expected = " or ".join(str(count) for count in sorted(own)) if isinstance(own, dict) else "?"
         raise argument_count(name, expected, len(arguments))
-    if name in _AS_VARIANT:
-        at = _AS_VARIANT[name]
-        arguments = [cast_to(each, "JSON") if index == at else each for index, each in enumerate(arguments)]
-    if name in _OF_TEXT:
-        arguments = [_as_text(arguments[0], encoded=name == "BASE64_ENCODE"), *arguments[1:]]
     return fill(template, arguments)

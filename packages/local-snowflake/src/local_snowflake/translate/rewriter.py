@@ -5,7 +5,6 @@ It works from the leaves up and in place, so a handler sees arguments that are D
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import cast
 
@@ -16,7 +15,7 @@ from local_snowflake.errors import refuse
 from local_snowflake.translate import functions
 from local_snowflake.translate.datatypes import declared, length_of, to_duckdb
 from local_snowflake.translate.environment import Environment
-from local_snowflake.translate.flatten import flatten, share_inputs
+from local_snowflake.translate.flatten import flatten, share_inputs, wants_seq
 from local_snowflake.translate.scopes import is_common_table
 from local_snowflake.translate.templates import INTERNAL, cast_to, fill, internal
 
@@ -94,7 +93,6 @@ class Rewriter:
             exp.Array: lambda node: functions.build("ARRAY_CONSTRUCT", node.expressions),
             exp.Mod: lambda node: functions.build("MOD", [node.this, node.expression]),
             exp.ToBoolean: lambda node: cast_to(node.this, "BOOLEAN", safe=bool(node.args.get("safe"))),
-            exp.RegexpExtract: self._regexp_substr,
             exp.Extract: self._extract,
             exp.Window: self._window,
             exp.Placeholder: self._placeholder,
@@ -191,7 +189,7 @@ class Rewriter:
         call = node.this
         alias = node.args.get("alias")
         if isinstance(call, exp.Explode):
-            return flatten(call, alias, lateral=isinstance(node.parent, exp.Join))
+            return flatten(call, alias, lateral=isinstance(node.parent, exp.Join), seq=wants_seq(node, alias))
         if isinstance(call, exp.Generator):
             given = {name.upper(): value for name, value in call.args.items() if value is not None}
             call = exp.Anonymous(
@@ -216,7 +214,8 @@ class Rewriter:
 
     def _lateral(self, node: exp.Lateral) -> exp.Expr:
         if isinstance(node.this, exp.Explode):
-            return flatten(node.this, node.args.get("alias"), lateral=True)
+            alias = node.args.get("alias")
+            return flatten(node.this, alias, lateral=True, seq=wants_seq(node, alias))
         return node
 
     def _join(self, node: exp.Join) -> exp.Expr:
@@ -327,19 +326,6 @@ class Rewriter:
         if name not in functions.OWN:
             refuse(f"the date part {part}")
         return functions.build(name, [node.expression])
-
-    def _regexp_substr(self, node: exp.RegexpExtract) -> exp.Expr:
-        """REGEXP_SUBSTR: parameter 'e' without a number means the first group, if the pattern has one."""
-        parameters = node.args.get("parameters")
-        group = node.args.get("group")  # 0 when none is given
-        if parameters is None or "e" not in parameters.name or (group is not None and group.name != "0"):
-            return node
-        pattern = node.expression
-        if not (isinstance(pattern, exp.Literal) and pattern.is_string):
-            refuse("REGEXP_SUBSTR with the parameter 'e' and a pattern that is not a constant; name the group")
-        if re.compile(pattern.name).groups:
-            node.set("group", exp.Literal.number(1))
-        return node
 
     def _window(self, node: exp.Window) -> exp.Expr:
         function = node.this

@@ -72,10 +72,8 @@ def operands_of(node: exp.Expr) -> list[exp.Expr]:
         return [node.this, *_default(node)]
     if isinstance(node, exp.Nvl2):
         return [node.args["true"], *_default(node, "false")]
-    if isinstance(node, exp.Log | exp.Round) and node.args.get(
-        "expression" if isinstance(node, exp.Log) else "decimals"
-    ):
-        return [node.this, node.args["expression" if isinstance(node, exp.Log) else "decimals"]]
+    if isinstance(node, exp.Round) and node.args.get("decimals"):
+        return [node.this, node.args["decimals"]]
     if isinstance(node, exp.Binary | exp.EqualNull | exp.DateDiff | exp.DateAdd | exp.AddMonths):
         return [node.this, node.expression]
     if isinstance(node, exp.Concat | exp.ConcatWs):
