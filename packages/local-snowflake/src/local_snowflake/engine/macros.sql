@@ -115,8 +115,14 @@ CREATE OR REPLACE MACRO sf_epoch_of(n) AS
          WHEN abs(n) < 31536000000000 THEN make_timestamp(n * 1000)
          WHEN abs(n) < 31536000000000000 THEN make_timestamp(n)
          ELSE make_timestamp(n // 1000) END;
+-- The other forms that AUTO knows: 05/10/2024 and 10-May-2024, each with or without a time.
+CREATE OR REPLACE MACRO sf_is_other_date(t) AS regexp_full_match(trim(t),
+    '(\d{1,2}/\d{1,2}/\d{4}|\d{1,2}-[A-Za-z]{3}-\d{4})( \d{1,2}:\d{2}:\d{2}(\.\d{1,6})?)?');
+CREATE OR REPLACE MACRO sf_try_other_date(t) AS try_strptime(trim(t), [
+    '%m/%d/%Y', '%d-%b-%Y', '%m/%d/%Y %H:%M:%S', '%d-%b-%Y %H:%M:%S', '%m/%d/%Y %H:%M:%S.%f', '%d-%b-%Y %H:%M:%S.%f']);
 CREATE OR REPLACE MACRO sf_try_timestamp(t) AS
     CASE WHEN sf_is_timestamp(t) THEN TRY_CAST(sf_full_time(sf_without_zone(t)) AS TIMESTAMP)
+         WHEN sf_is_other_date(t) THEN sf_try_other_date(t)
          WHEN regexp_full_match(trim(t), '-?\d{1,18}') THEN sf_epoch_of(TRY_CAST(trim(t) AS BIGINT)) END;
 CREATE OR REPLACE MACRO sf_timestamp(t) AS
     CASE WHEN t IS NULL THEN NULL
@@ -126,6 +132,7 @@ CREATE OR REPLACE MACRO sf_try_timestamptz(t) AS
              TRY_CAST(CASE WHEN sf_is_zoned(t) THEN
                  sf_full_time(sf_without_zone(t)) || regexp_extract(trim(t), '(Z|[+-]\d{1,2}(:?\d{2})?)$', 1)
                  ELSE sf_full_time(trim(t)) END AS TIMESTAMPTZ)
+         WHEN sf_is_other_date(t) THEN CAST(sf_try_other_date(t) AS TIMESTAMPTZ)
          WHEN regexp_full_match(trim(t), '-?\d{1,18}') THEN
              sf_epoch_of(TRY_CAST(trim(t) AS BIGINT)) AT TIME ZONE 'UTC' END;
 CREATE OR REPLACE MACRO sf_timestamptz(t) AS
@@ -168,6 +175,9 @@ CREATE OR REPLACE MACRO sf_epoch_scaled(n, s) AS CASE
         make_timestamp(CAST(n // (10::HUGEINT ** (s - 6))::HUGEINT AS BIGINT))
     WHEN n IS NOT NULL THEN
         CAST(sf_fail_text('timestamp field value out of range: "' || n || '"') AS TIMESTAMP) END;
+-- A time cut to the digits of a second that are declared; `unit` is their distance in microseconds.
+CREATE OR REPLACE MACRO sf_cut(x, unit) AS x - to_microseconds(((epoch_us(x) % unit) + unit) % unit);
+CREATE OR REPLACE MACRO sf_cut_zoned(z, unit) AS sf_zoned_of_utc(sf_cut(struct_extract(z, 't'), unit), struct_extract(z, 'o'));
 CREATE OR REPLACE MACRO sf_try_date(t) AS CAST(sf_try_timestamp(t) AS DATE);
 CREATE OR REPLACE MACRO sf_date(t) AS
     CASE WHEN t IS NULL THEN NULL

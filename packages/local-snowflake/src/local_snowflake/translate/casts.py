@@ -40,6 +40,12 @@ def conversion(kind: str, target: str, *, safe: bool = False) -> str | None:
     return None
 
 
+def epoch(number: str, scale: int, target: str) -> str:
+    """A number of units since 1970 as a time: an instant, whatever the session's time zone."""
+    timestamp = f"sf_epoch_scaled({number}, {scale})"
+    return f"({timestamp} AT TIME ZONE 'UTC')" if is_instant(target) else f"CAST({timestamp} AS {target})"
+
+
 def is_shown(kind: str) -> bool:
     """Whether a value is a string in a VARIANT, which DuckDB would write in its own way."""
     return kind == "BLOB" or is_timestamp_tz(kind) or kind.startswith("TIMESTAMP")

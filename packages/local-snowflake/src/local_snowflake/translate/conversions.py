@@ -5,11 +5,14 @@ Source: docs.snowflake.com/en/sql-reference/functions-conversion.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from sqlglot import exp
 
 from local_snowflake.errors import invalid, refuse
+from local_snowflake.syntax.names import literal
+from local_snowflake.translate.casts import epoch
 from local_snowflake.translate.datatypes import TIMESTAMP_TZ
 from local_snowflake.translate.templates import Arguments, cast_to, fill
 
@@ -94,7 +97,7 @@ def time_of(name: str, kind: str, *, safe: bool) -> Builder:
         if not rest:
             return cast_to(operand, kind, safe=safe)
         if isinstance(rest[0], exp.Literal) and rest[0].is_int:
-            instant = f"CAST(sf_epoch_scaled({{0}}, {_integer(rest[0], name)}) AS {kind})"
+            instant = epoch("{0}", _integer(rest[0], name), kind)
             return fill(f"TRY({instant})" if safe else instant, [operand])
         model = _literal_text(rest[0], name)
         if model.upper() == "AUTO":
@@ -126,6 +129,27 @@ def convert_timezone(arguments: Arguments) -> exp.Expr:
     return fill("sf_in_zone({0}, {1})", [cast_to(arguments[1], "TIMESTAMPTZ"), arguments[0]])
 
 
+_OFFSET_ELEMENTS = re.compile(r'((?:"[^"]*"|(?!TZ[HMD])[^"])+)|(TZHTZM|TZH:TZM|TZH|TZM)', re.IGNORECASE)
+_OFFSETS = {
+    "TZHTZM": "sf_text_of_offset(sf_offset({0}))",
+    "TZH:TZM": "left(sf_text_of_offset(sf_offset({0})), 3) || ':' || right(sf_text_of_offset(sf_offset({0})), 2)",
+    "TZH": "left(sf_text_of_offset(sf_offset({0})), 3)",
+    "TZM": "right(sf_text_of_offset(sf_offset({0})), 2)",
+}
+"""Elements of a format that show the offset from UTC."""
+
+
+def _shown(part: str) -> str:
+    """The template of a part of a format."""
+    offset = _OFFSETS.get(part.upper())
+    return offset or f"strftime(sf_wall({{0}}), {_doubled(literal(strftime_format(part)))})"
+
+
+def _doubled(text: str) -> str:
+    """A text in a template, whose braces are none of the template's."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
 def varchar(arguments: Arguments) -> exp.Expr:
     """TO_VARCHAR(x), (binary, 'UTF-8' | 'HEX' | 'BASE64'), (time, format)."""
     operand, *rest = arguments
@@ -141,9 +165,8 @@ def varchar(arguments: Arguments) -> exp.Expr:
             return fill("to_base64({0})", [operand])
     if any(element in model.upper() for element in ("9", "0", "TM", "$", "X")) and "F" not in model.upper():
         refuse(f"the number format '{model}' of TO_VARCHAR")
-    pattern = strftime_format(model).replace("'", "''")
-    wall = "{0}" if "TZ" in model.upper() else "sf_wall({0})"
-    return fill(f"strftime({wall}, '{pattern}')", [operand])
+    pieces = [_shown(part) for part in _OFFSET_ELEMENTS.split(model) if part]
+    return fill(" || ".join(pieces), [operand])
 
 
 def binary(*, safe: bool) -> Builder:

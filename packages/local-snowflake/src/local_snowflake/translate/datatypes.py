@@ -51,8 +51,6 @@ def to_duckdb(kind: exp.DataType) -> str:
     if base in _NTZ:
         digits = parameters[0] if parameters else 9
         return "TIMESTAMP_S" if digits == 0 else "TIMESTAMP_MS" if digits <= 3 else "TIMESTAMP"
-    if base is DType.TIMESTAMPTZ and parameters and parameters[0] < 6:
-        refuse("TIMESTAMP_TZ of fewer than 6 digits of a second")
     for group, name in (
         (_INTEGERS, "BIGINT"),
         (_FLOATS, "DOUBLE"),
@@ -68,6 +66,23 @@ def to_duckdb(kind: exp.DataType) -> str:
         if base in group:
             return name
     return refuse(f"the data type {kind.sql('snowflake')}")
+
+
+_KEPT_DIGITS = {"TIMESTAMP": 6, "TIMESTAMP_MS": 3, "TIMESTAMP_S": 0, "TIMESTAMPTZ": 6, "TIMESTAMP WITH TIME ZONE": 6,
+                "TIME": 6, TIMESTAMP_TZ: 6}  # fmt: skip
+"""Digits of a second that DuckDB's types keep."""
+
+
+def digits_cut(kind: exp.DataType) -> str | None:
+    """A template that cuts a time to the digits that are declared; None where its DuckDB type does."""
+    parameters = _parameters(kind)
+    held = to_duckdb(kind)
+    return _cut(held, parameters[0]) if parameters and held in _KEPT_DIGITS else None
+
+
+def _cut(kind: str, digits: int) -> str | None:
+    macro = "sf_cut_zoned" if is_timestamp_tz(kind) else "sf_cut"
+    return f"{macro}({{0}}, {10 ** (6 - digits)})" if digits < _KEPT_DIGITS[kind] else None
 
 
 def declared(kind: exp.DataType) -> str:
@@ -120,7 +135,13 @@ _LONGEST = {"VARCHAR": VARCHAR_LENGTH, "BLOB": BINARY_LENGTH}
 
 
 def limited(kind: str, shown: str | None) -> str:
-    """A column's DuckDB type, a VARCHAR or BLOB with its declared length unless that is the longest."""
+    """A column's DuckDB type: a VARCHAR or BLOB with its length unless that is the longest, a time with its digits.
+
+    The digits are written as in "TIMESTAMP~4", where the type would keep more.
+    """
+    digits = re.fullmatch(r"TIME(?:STAMP_\w+)?\((\d)\)", shown or "")
+    if digits and kind in _KEPT_DIGITS:
+        return f"{kind}~{digits[1]}" if int(digits[1]) < _KEPT_DIGITS[kind] else kind
     length = length_of(shown) if shown and kind in _LONGEST else None
     return f"{kind}({length})" if length and length < _LONGEST[kind] else kind
 
@@ -132,7 +153,13 @@ def length_of(kind: str) -> int | None:
 
 
 def limit_of(kind: str) -> tuple[str, str] | None:
-    """Of a type that `limited` gives: the one without a length, and a template that fails for values beyond it."""
+    """Of a type that `limited` gives: the one without a length, and a template that fails for values beyond it.
+
+    Of a time it is the type without its digits, and a template that cuts values to these.
+    """
+    plain, mark, digits = kind.partition("~")
+    if mark:
+        return plain, _cut(plain, int(digits)) or "{0}"
     found = re.fullmatch(r"(VARCHAR|BLOB)\((\d+)\)", kind)
     macro = "sf_fitting" if found and found[1] == "VARCHAR" else "sf_fitting_binary"
     return (found[1], f"{macro}({{0}}, {found[2]})") if found else None

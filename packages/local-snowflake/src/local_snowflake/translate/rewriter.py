@@ -13,7 +13,7 @@ from sqlglot import exp
 from local_snowflake.engine.slots import STATEMENT_TIMESTAMP
 from local_snowflake.errors import refuse
 from local_snowflake.translate import functions
-from local_snowflake.translate.datatypes import declared, length_of, to_duckdb
+from local_snowflake.translate.datatypes import declared, digits_cut, length_of, to_duckdb
 from local_snowflake.translate.environment import Environment
 from local_snowflake.translate.flatten import flatten, share_inputs, wants_seq
 from local_snowflake.translate.scopes import is_common_table
@@ -304,6 +304,8 @@ class Rewriter:
         if kind == "BLOB" and node.to.expressions:
             refuse("a cast to BINARY(n); cast to BINARY")
         cast = cast_to(node.this, kind, safe=isinstance(node, exp.TryCast))
+        if cut := digits_cut(node.to):
+            return fill(cut, [cast])
         length = length_of(declared(node.to)) if kind == "VARCHAR" and node.to.expressions else None
         return fill(f'"left"({{0}}, {length})', [cast]) if length else cast
 

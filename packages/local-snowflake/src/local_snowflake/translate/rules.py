@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from local_snowflake.errors import invalid_cast, refuse, type_mismatch
 from local_snowflake.translate import implicit, relations, timestamp_tz
-from local_snowflake.translate.casts import conversion, is_shown, shortened, text_of
+from local_snowflake.translate.casts import conversion, epoch, is_shown, shortened, text_of
 from local_snowflake.translate.datatypes import (
     from_duckdb,
     is_float,
@@ -343,7 +343,7 @@ def _cast(node: exp.Cast, kind: str | None) -> exp.Expr:
     if kind is not None and (template := conversion(kind, target, safe=safe)):
         return fill(template, [operand])
     if target.startswith("TIMESTAMP") and scale_of(kind) is not None:
-        instant = f"CAST(sf_epoch_scaled({{0}}, 0) AS {target})"
+        instant = epoch("{0}", 0, target)
         return fill(f"TRY({instant})" if safe else instant, [operand])
     if target == "TIME" and is_instant(kind):
         return fill("CAST(CAST({0} AS TIMESTAMP) AS TIME)", [operand])  # in the session's zone

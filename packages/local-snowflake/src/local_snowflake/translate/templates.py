@@ -22,7 +22,7 @@ OF_COLUMN = "of_column"
 INTERNAL = "internal"
 """Marks a tree that is DuckDB's already."""
 
-MARKS = ("sf_wall", "sf_instant", "sf_numeric")
+MARKS = ("sf_wall", "sf_instant", "sf_offset", "sf_numeric")
 """Calls that stand for their operand: for the clock or instant of a TIMESTAMP_TZ, or for the number of a text."""
 
 

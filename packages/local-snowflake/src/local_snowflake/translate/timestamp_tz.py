@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from local_snowflake.errors import refuse
 from local_snowflake.translate.casts import conversion
-from local_snowflake.translate.datatypes import TIMESTAMP_TZ, is_timestamp_tz
+from local_snowflake.translate.datatypes import TIMESTAMP_TZ, is_instant, is_timestamp_tz
 from local_snowflake.translate.templates import MARKS, fill
 
 _EXACT_UNITS = {"MINUTE", "SECOND", "MILLISECOND", "MICROSECOND", "NANOSECOND"}
@@ -32,6 +32,12 @@ def is_mark(node: exp.Expr) -> bool:
 def unmarked(node: exp.Anonymous, kind: str | None) -> exp.Expr:
     """What a mark becomes; text is read as a timestamp."""
     operand: exp.Expr = node.expressions[0]
+    if node.name == "sf_offset":
+        if is_timestamp_tz(kind):
+            return fill("struct_extract({0}, 'o')", [operand])
+        if not is_instant(kind):
+            refuse("the offset of what has no time zone in a format; cast it first, e.g. at::TIMESTAMP_LTZ")
+        return fill("(date_part('timezone', {0}) // 60)", [operand])
     if kind == "VARCHAR":
         return fill("sf_timestamp({0})", [operand])
     return fill(f"{node.name}_of({{0}})", [operand]) if is_timestamp_tz(kind) else operand

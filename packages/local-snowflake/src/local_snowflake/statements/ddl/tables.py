@@ -22,11 +22,12 @@ from local_snowflake.errors import exists, missing, refuse
 from local_snowflake.results import DONE, Result, status
 from local_snowflake.session.session import Session
 from local_snowflake.statements.ddl.columns import Definition, Key, definition, table_keys
+from local_snowflake.statements.dml.coercion import converted
 from local_snowflake.statements.targets import streams_in, target_name
 from local_snowflake.syntax.identifiers import identifier
 from local_snowflake.syntax.names import Name, quote
 from local_snowflake.syntax.statement import Statement
-from local_snowflake.translate.datatypes import declared, limit_of, limited, to_duckdb
+from local_snowflake.translate.datatypes import declared, limited, to_duckdb
 from local_snowflake.translate.dialect import parse_statement
 from local_snowflake.translate.translator import render_definition, translate
 
@@ -155,8 +156,8 @@ def _create_as(
     else:
         definitions = [Definition(column, _PLAIN_TYPES.get(kind, kind)) for column, kind in found]
     columns = ", ".join(
-        f"{_as_defined(column, wanted)} AS {quote(wanted.name)}"
-        for (column, _), wanted in zip(found, definitions, strict=True)
+        f"{_as_defined(column, kind, wanted)} AS {quote(wanted.name)}"
+        for (column, kind), wanted in zip(found, definitions, strict=True)
     )
     connection.execute(f"CREATE TABLE {name.sql} AS SELECT {columns} FROM ({query})")
     for column in definitions:
@@ -165,11 +166,11 @@ def _create_as(
     _record(connection, name, recorded, definitions)
 
 
-def _as_defined(column: str, wanted: Definition) -> str:
+def _as_defined(column: str, kind: str, wanted: Definition) -> str:
     """A column of the query as the new table has it; text and binaries have to fit in."""
-    cast = f"CAST({quote(column)} AS {wanted.kind})"
-    limit = limit_of(limited(wanted.kind, wanted.facts.get("type")))
-    return limit[1].format(cast) if limit else cast
+    limit = limited(wanted.kind, wanted.facts.get("type"))
+    value = converted(quote(column), kind, wanted.name, limit, loading=False)
+    return f"CAST({value} AS {wanted.kind})"
 
 
 def _copy_definition(
