@@ -330,14 +330,15 @@ _NO_FUNCTION = re.compile(
     r"""argument types '(?P<name>\w+|\W{1,2})\((?P<types>.*?)\)'|"""
     r"""function call "(?P<call>\w+|\W{1,2})\((?P<given>.*?)\)\""""
 )
-_NOT_COMPARED = re.compile(r"Cannot (?:compare|mix) values of type (\S+) and (?:type )?(\S+)")
+_ZONED = "STRUCT(t TIMESTAMP, o SMALLINT)"
+"""How DuckDB has a TIMESTAMP_TZ."""
+_NOT_COMPARED = re.compile(r"Cannot (?:compare|mix|combine) (?:values of type|types of) (\S+) and (?:type )?(\S+)")
 _NO_CAST = re.compile(r"Unimplemented type for cast \((.+?) -> (.+?)\)")
 _PREFIX = re.compile(r"^(?:\w+ )*Error: ")
 _DUCKDB_TYPES = {
     "INTEGER": "NUMBER", "BIGINT": "NUMBER", "HUGEINT": "NUMBER", "INTEGER_LITERAL": "NUMBER", "DOUBLE": "FLOAT",
     "STRING_LITERAL": "VARCHAR", "TIMESTAMP WITH TIME ZONE": "TIMESTAMP_LTZ", "TIMESTAMP": "TIMESTAMP_NTZ",
     "TIMESTAMP_MS": "TIMESTAMP_NTZ", "TIMESTAMP_S": "TIMESTAMP_NTZ", "JSON": "VARIANT", "BLOB": "BINARY",
-    "STRUCT(t TIMESTAMP, o SMALLINT)": "TIMESTAMP_TZ",
 }  # fmt: skip
 
 
@@ -365,7 +366,7 @@ def from_duckdb(error: Exception) -> SnowflakeError:
     """
     if isinstance(error, duckdb.InterruptException):
         return SnowflakeError("SQL execution canceled", Code.CANCELED, "57014")
-    text = str(error).split("\n\nLINE ")[0]
+    text = str(error).split("\n\nLINE ")[0].replace(_ZONED, "TIMESTAMP_TZ")
     if failure := _FAILURE.search(text):
         text = failure.group(1)
     if found := next((match for pattern in _RANGES if (match := pattern.search(text))), None):
@@ -380,7 +381,7 @@ def from_duckdb(error: Exception) -> SnowflakeError:
     for expression, wording, code, sqlstate in _COMPILED:
         if found := expression.search(text):
             detail = next((group for group in found.groups() if group is not None), first)
-            return SnowflakeError(wording.format(detail), code, sqlstate)
+            return SnowflakeError(wording.format(_PREFIX.sub("", detail)), code, sqlstate)
     if isinstance(error, duckdb.TransactionException):
         return SnowflakeError(
             f"Statement aborted by a conflicting transaction: {first}; repeat it", Code.CONFLICT, "57014"

@@ -109,6 +109,8 @@ def declared(kind: exp.DataType) -> str:
 
 def from_duckdb(kind: str) -> str:
     """The Snowflake type of a DuckDB column or expression whose declared type is not recorded."""
+    if is_timestamp_tz(kind):
+        return "TIMESTAMP_TZ(9)"
     if kind.startswith("DECIMAL"):
         return kind.replace("DECIMAL", "NUMBER").replace(" ", "")
     if kind in ("BIGINT", "HUGEINT", "INTEGER", "SMALLINT", "TINYINT", "UBIGINT", "UINTEGER", "USMALLINT", "UTINYINT"):
@@ -127,7 +129,6 @@ def from_duckdb(kind: str) -> str:
         "TIMESTAMP_S": "TIMESTAMP_NTZ(0)",
         "TIMESTAMP_NS": "TIMESTAMP_NTZ(9)",
         "TIMESTAMP WITH TIME ZONE": "TIMESTAMP_LTZ(9)",
-        TIMESTAMP_TZ: "TIMESTAMP_TZ(9)",
     }.get(kind, kind)
 
 

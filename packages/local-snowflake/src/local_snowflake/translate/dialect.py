@@ -45,6 +45,12 @@ def _parsed(sql: str, tokens: list[Token]) -> exp.Expr:
         raise syntax(_first_error(error)) from None
     except TokenError as error:  # a path inside the text
         raise syntax(f"syntax error: {error}") from None
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # how sqlglot answers some wrong calls
+        raise SnowflakeError(
+            "SQL compilation error:\nnot enough arguments for a function, or arguments that it does not take",
+            Code.TOO_FEW_ARGUMENTS,
+            "22023",
+        ) from None
     except RecursionError:
         raise syntax("the statement is nested too deeply") from None
     if not trees:

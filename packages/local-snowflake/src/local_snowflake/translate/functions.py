@@ -34,7 +34,9 @@ from local_snowflake.translate.templates import (
 
 
 def _as_text(operand: exp.Expr, *, encoded: bool) -> exp.Expr:
-    """The first argument of a function of text, by Snowflake's implicit cast: MD5(1) is MD5('1')."""
+    """An argument of a function of text, by Snowflake's implicit cast: MD5(1) is MD5('1')."""
+    if isinstance(operand, exp.Literal) and operand.is_string and not encoded:
+        return operand
     node = cast_to(operand, "VARCHAR")
     node.meta[KEEPS_BINARY] = ENCODED if encoded else True
     return node
@@ -73,6 +75,8 @@ def _array(arguments: Arguments) -> exp.Expr:
 
 def _decode(arguments: Arguments) -> exp.Expr:
     """DECODE(x, search, result, ... [, default]); NULL matches NULL."""
+    if len(arguments) < 3:
+        raise argument_count("DECODE", "3 or more", len(arguments))
     operand, *rest = arguments
     case = exp.Case()
     while len(rest) >= 2:
@@ -85,6 +89,8 @@ def _decode(arguments: Arguments) -> exp.Expr:
 
 def _get(arguments: Arguments) -> exp.Expr:
     """GET(variant, key or index)."""
+    if len(arguments) != 2:
+        raise argument_count("GET", "2", len(arguments))
     value, key = arguments
     if isinstance(key, exp.Literal):
         return path(value, [str(key.this) if key.is_string else int(key.this)])
@@ -218,6 +224,8 @@ _OF_TEXT = {
     "REGEXP_INSTR",
 }  # fmt: skip
 """Functions of OWN whose first argument is made text."""
+_OF_TWO_TEXTS = {"SPLIT", "SPLIT_PART", "STRTOK", "REGEXP_SUBSTR", "REGEXP_REPLACE", "REGEXP_COUNT", "REGEXP_INSTR"}
+"""Those of them whose second argument is, too."""
 
 _AS_VARIANT = {
     "TO_ARRAY": (0,), "TO_OBJECT": (0,), "ARRAY_CONTAINS": (0, 1), "ARRAY_APPEND": (0, 1), "ARRAY_PREPEND": (0, 1),
@@ -324,6 +332,8 @@ OWN: dict[str, str | dict[int, str] | Builder] = {
     "LN": {1: "sf_ln(sf_numeric({0}, 'LN'))"},
     "LOG": {2: "sf_log(sf_numeric({0}, 'LOG'), sf_numeric({1}, 'LOG'))"},
     "DECODE": _decode,
+    "DIV0": {2: "CASE WHEN {1} = 0 AND NOT {0} IS NULL THEN 0 ELSE {0} / {1} END"},
+    "DIV0NULL": {2: "CASE WHEN {1} = 0 OR {1} IS NULL THEN CASE WHEN NOT {0} IS NULL THEN 0 END ELSE {0} / {1} END"},
     "RANDOM": {0: "CAST(hash(uuid()) >> 1 AS BIGINT) * (CASE WHEN random() < 0.5 THEN -1 ELSE 1 END)"},
     "REGEXP_SUBSTR": _regexp_substr,
     "REGEXP_REPLACE": _regexp_replace,
@@ -414,8 +424,12 @@ def build(name: str, arguments: Arguments) -> exp.Expr:
     if name in _AS_VARIANT:
         at = _AS_VARIANT[name]
         arguments = [cast_to(each, "JSON") if index in at else each for index, each in enumerate(arguments)]
-    if name in _OF_TEXT and arguments:
-        arguments = [_as_text(arguments[0], encoded=name == "BASE64_ENCODE"), *arguments[1:]]
+    if name in _OF_TEXT:
+        texts = 2 if name in _OF_TWO_TEXTS else 1
+        arguments = [
+            _as_text(each, encoded=name == "BASE64_ENCODE") if index < texts else each
+            for index, each in enumerate(arguments)
+        ]
     if callable(own):
         if not arguments and name not in ("OBJECT_CONSTRUCT", "OBJECT_CONSTRUCT_KEEP_NULL", "ARRAY_CONSTRUCT"):
             raise SnowflakeError(

@@ -166,6 +166,9 @@ def retyped(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
         return _of_text(node, kinds)
     if isinstance(node, exp.Case | exp.If | exp.Coalesce):
         return _branches(node, kinds)
+    families = set(map(implicit.family, kinds))
+    if isinstance(node, _CHOOSING) and {implicit.Family.VARIANT, implicit.Family.TEXT} <= families:
+        refuse(f"a VARIANT beside text in {_sign(node)}; cast one, e.g. value::VARCHAR or 'x'::VARIANT")
     if isinstance(node, _CHOOSING) and implicit.made_alike(operands_of(node), kinds, _sign(node)):
         return node
     if any(is_timestamp_tz(kind) for kind in kinds):

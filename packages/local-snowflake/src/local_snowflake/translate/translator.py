@@ -34,7 +34,7 @@ def render(tree: exp.Expr) -> str:
     try:
         return tree.sql("duckdb", identify=True, comments=False, unsupported_level=ErrorLevel.RAISE)
     except UnsupportedError as error:
-        refuse(str(error).split("\n")[0])
+        refuse(str(error).split("\n")[0].partition(" when targeting")[0])
 
 
 def render_slotted(tree: exp.Expr) -> SlottedText:
