@@ -5,14 +5,17 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 import sqlalchemy
 from snowflake.connector.pandas_tools import write_pandas
 from snowflake.sqlalchemy import URL
 
+from local_snowflake.protocol import rowset
 from local_snowflake_tests.server import Server, Session
 
 
@@ -142,3 +145,51 @@ def test_great_expectations_validates_a_table(server: Server, session: Session, 
     definition = context.validation_definitions.add(gx.ValidationDefinition(name="v", data=batch, suite=suite))
     results: Any = definition.run()
     assert [result.success for result in results.results] == [True, False, True, True, True], results
+
+
+EVERY_TYPE = """
+    SELECT N AS I, (1.50 * N)::NUMBER(12,2) AS D, 12345678901234567890.5::NUMBER(22,1) AS W, 1.5::FLOAT AS F,
+        'x' || N AS S, N = 1 AS B, '1969-12-31'::DATE + N AS DAY, '10:00:00.5'::TIME AS T,
+        '1960-01-02 03:04:05.678'::TIMESTAMP_NTZ AS AT,
+        '2024-01-02 03:04:05'::TIMESTAMP_NTZ(0) AS S0, '2024-01-02 03:04:05.678'::TIMESTAMP_NTZ(3) AS S3,
+        '1960-01-02 03:04:05.25 +0000'::TIMESTAMP_LTZ AS L, '1960-01-02 03:04:05.25 -0330'::TIMESTAMP_TZ AS Z,
+        TO_BINARY('FF') AS X, PARSE_JSON('{"a": [1, null]}') AS V, NULL AS NOTHING,
+        IFF(N = 1, NULL, 2.5::NUMBER(5,1)) AS E
+    FROM (SELECT SEQ4() AS N FROM TABLE(GENERATOR(ROWCOUNT => 3))) ORDER BY 1"""
+
+
+def test_rows_as_json_are_those_of_arrow(session: Session) -> None:
+    as_arrow = session.run(EVERY_TYPE)
+    session.run("ALTER SESSION SET QUERY_RESULT_FORMAT = JSON")
+    with session.connection.cursor() as cursor:
+        assert cursor.execute(EVERY_TYPE).fetchall() == as_arrow
+        assert cursor._query_result_format == "json"
+        assert cursor.execute("SELECT 1 AS A WHERE FALSE").fetchall() == []
+        assert [column.name for column in cursor.description] == ["A"]
+    assert len(session.run("SHOW SCHEMAS")) > 0
+
+
+def test_a_number_of_up_to_18_digits_is_a_float_in_pandas(session: Session) -> None:
+    with session.connection.cursor() as cursor:
+        frame = cursor.execute(EVERY_TYPE).fetch_pandas_all()
+    assert [str(kind) for kind in frame.dtypes[["D", "E", "F"]]] == ["float64"] * 3
+    assert frame["D"].tolist() == [0.0, 1.5, 3.0]
+    assert frame["E"].isna().tolist() == [False, True, False]
+    assert session.run(EVERY_TYPE)[2][1:3] == (Decimal("3.00"), Decimal("12345678901234567890.5"))
+
+
+def test_the_offset_of_a_timestamp_tz_has_32_bits_on_the_wire(session: Session) -> None:
+    kind = pa.struct([("t", pa.timestamp("us")), ("o", pa.int16())])
+    column = pa.array([{"t": -315_619_200_000_000, "o": -210}, None], kind)
+    sent = rowset._array(column, {"type": "timestamp_tz"})
+    assert sent.type.field("timezone").type == pa.int32()
+    assert sent.to_pylist() == [{"epoch": -315_619_200, "fraction": 0, "timezone": 1230}, None]
+
+
+def test_files_are_put_to_a_quoted_stage(session: Session, tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("1\n")
+    session.run("CREATE STAGE ST1")
+    for target in ("'@ST1/a'", "'@\"ST1\"/b'", "@ST1/c"):
+        assert session.run(f"PUT 'file://{file}' {target} AUTO_COMPRESS = FALSE")[0][6] == "UPLOADED"
+    assert [row[0] for row in session.run("LIST @ST1")] == ["st1/a/a.csv", "st1/b/a.csv", "st1/c/a.csv"]

@@ -110,6 +110,19 @@ SELECT "column_name", "data_type", "null?", "default", "kind", "comment" FROM TA
 --= ID | {"type": "FIXED", "precision": 10, "scale": 2, "nullable": false} | NOT_NULL | NULL | COLUMN | c
 --= V | {"type": "TEXT", "length": 5, "byteLength": 20, "nullable": true, "fixed": false} | true | 'x' | COLUMN | NULL
 --= AT | {"type": "TIMESTAMP_TZ", "precision": 0, "scale": 9, "nullable": true} | true | NULL | COLUMN | NULL
+-- source: docs.snowflake.com/en/sql-reference/sql/create-view: a temporary view is the session's own
+CREATE TEMPORARY VIEW OWN_VIEW (X) AS SELECT ID FROM SHOWN;
+SELECT COUNT(*) AS N FROM OWN_VIEW;
+--= 0
+CREATE OR REPLACE TEMPORARY VIEW OWN_VIEW AS SELECT 5 AS Y;
+SELECT Y FROM OWN_VIEW;
+--= 5
+DROP VIEW OWN_VIEW;
+SELECT * FROM OWN_VIEW;
+--! 002003
+-- source: docs.snowflake.com/en/sql-reference/sql/show-objects
+SHOW OBJECTS LIKE 'SHOWN';
+--# created_on | name | database_name | schema_name | kind | comment | cluster_by | rows | bytes | owner | retention_time | owner_role_type | is_hybrid | is_dynamic | is_iceberg
 SHOW COLUMNS LIKE 'a%' IN SHOWN;
 SELECT "table_name", "column_name" FROM TABLE(RESULT_SCAN(LAST_QUERY_ID()));
 --= SHOWN | AT

@@ -39,3 +39,6 @@ SELECT TRUNC('2024-05-10'::DATE, 'MONTH') AS A, TRUNC('2024-05-10 11:12:13'::TIM
 --= 2024-05-01 | 2024-05-10 11:00:00.000
 SELECT TRUNC('2024-05-10'::DATE, 'FORTNIGHT');
 --! 001008
+-- days beside a date. source: docs.snowflake.com/en/sql-reference/data-types-datetime#simple-arithmetic-for-dates
+SELECT D + N AS A, N + D AS B, D - N AS C, D + 1 AS E, D - '2023-12-31'::DATE AS F FROM (SELECT '2024-01-01'::DATE AS D, 2::NUMBER AS N);
+--= 2024-01-03 | 2024-01-03 | 2023-12-30 | 2024-01-02 | 1

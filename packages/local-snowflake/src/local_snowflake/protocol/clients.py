@@ -196,8 +196,9 @@ class Clients:
         if result.upload is not None:
             return _success(result.upload)
         data = rowset.encode(
-            result, query.id, self._engine.store.results, lambda n: f"{base_url}/results/{query.id}/{n}"
-        )
+            result, query.id, self._engine.store.results, lambda n: f"{base_url}/results/{query.id}/{n}",
+            as_json=_wants_json(session, body),
+        )  # fmt: skip
         query.chunks = len(data.get("chunks", ()))
         return _success(data | final_state(session))
 
@@ -282,6 +283,16 @@ def _statement_count(session: Session, body: Json) -> int:
     if not text.isdigit():
         raise invalid(f"invalid value '{text}' for parameter 'MULTI_STATEMENT_COUNT': it is a whole number")
     return int(text)
+
+
+_RESULT_FORMATS = ("QUERY_RESULT_FORMAT", "PYTHON_CONNECTOR_QUERY_RESULT_FORMAT", "JDBC_QUERY_RESULT_FORMAT")
+
+
+def _wants_json(session: Session, body: Json) -> bool:
+    """Whether a client asks for rows as JSON, by a parameter of the request or the session."""
+    given = body.get("parameters") or {}
+    asked = (given.get(name, session.parameters.get(name)) for name in _RESULT_FORMATS)
+    return any(str(value).upper().startswith("JSON") for value in asked if value is not None)
 
 
 def _success(data: Json) -> Json:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -81,6 +82,8 @@ def _array(array: pa.Array, info: Json) -> pa.Array:
         return _timestamp_tz(array)
     if pa.types.is_null(kind):
         return array.cast(pa.string())
+    if info["type"] == "fixed" and pa.types.is_decimal128(kind) and 0 < info["precision"] <= _INT64_DIGITS:
+        return _unscaled(array)
     if info["type"] == "fixed" and pa.types.is_integer(kind) and kind != pa.int64():
         return pc.cast(array, pa.int64() if kind != pa.uint64() else pa.decimal128(20, 0))
     if info["type"] == "real" and kind != pa.float64():
@@ -90,7 +93,18 @@ def _array(array: pa.Array, info: Json) -> pa.Array:
     return array
 
 
-_OFFSET_ZERO = 1440
+_INT64_DIGITS = 18
+"""Digits of a NUMBER that goes as a whole number with its scale beside it, of which clients make a FLOAT for pandas."""
+
+
+def _unscaled(array: pa.Decimal128Array) -> pa.Array:
+    """The digits of decimals without their point: the lower half of each."""
+    values = np.frombuffer(array.buffers()[1], dtype="<i8")
+    lower = values[2 * array.offset : 2 * (array.offset + len(array)) : 2]
+    return pa.array(lower, mask=np.asarray(array.is_null()) if array.null_count else None)
+
+
+_OFFSET_ZERO = pa.scalar(1440, pa.int32())
 """On the wire an offset is in minutes beyond a day before UTC."""
 
 
@@ -124,13 +138,76 @@ def _stream(batch: pa.RecordBatch, infos: list[Json]) -> bytes:
     return content
 
 
-def encode(result: Result, query_id: str, folder: Path, chunk_url: Callable[[int], str]) -> Json:
+_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+JSON_ROWS = 200_000
+"""Rows that a result without Arrow may have, as it is in memory as a whole."""
+
+
+def _seconds(value: int, unit: int, digits: int) -> str:
+    """Seconds since 1970 or midnight, with as many digits after the point as the type has."""
+    seconds, rest = divmod(abs(value), unit)
+    fraction = f"{rest * (1_000_000_000 // unit):09d}"[:digits]
+    return f"{'-' if value < 0 else ''}{seconds}{'.' if digits else ''}{fraction}"
+
+
+def _texts(array: pa.Array, info: Json) -> list[str | None]:
+    """A column's values as the texts of a JSON rowset."""
+    shown: Callable[[Any], str] = str
+    match info["type"]:
+        case "timestamp_ntz" | "timestamp_ltz" | "time":
+            unit = _UNITS[array.type.unit]
+            array = array.cast(pa.int64())
+
+            def shown(value: int) -> str:
+                return _seconds(value, unit, info["scale"])
+
+        case "timestamp_tz":
+            array = _timestamp_tz(array)
+
+            def shown(value: Any) -> str:
+                return (
+                    f"{_seconds(value['epoch'] * 10**9 + value['fraction'], 10**9, info['scale'])} {value['timezone']}"
+                )
+
+        case "date":
+            array = array.cast(pa.int32())
+        case "boolean":
+
+            def shown(value: bool) -> str:
+                return str(int(value))
+
+        case "binary":
+
+            def shown(value: bytes) -> str:
+                return value.hex().upper()
+
+    return [None if value is None else shown(value) for value in array.to_pylist()]
+
+
+def _encode_json(result: Result, head: Json, infos: list[Json]) -> Json:
+    """The whole result in the response, for clients that read no Arrow."""
+    rows: list[list[str | None]] = []
+    for batch in result.batches:
+        columns = [_texts(column, info) for column, info in zip(batch.columns, infos, strict=True)]
+        rows.extend(map(list, zip(*columns, strict=True)))
+        if len(rows) > JSON_ROWS:
+            refuse(
+                f"a result of more than {JSON_ROWS} rows as JSON (QUERY_RESULT_FORMAT); read it as Arrow, or use LIMIT"
+            )
+    return head | {"queryResultFormat": "json", "rowset": rows, "total": len(rows), "returned": len(rows)}
+
+
+def encode(
+    result: Result, query_id: str, folder: Path, chunk_url: Callable[[int], str], *, as_json: bool = False
+) -> Json:  # fmt: skip
     """The data of a response. The first batch goes with it, further ones into files that the client fetches."""
     infos = [row_type(column) for column in result.columns]
     head: Json = {"rowtype": infos, "queryId": query_id, "statementTypeId": int(result.type)}
     if result.counts is not None:
         rows = [[str(count) for count in result.counts.values()]]
         return head | {"queryResultFormat": "json", "rowset": rows, "total": 1, "returned": 1}
+    if as_json:
+        return _encode_json(result, head, infos)
     first = next(result.batches, None)
     chunks: list[Json] = []
     total = first.num_rows if first is not None else 0

@@ -150,6 +150,8 @@ class Server:
             return JSONResponse(failure(error, ""))
         names = request.query_params
         settings = data.get("SESSION_PARAMETERS") or {}
+        if data.get("CLIENT_APP_ID") == "JavaScript":  # its driver reads no Arrow
+            settings = {"QUERY_RESULT_FORMAT": "JSON", **settings}
         try:
             client = await asyncio.to_thread(
                 self._clients.log_in,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from sqlglot import exp
 
 from local_snowflake.engine import account
@@ -10,6 +12,7 @@ from local_snowflake.results import DONE, Result, StatementType, status
 from local_snowflake.session.session import Session
 from local_snowflake.statements.query import evaluate
 from local_snowflake.syntax.lexer import Cursor
+from local_snowflake.translate.templates import fill
 
 # parameters that may be set because they change nothing here, or are honoured (session.set_parameter)
 _PARAMETERS = {
@@ -33,11 +36,16 @@ _PARAMETERS = {
     "WEEK_START",
     "QUOTED_IDENTIFIERS_IGNORE_CASE",
     "PYTHON_CONNECTOR_QUERY_RESULT_FORMAT",
+    "JDBC_QUERY_RESULT_FORMAT",
+    "QUERY_RESULT_FORMAT",
     "DATE_OUTPUT_FORMAT",
     "TIMESTAMP_OUTPUT_FORMAT",
     "TIMESTAMP_NTZ_OUTPUT_FORMAT",
 }
 _ONLY = {
+    "QUERY_RESULT_FORMAT": {"ARROW", "JSON"},
+    "PYTHON_CONNECTOR_QUERY_RESULT_FORMAT": {"ARROW", "JSON"},
+    "JDBC_QUERY_RESULT_FORMAT": {"ARROW", "JSON"},
     "TIMESTAMP_TYPE_MAPPING": {"TIMESTAMP_NTZ"},
     "WEEK_START": {"0"},
     "QUOTED_IDENTIFIERS_IGNORE_CASE": {"FALSE"},
@@ -128,7 +136,19 @@ def _constant(value: object) -> exp.Expr:
     if isinstance(value, int | float) or type(value).__name__ == "Decimal":
         number = exp.Literal.number(str(abs(value)))  # type: ignore[arg-type]
         return exp.Paren(this=exp.Neg(this=number)) if str(value).startswith("-") else number
-    return exp.Literal.string(str(value))
+    text = exp.Literal.string(value.isoformat(sep=" ") if isinstance(value, dt.datetime) else str(value))
+    match value:
+        case dt.datetime():
+            kind = "TIMESTAMPTZ" if value.tzinfo else "TIMESTAMP"
+        case dt.date():
+            kind = "DATE"
+        case dt.time():
+            kind = "TIME"
+        case bytes():
+            return fill(f"from_hex('{value.hex()}')", [])
+        case _:
+            return text
+    return exp.Cast(this=text, to=exp.DataType.build(kind, dialect="duckdb"))
 
 
 def alter_session(session: Session, cursor: Cursor) -> Result:

@@ -334,7 +334,11 @@ OWN: dict[str, str | dict[int, str] | Builder] = {
     "DECODE": _decode,
     "DIV0": {2: "CASE WHEN {1} = 0 AND NOT {0} IS NULL THEN 0 ELSE {0} / {1} END"},
     "DIV0NULL": {2: "CASE WHEN {1} = 0 OR {1} IS NULL THEN CASE WHEN NOT {0} IS NULL THEN 0 END ELSE {0} / {1} END"},
-    "RANDOM": {0: "CAST(hash(uuid()) >> 1 AS BIGINT) * (CASE WHEN random() < 0.5 THEN -1 ELSE 1 END)"},
+    "RANDOM": {
+        0: "CAST(hash(uuid()) >> 1 AS BIGINT) * (CASE WHEN random() < 0.5 THEN -1 ELSE 1 END)",
+        1: "sf_fail_text('not supported by the embedded warehouse: RANDOM with a seed' "
+        "|| left(CAST({0} AS VARCHAR), 0))",
+    },
     "REGEXP_SUBSTR": _regexp_substr,
     "REGEXP_REPLACE": _regexp_replace,
     "REGEXP_COUNT": _regexp_count,
@@ -408,7 +412,8 @@ ALLOWED: frozenset[type[exp.Expr]] = frozenset({
     exp.CurrentDate, exp.CurrentTimestamp, exp.CurrentUser, exp.CurrentRole, exp.CurrentDatabase, exp.CurrentSchema,
     exp.CurrentWarehouse, exp.CurrentAccount, exp.CurrentSession,
     exp.DateAdd, exp.DateDiff, exp.DateTrunc, exp.TimestampTrunc, exp.Extract, exp.LastDay, exp.AddMonths,
-    exp.Explode, exp.Generator,
+    exp.Explode, exp.Generator, exp.Localtime, exp.SplitToTable, exp.TimeSlice, exp.Grouping, exp.GroupingId,
+    exp.Seq1, exp.Seq2, exp.Seq4, exp.Seq8,
 })  # fmt: skip
 
 

@@ -5,13 +5,14 @@ It works from the leaves up and in place, so a handler sees arguments that are D
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import cast
 
 from sqlglot import exp
 
 from local_snowflake.engine.slots import STATEMENT_TIMESTAMP
-from local_snowflake.errors import refuse
+from local_snowflake.errors import invalid, refuse
 from local_snowflake.translate import functions
 from local_snowflake.translate.datatypes import declared, digits_cut, length_of, to_duckdb
 from local_snowflake.translate.environment import Environment
@@ -51,6 +52,27 @@ _UNSUPPORTED: dict[type[exp.Expr], str] = {
 }
 
 
+_SEQUENCES: dict[type[exp.Expr], int] = {exp.Seq1: 1, exp.Seq2: 2, exp.Seq4: 4, exp.Seq8: 8}
+"""SEQ1() to SEQ8(), with their bytes."""
+_SLICES = ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND")
+_INTERVAL = re.compile(
+    r"[+-]?\d+\s*((year|quarter|month|week|day|hour|minute|second|millisecond|microsecond)s?)?", re.IGNORECASE
+)
+
+
+def _order_by_all(order: exp.Order) -> None:
+    """ORDER BY ALL: the word is no column."""
+    for ordered in order.expressions:
+        column = ordered.this if isinstance(ordered, exp.Ordered) else None
+        if (
+            isinstance(column, exp.Column)
+            and not column.table
+            and column.name.upper() == "ALL"
+            and not column.this.quoted
+        ):
+            ordered.set("this", exp.Var(this="ALL"))
+
+
 _AROUND_AGGREGATES = (exp.WithinGroup, exp.Window, exp.Filter, exp.Order)
 
 
@@ -68,6 +90,22 @@ def _of_empty(node: exp.Expr) -> str | None:
     while isinstance(node, _AROUND_AGGREGATES) and isinstance(node.this, exp.Expr):
         node = node.this
     return _EMPTY.get(type(node))
+
+
+def _split_to_table(call: exp.SplitToTable, alias: exp.TableAlias | None, *, lateral: bool) -> exp.Expr:
+    """SPLIT_TO_TABLE(text, delimiter); docs.snowflake.com/en/sql-reference/functions/split_to_table."""
+    query = fill(
+        """SELECT _seq AS "SEQ", _index AS "INDEX", _value AS "VALUE" FROM (SELECT _seq, unnest(_list) AS _value,
+           generate_subscripts(_list, 1) AS _index FROM (SELECT CAST(hash(uuid()) >> 1 AS BIGINT) AS _seq,
+           CASE {1} WHEN '' THEN [{0}] ELSE str_split({0}, {1}) END AS _list))""",
+        [cast_to(call.this, "VARCHAR"), cast_to(call.expression, "VARCHAR")],
+    )
+    name = alias or exp.TableAlias(this=exp.to_identifier("SPLIT_TO_TABLE", quoted=True))
+    found = exp.Subquery(this=query)
+    if lateral:
+        return exp.Lateral(this=found, alias=name)
+    found.set("alias", name)
+    return found
 
 
 class Rewriter:
@@ -90,6 +128,13 @@ class Rewriter:
             exp.Cast: self._cast,
             exp.TryCast: self._cast,
             exp.Case: self._case,
+            exp.Count: self._count,
+            exp.Like: self._like,
+            exp.ILike: self._like,
+            exp.Interval: self._interval,
+            exp.TimeSlice: self._time_slice,
+            **dict.fromkeys(_SEQUENCES, self._sequence),
+            exp.Localtime: lambda _: fill(f"CAST(CAST({STATEMENT_TIMESTAMP.call} AS TIMESTAMP) AS TIME)", []),
             exp.Array: lambda node: functions.build("ARRAY_CONSTRUCT", node.expressions),
             exp.Mod: lambda node: functions.build("MOD", [node.this, node.expression]),
             exp.ToBoolean: lambda node: cast_to(node.this, "BOOLEAN", safe=bool(node.args.get("safe"))),
@@ -109,6 +154,8 @@ class Rewriter:
             return node
         if isinstance(node, exp.Select):
             self._name_projections(node)
+        if isinstance(node, exp.Order):
+            _order_by_all(node)
         for key, value in list(node.args.items()):
             if isinstance(value, exp.Expr):
                 node.set(key, self.rewrite(value))
@@ -136,9 +183,12 @@ class Rewriter:
         ):
             return
         for index, projection in enumerate(select.expressions):
-            if isinstance(projection, exp.Alias | exp.Star | exp.Column | exp.Aliases):
+            next_value = (
+                isinstance(projection, exp.Column) and projection.table and projection.name.upper() == "NEXTVAL"
+            )
+            if isinstance(projection, exp.Alias | exp.Star | exp.Column | exp.Aliases) and not next_value:
                 continue
-            text = projection.sql("snowflake")
+            text = "NEXTVAL" if next_value else projection.sql("snowflake")
             text = text if isinstance(projection, exp.Literal) else text.upper()
             select.expressions[index] = exp.alias_(projection, text, quoted=True)
             select.expressions[index].parent = select
@@ -190,6 +240,8 @@ class Rewriter:
         alias = node.args.get("alias")
         if isinstance(call, exp.Explode):
             return flatten(call, alias, lateral=isinstance(node.parent, exp.Join), seq=wants_seq(node, alias))
+        if isinstance(call, exp.SplitToTable):
+            return _split_to_table(call, alias, lateral=isinstance(node.parent, exp.Join))
         if isinstance(call, exp.Generator):
             given = {name.upper(): value for name, value in call.args.items() if value is not None}
             call = exp.Anonymous(
@@ -216,6 +268,8 @@ class Rewriter:
         if isinstance(node.this, exp.Explode):
             alias = node.args.get("alias")
             return flatten(node.this, alias, lateral=True, seq=wants_seq(node, alias))
+        if isinstance(node.this, exp.SplitToTable):
+            return _split_to_table(node.this, node.args.get("alias"), lateral=True)
         return node
 
     def _join(self, node: exp.Join) -> exp.Expr:
@@ -318,6 +372,61 @@ class Rewriter:
             branch.set("this", exp.EQ(this=operand.copy(), expression=branch.this))
         node.set("this", None)
         return node
+
+    def _count(self, node: exp.Count) -> exp.Expr:
+        """COUNT(a, b): the rows in which none of them is NULL."""
+        if not node.expressions:
+            return node
+        values = [node.this, *node.expressions]
+        tests = " OR ".join(f"{{{index}}} IS NULL" for index in range(len(values)))
+        return exp.Count(this=fill(f"CASE WHEN {tests} THEN NULL ELSE 1 END", values), big_int=True)
+
+    def _like(self, node: exp.Like | exp.ILike) -> exp.Expr:
+        """LIKE ANY and LIKE ALL of a list."""
+        listed = node.expression
+        if not (isinstance(listed, exp.Any | exp.All) and isinstance(listed.this, exp.Tuple | exp.Paren)):
+            return node
+        if isinstance(node.parent, exp.Not):
+            refuse("NOT LIKE ANY and NOT LIKE ALL; write NOT (... LIKE ANY (...))")
+        patterns = listed.this.expressions if isinstance(listed.this, exp.Tuple) else [listed.this.this]
+        each = [type(node)(this=node.this.copy(), expression=pattern) for pattern in patterns]
+        joined = exp.or_(*each, copy=False) if isinstance(listed, exp.Any) else exp.and_(*each, copy=False)
+        return exp.Paren(this=joined)
+
+    def _interval(self, node: exp.Interval) -> exp.Expr:
+        """INTERVAL '1 day, 2 hours'."""
+        if node.args.get("unit") is None and isinstance(node.this, exp.Literal) and node.this.is_string:
+            parts = [part.strip() for part in node.this.name.split(",")]
+            if not all(_INTERVAL.fullmatch(part) for part in parts):
+                raise invalid(f"invalid interval '{node.this.name}'; it is written '1 day, 2 hours'")
+            spelt = [part if part[-1].isalpha() else f"{part} seconds" for part in parts]
+            node.set("this", exp.Literal.string(" ".join(spelt)))
+        return node
+
+    def _time_slice(self, node: exp.TimeSlice) -> exp.Expr:
+        """TIME_SLICE(time, length, unit [, START or END]); slices are counted from 1970, weeks from their Monday."""
+        unit = node.args["unit"].name.upper()
+        side = node.args["kind"].name.upper() if node.args.get("kind") is not None else "START"
+        length = node.expression
+        if not (isinstance(length, exp.Literal) and length.is_int and int(length.name) > 0):
+            raise invalid("the length of TIME_SLICE is a positive whole number, a constant")
+        if unit not in _SLICES or side not in ("START", "END"):
+            raise invalid(f"TIME_SLICE has no {unit} or {side}: units are {', '.join(_SLICES)}, sides START and END")
+        beginning = "1969-12-29" if unit == "WEEK" else "1970-01-01"
+        interval = f"INTERVAL '{length.name}' {unit}"
+        begin = f"time_bucket({interval}, sf_wall({{0}}), CAST('{beginning}' AS DATE))"
+        return fill(begin if side == "START" else f"{begin} + {interval}", [node.this])
+
+    def _sequence(self, node: exp.Expr) -> exp.Expr:
+        """SEQ1() and its like: numbers from 0 on, for the rows of a query."""
+        size = 8 * _SEQUENCES[type(node)]
+        signed = node.this is not None and node.this.name == "1"
+        number = (
+            f"(CAST(row_number() OVER () - 1 AS BIGINT) % {2**size})" if size < 64 else "(row_number() OVER () - 1)"
+        )
+        if signed and size < 64:
+            number = f"(({number} + {2 ** (size - 1)}) % {2**size} - {2 ** (size - 1)})"
+        return fill(number, [])
 
     def _extract(self, node: exp.Extract) -> exp.Expr:
         part = node.this.name.upper()

@@ -127,7 +127,7 @@ def static_type(node: exp.Expr) -> str | None:
     if isinstance(node, exp.Anonymous):
         name = node.name.lower()
         return "JSON" if name in _JSON_CALLS else "VARCHAR" if name in _TEXT_CALLS else None
-    if isinstance(node, exp.Count):
+    if isinstance(node, exp.Count | exp.Grouping | exp.GroupingId):
         return "BIGINT"
     return None
 
@@ -184,6 +184,10 @@ def retyped(node: exp.Expr, kinds: list[str | None]) -> exp.Expr:
             return fill("sf_unsigned_zero({0})", [node.copy()])
         if isinstance(node, exp.Ceil | exp.Floor):
             return _scaled(node, kinds)
+        if isinstance(node, exp.Add | exp.Sub) and "DATE" in kinds:
+            for operand, kind in zip(operands_of(node), kinds, strict=True):
+                if scale_of(kind) is not None:  # days
+                    operand.replace(fill("CAST(round({0}) AS INTEGER)", [operand.copy()]))
         if isinstance(node, exp.Add | exp.Sub) and kinds[0] == "DATE" and isinstance(node.expression, exp.Interval):
             unit = str(node.expression.args.get("unit") or "").upper().rstrip("S")
             return fill("CAST({0} AS DATE)", [node.copy()]) if unit in _DATE_UNITS else node

@@ -119,11 +119,14 @@ def _create_view(session: Session, tree: exp.Create, text: str) -> Result:
     if streams_in(session, tree):
         refuse("a view over a stream")
     comment = ""
+    temporary = False
     for entry in tree.args["properties"].expressions if tree.args.get("properties") else []:
         if isinstance(entry, exp.SchemaCommentProperty):
             comment = entry.this.name
         elif isinstance(entry, exp.MaterializedProperty):
             refuse("a materialized view")
+        elif isinstance(entry, exp.TemporaryProperty):
+            temporary = True
         elif not isinstance(entry, exp.SecureProperty | exp.CopyGrantsProperty):
             refuse(f"the view property {entry.sql('snowflake')}")
     listed = ""
@@ -131,14 +134,17 @@ def _create_view(session: Session, tree: exp.Create, text: str) -> Result:
         names = [quote(identifier(item)) for item in tree.this.expressions]
         listed = f" ({', '.join(names)})"
     query = render_definition(translate(tree.expression, session.environment()))
-    with session.define(name) as connection:
-        present = kind_of(connection, name)
+    home = session.temporary_home(name) if temporary else name
+    with session.define(home) as connection:
+        present = kind_of(connection, home)
         if present and tree.args.get("exists"):
             return status(f"{name.name} already exists, statement succeeded.")
         if present == "TABLE" or (present and not tree.args.get("replace")):
             raise exists(name)
-        connection.execute(f"CREATE OR REPLACE VIEW {name.sql}{listed} AS {query}")
-        set_table_facts(connection, name, {"comment": comment, "text": text.strip().rstrip(";")}, "VIEW")
+        connection.execute(f"CREATE OR REPLACE VIEW {home.sql}{listed} AS {query}")
+        if temporary:
+            session.temporary[name] = home
+        set_table_facts(connection, home, {"comment": comment, "text": text.strip().rstrip(";")}, "VIEW")
     return status(f"View {name.name} successfully created.")
 
 

@@ -82,9 +82,13 @@ def merge_steps(session: Session, environment: Environment, target: Name, tree: 
             refuse("WHEN NOT MATCHED BY SOURCE")
         condition: exp.Expr = matched.copy() if when.args.get("matched") else unmatched.copy()
         if when.args.get("condition") is not None:
-            condition = exp.and_(condition, exp.paren(when.args["condition"].copy()))
+            given = when.args["condition"].copy()
+            given = given if when.args.get("matched") else _of_source(given, tree.args["using"])
+            condition = exp.and_(condition, exp.paren(given))
         case.append("ifs", exp.If(this=condition, true=exp.Literal.number(number)))
         branch, values = _branch(number, when)
+        if branch.label == INSERTED:
+            values = [_of_source(value.copy(), tree.args["using"]) for value in values]
         branches.append(branch)
         outputs.extend(
             exp.alias_(_only_in(number, value), name) for name, value in zip(branch.values, values, strict=True)
@@ -108,6 +112,19 @@ def merge_steps(session: Session, environment: Environment, target: Name, tree: 
 
 
 _COUNT_ORDER = [INSERTED, UPDATED, DELETED]
+
+
+def _of_source(value: exp.Expr, source: exp.Expr) -> exp.Expr:
+    """What WHEN NOT MATCHED has: its columns are the source's, for there is no row of the target."""
+    if not source.alias_or_name:
+        return value
+
+    def qualified(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Column) and not node.table and node.find_ancestor(exp.Select) is None:
+            node.set("table", exp.to_identifier(source.alias_or_name, quoted=_quoted(source)))
+        return node
+
+    return value.transform(qualified)
 
 
 def _quoted(table: exp.Expr) -> bool:

@@ -154,9 +154,14 @@ def _objects(session: Session, cursor: Cursor) -> Rows:
     _, base = _tables(session, cursor)
     cursor.at = at
     _, views = _views(session, cursor)
-    columns: ColumnSpecs = [("created_on", TIME), "name", "database_name", "schema_name", "kind", "comment"]
-    rows: list[Sequence[Any]] = [row[:6] for row in base]
-    rows.extend((row[0], row[1], row[3], row[4], "VIEW", row[6]) for row in views)
+    columns: ColumnSpecs = [
+        ("created_on", TIME), "name", "database_name", "schema_name", "kind", "comment", "cluster_by",
+        ("rows", "BIGINT"), ("bytes", "BIGINT"), "owner", "retention_time", "owner_role_type", "is_hybrid",
+        "is_dynamic", "is_iceberg",
+    ]  # fmt: skip
+    rest = ("ROLE", "N", "N", "N")
+    rows: list[Sequence[Any]] = [(*row[:11], *rest) for row in base]
+    rows.extend((row[0], row[1], row[3], row[4], "VIEW", row[6], "", None, None, OWNER, "1", *rest) for row in views)
     return columns, sorted(rows, key=lambda row: (row[2], row[3], row[1]))
 
 

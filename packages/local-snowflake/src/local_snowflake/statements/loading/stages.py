@@ -184,7 +184,7 @@ def transfer(session: Session, sql: str) -> Result:
     tree = parse(_BARE_SOURCE.sub(r"\1'\2'", sql, count=1))
     if not isinstance(tree, exp.Put):
         raise unsupported("GET")
-    source, target = tree.this.name, tree.args["target"].name
+    source, target = tree.this.name, tree.args["target"].name.strip("'")
     if target == "?":
         target = session.bound("1").name
     if not source.startswith("file://"):
