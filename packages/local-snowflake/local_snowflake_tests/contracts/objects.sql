@@ -123,6 +123,14 @@ SELECT * FROM OWN_VIEW;
 -- source: docs.snowflake.com/en/sql-reference/sql/show-objects
 SHOW OBJECTS LIKE 'SHOWN';
 --# created_on | name | database_name | schema_name | kind | comment | cluster_by | rows | bytes | owner | retention_time | owner_role_type | is_hybrid | is_dynamic | is_iceberg
+-- source: docs.snowflake.com/en/sql-reference/sql/show-tables: temporary tables are shown, and hide others of their name
+CREATE TEMPORARY TABLE SHOWN_OWN (A NUMBER);
+SHOW TERSE TABLES LIKE 'SHOWN%';
+--# created_on | name | kind | database_name | schema_name
+SELECT "name", "kind" FROM TABLE(RESULT_SCAN(LAST_QUERY_ID())) ORDER BY 1;
+--= SHOWN | TABLE
+--= SHOWN_OWN | TEMPORARY
+DROP TABLE SHOWN_OWN;
 SHOW COLUMNS LIKE 'a%' IN SHOWN;
 SELECT "table_name", "column_name" FROM TABLE(RESULT_SCAN(LAST_QUERY_ID()));
 --= SHOWN | AT

@@ -257,7 +257,7 @@ _PATTERNS: list[tuple[str, str, Code, str]] = [
     ),
     (r"Could not convert string '(.*)' to BOOL", "Boolean value '{}' is not recognized", Code.NOT_A_BOOLEAN, "22018"),
     (
-        r"((?:invalid perl operator|missing (?:closing )?[\])]|no argument for repetition|invalid escape sequence|"
+        r"Invalid Input Error: ((?:invalid perl operator|missing (?:closing )?[\])]|no argument for repetition|invalid escape sequence|"
         r"unexpected \)|bad repetition|invalid character class|invalid repetition|trailing \\).*)",
         "Invalid regular expression: {}",
         Code.NOT_A_PATTERN,
@@ -375,7 +375,7 @@ def from_duckdb(error: Exception) -> SnowflakeError:
         return SnowflakeError(
             f"Number out of representable range: type {number}, value {found['value']}", Code.OUT_OF_RANGE, "22003"
         )
-    if re.search(r"Interrupted|INTERRUPT", text):
+    if not isinstance(error, duckdb.Error) and re.match(r"INTERRUPT Error|Interrupted", text):
         return SnowflakeError("SQL execution canceled", Code.CANCELED, "57014")
     first = text.split("\n")[0]
     for expression, wording, code, sqlstate in _COMPILED:

@@ -366,7 +366,9 @@ class Rewriter:
     def _case(self, node: exp.Case) -> exp.Expr:
         """CASE x WHEN y: a comparison like any other, with its implicit casts."""
         operand = node.this
-        if operand is None or operand.find(exp.Rand, exp.Uuid, exp.NextValueFor, exp.Subquery):
+        if operand is None or operand.find(exp.Rand, exp.Uuid, exp.Subquery):
+            return node
+        if any(call.name == "nextval" for call in operand.find_all(exp.Anonymous)):
             return node
         for branch in node.args["ifs"]:
             branch.set("this", exp.EQ(this=operand.copy(), expression=branch.this))

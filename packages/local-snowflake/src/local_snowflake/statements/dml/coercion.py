@@ -52,7 +52,7 @@ def converted(value: str, kind: str, name: str, wanted: str, *, loading: bool) -
         return of_text.format(f"({value} ->> '$')")
     if wanted == "JSON" and kind != "JSON" and not loading:
         raise type_mismatch("VARIANT", from_duckdb(kind), name)
-    if not is_castable(kind, wanted, implicitly=True):
+    if not is_castable(kind, wanted, implicitly=not loading):
         raise type_mismatch(from_duckdb(wanted), from_duckdb(kind), name)
     template = None if kind == wanted else conversion(kind, wanted)
     if template is None and is_timestamp_tz(kind) and not is_timestamp_tz(wanted):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from local_snowflake.engine.catalog import facts
+from local_snowflake.engine.store import TEMPORARY
 from local_snowflake.errors import unsupported
 from local_snowflake.results import Result, table
 from local_snowflake.session.session import Session
@@ -19,17 +20,28 @@ from local_snowflake.statements.introspection import (
 from local_snowflake.statements.introspection.column_specs import OWNER, TIME, ColumnSpecs, Rows
 from local_snowflake.statements.introspection.show_filter import ShowFilter, read_filter
 from local_snowflake.syntax.lexer import Cursor
-from local_snowflake.syntax.names import Name
+from local_snowflake.syntax.names import Name, literal
 
 
 def run(session: Session, cursor: Cursor) -> Result:
     cursor.expect("SHOW")
-    cursor.accept("TERSE")
+    terse = cursor.accept("TERSE")
     for words, command in _COMMANDS.items():
         if cursor.accept(*words.split()):
             columns, rows = command(session, cursor)
-            return table(columns, rows)
+            return table(*(_in_short(columns, rows) if terse else (columns, rows)))
     raise unsupported(f"SHOW {cursor.near()}")
+
+
+_SHORT = ("created_on", "name", "kind", "database_name", "schema_name")
+
+
+def _in_short(columns: ColumnSpecs, rows: Sequence[Sequence[Any]]) -> Rows:
+    """The columns of SHOW TERSE; docs.snowflake.com/en/sql-reference/sql/show-tables."""
+    names = [column if isinstance(column, str) else column[0] for column in columns]
+    places = [names.index(name) if name in names else None for name in _SHORT]
+    kept: ColumnSpecs = [name if at is None else columns[at] for name, at in zip(_SHORT, places, strict=True)]
+    return kept, [[None if at is None else row[at] for at in places] for row in rows]
 
 
 def _duckdb_rows(session: Session, function: str, found: ShowFilter, columns: str, name: str) -> list[tuple[Any, ...]]:
@@ -37,7 +49,15 @@ def _duckdb_rows(session: Session, function: str, found: ShowFilter, columns: st
         f"SELECT {information_schema.DATABASE}, {information_schema.SCHEMA}, {name}, {columns} "
         f"FROM {function}() WHERE {information_schema.OURS} ORDER BY 1, 2, 3"
     ).fetchall()
-    kept = [row for row in rows if found.has(Name(*row[:3]))]
+    own = {str(hidden): hidden for hidden in session.temporary}
+    made = session.connection.execute(
+        f"SELECT {name}, {columns} FROM {function}() WHERE schema_name = {literal(TEMPORARY + session.id)} ORDER BY 1"
+    ).fetchall()
+    temporary = [
+        (hidden.database, hidden.schema, hidden.name, *rest) for key, *rest in made if (hidden := own.get(key))
+    ]
+    rows = [row for row in rows if Name(*row[:3]) not in session.temporary] + temporary
+    kept = sorted(row for row in rows if found.has(Name(*row[:3])))
     return kept if found.limit is None else kept[: found.limit]
 
 
@@ -120,11 +140,15 @@ def _tables(session: Session, cursor: Cursor) -> Rows:
         created = dt.datetime.fromisoformat(about["created"]) if about.get("created") else None
         tracked = session.engine.change_logs.log_of(Name(database, schema, name)) is not None
         shown.append(
-            (created, name, database, schema, about.get("kind", "TABLE"), about.get("comment", ""),
-             about.get("cluster_by", ""), size, None, OWNER, about.get("data_retention_time_in_days", "1"), "OFF",
+            (created, name, database, schema, _kind(session, Name(database, schema, name), about),
+             about.get("comment", ""), about.get("cluster_by", ""), size, None, OWNER, about.get("data_retention_time_in_days", "1"), "OFF",
              "ON" if tracked else "OFF")
         )  # fmt: skip
     return columns, shown
+
+
+def _kind(session: Session, name: Name, about: Mapping[str, Any]) -> str:
+    return "TEMPORARY" if name in session.temporary else str(about.get("kind", "TABLE"))
 
 
 def _views(session: Session, cursor: Cursor) -> Rows:
