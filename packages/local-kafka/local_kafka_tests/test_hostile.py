@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import ssl
+import struct
 import urllib.error
 import urllib.request
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kio.schema.errors import ErrorCode
 
-from local_kafka.apis.table import APIS
+from local_kafka.apis.table import API_VERSIONS, APIS
 from local_kafka_tests.clients import create_topic, produce, read_all
 from local_kafka_tests.process import BrokerProcess
 from local_kafka_tests.raw import (
@@ -197,6 +198,18 @@ def test_apis_that_are_not_served_are_refused_with_an_error(
     with RawClient(shared_broker.bootstrap) as client:
         assert client.call(api_key, version).error_code == ErrorCode.unsupported_version
     assert f"refused API {api_key}" in shared_broker.log()
+
+
+def test_a_newer_client_begins_with_its_own_version_without_a_warning(shared_broker: BrokerProcess) -> None:
+    newer = struct.pack(">hhihb", API_VERSIONS, 99, 0, -1, 0)  # key, version, correlation, no client id, no tags
+    with RawClient(shared_broker.bootstrap) as client:
+        client.socket.sendall(struct.pack(">i", len(newer)) + newer)
+        answer = client.receive(API_VERSIONS, 0)
+    assert answer.error_code == ErrorCode.unsupported_version
+    assert any(offered.api_key == API_VERSIONS for offered in answer.api_keys)
+    told = [line for line in shared_broker.log().splitlines() if "(ApiVersions) v99" in line]
+    assert len(told) == 1
+    assert "WARNING" not in told[0]
 
 
 def test_a_newer_api_versions_request_learns_what_is_served(shared_broker: BrokerProcess) -> None:

@@ -210,8 +210,10 @@ class Connection(asyncio.Protocol):
     def _refuse(self, prefix: RequestPrefix, api: Api | None) -> None:
         """Answer a request that is not served, as clearly as the protocol allows."""
         name = api.name if api else api_key_map.get(prefix.api_key, "unknown")
-        log.warning(
-            "%s: refused API %d (%s) v%d, which is not served", self._peer, prefix.api_key, name, prefix.version
+        # newer clients begin with their own version of ApiVersions as a matter of course
+        level = logging.INFO if prefix.api_key == API_VERSIONS else logging.WARNING
+        log.log(
+            level, "%s: refused API %d (%s) v%d, which is not served", self._peer, prefix.api_key, name, prefix.version
         )
         if prefix.api_key == API_VERSIONS:
             # A newer client asks with a version of its own and goes on with what this answer offers (KIP-511).

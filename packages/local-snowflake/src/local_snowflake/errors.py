@@ -257,8 +257,9 @@ _PATTERNS: list[tuple[str, str, Code, str]] = [
     ),
     (r"Could not convert string '(.*)' to BOOL", "Boolean value '{}' is not recognized", Code.NOT_A_BOOLEAN, "22018"),
     (
-        r"Invalid Input Error: ((?:invalid perl operator|missing (?:closing )?[\])]|no argument for repetition|invalid escape sequence|"
-        r"unexpected \)|bad repetition|invalid character class|invalid repetition|trailing \\).*)",
+        r"Invalid Input Error: ((?:invalid perl operator|missing (?:closing )?[\])]|no argument for repetition|"
+        r"invalid escape sequence|unexpected \)|bad repetition|invalid character class|invalid repetition|"
+        r"trailing \\).*)",
         "Invalid regular expression: {}",
         Code.NOT_A_PATTERN,
         "2201B",

@@ -141,8 +141,8 @@ def _tables(session: Session, cursor: Cursor) -> Rows:
         tracked = session.engine.change_logs.log_of(Name(database, schema, name)) is not None
         shown.append(
             (created, name, database, schema, _kind(session, Name(database, schema, name), about),
-             about.get("comment", ""), about.get("cluster_by", ""), size, None, OWNER, about.get("data_retention_time_in_days", "1"), "OFF",
-             "ON" if tracked else "OFF")
+             about.get("comment", ""), about.get("cluster_by", ""), size, None, OWNER,
+             about.get("data_retention_time_in_days", "1"), "OFF", "ON" if tracked else "OFF")
         )  # fmt: skip
     return columns, shown
 
