@@ -193,3 +193,18 @@ def test_files_are_put_to_a_quoted_stage(session: Session, tmp_path: Path) -> No
     for target in ("'@ST1/a'", "'@\"ST1\"/b'", "@ST1/c"):
         assert session.run(f"PUT 'file://{file}' {target} AUTO_COMPRESS = FALSE")[0][6] == "UPLOADED"
     assert [row[0] for row in session.run("LIST @ST1")] == ["st1/a/a.csv", "st1/b/a.csv", "st1/c/a.csv"]
+
+
+def test_files_come_back_from_a_stage(session: Session, tmp_path: Path) -> None:
+    session.run("CREATE STAGE ST1")
+    for name in ("a.csv", "b.csv", "c.txt"):
+        (tmp_path / name).write_text(f"{name}\n")
+        session.run(f"PUT file://{tmp_path}/{name} @ST1/in AUTO_COMPRESS = FALSE")
+    for folder in ("out", "one", "some"):
+        (tmp_path / folder).mkdir()
+    got = session.run(f"GET @ST1/in file://{tmp_path}/out/")
+    assert [(row[0], row[2]) for row in sorted(got)] == [(name, "DOWNLOADED") for name in ("a.csv", "b.csv", "c.txt")]
+    assert (tmp_path / "out" / "b.csv").read_text() == "b.csv\n"
+    assert [row[0] for row in session.run(f"GET '@ST1/in/c.txt' 'file://{tmp_path}/one'")] == ["c.txt"]
+    assert len(session.run(f"GET @ST1 file://{tmp_path}/some/ PATTERN = '.*[.]csv'")) == 2
+    assert session.fails(f"GET @NOPE file://{tmp_path}").errno == 2003

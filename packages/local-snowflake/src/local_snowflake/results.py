@@ -46,7 +46,7 @@ class Column:
 
 @dataclass
 class Result:
-    """Columns and rows; `counts` instead of rows for DML, `upload` for PUT."""
+    """Columns and rows; `counts` instead of rows for DML, `upload` for PUT and GET."""
 
     columns: list[Column]
     batches: Iterator[pa.RecordBatch] = field(default_factory=lambda: iter(()))

@@ -20,7 +20,7 @@ from local_snowflake.errors import (
     invalid,
     missing,
     refuse,
-    unsupported,
+    syntax,
 )
 from local_snowflake.results import Column, Result, StatementType, status, table
 from local_snowflake.session.session import Session
@@ -166,7 +166,7 @@ def drop(session: Session, cursor: Cursor) -> Result:
 # files ----------------------------------------------------------------------------------------------------------
 
 
-def _options(tree: exp.Put) -> dict[str, Any]:
+def _options(tree: exp.Put | exp.Get) -> dict[str, Any]:
     properties = tree.args["properties"].expressions if tree.args.get("properties") else []
     found: dict[str, Any] = {}
     for entry in properties:
@@ -175,21 +175,23 @@ def _options(tree: exp.Put) -> dict[str, Any]:
     return found
 
 
-_BARE_SOURCE = re.compile(r"(\bPUT\s+)(file://[^\s';]+)", re.IGNORECASE)
+_BARE_SOURCE = re.compile(r"""(\bPUT\s+|\bGET\s+(?:'[^']*'|(?:"[^"]*"|\S)+)\s+)(file://[^\s';]+)""", re.IGNORECASE)
 
 
 def transfer(session: Session, sql: str) -> Result:
-    """PUT: tells the client where to put the files; client and server share this machine."""
+    """PUT and GET: tell the client where to put or find the files; client and server share this machine."""
     # In quotes, or the tokenizer takes the /* of file:///folder/*.csv for the beginning of a comment.
     tree = parse(_BARE_SOURCE.sub(r"\1'\2'", sql, count=1))
-    if not isinstance(tree, exp.Put):
-        raise unsupported("GET")
+    if not isinstance(tree, exp.Put | exp.Get):
+        raise syntax("syntax error: PUT file://... @stage or GET @stage file://... was expected")
     source, target = tree.this.name, tree.args["target"].name.strip("'")
     if target == "?":
         target = session.bound("1").name
     if not source.startswith("file://"):
         raise invalid(f"invalid source '{source}'; it is written file:///path/of/the/files")
     location = locate(session, target)
+    if isinstance(tree, exp.Get):
+        return _get(location, unquote(source.removeprefix("file://")), _options(tree))
     folder = location.folder / location.path
     folder.mkdir(parents=True, exist_ok=True)
     if not folder.resolve().is_relative_to(location.folder.resolve()):
@@ -209,6 +211,23 @@ def transfer(session: Session, sql: str) -> Result:
         "stageInfo": {"locationType": "LOCAL_FS", "location": f"{folder}/", "path": location.path, "creds": {}},
     }
     return Result([Column("status", "VARCHAR")], type=StatementType.UNKNOWN, upload=upload)
+
+
+def _get(location: Location, local: str, options: dict[str, Any]) -> Result:
+    unknown = set(options) - {"PARALLEL", "PATTERN"}
+    if unknown:
+        refuse(f"the option {unknown.pop()} of GET")
+    files = matching(location.files(), options.get("PATTERN"))
+    download = {
+        "command": "DOWNLOAD",
+        "operation": "Node",
+        "src_locations": [name for name, _ in files],
+        "localLocation": local,
+        "parallel": int(options.get("PARALLEL", 10)),
+        "encryptionMaterial": [],
+        "stageInfo": {"locationType": "LOCAL_FS", "location": f"{location.folder}/", "path": "", "creds": {}},
+    }
+    return Result([Column("status", "VARCHAR")], type=StatementType.UNKNOWN, upload=download)
 
 
 def digest(path: Path) -> str:
