@@ -101,3 +101,7 @@ SELECT column1 AS A FROM VALUES (1), (NULL), (2) ORDER BY column1 DESC;
 --= NULL
 --= 2
 --= 1
+-- source: docs.snowflake.com/en/sql-reference/functions/to_binary
+SELECT TO_BINARY('xyz');
+--! 100115
+--~ The following string is not a legal hex-encoded value

@@ -70,6 +70,7 @@ class Code(enum.IntEnum):
     DUPLICATE_ROW = 100090
     NOT_OF_THE_FORMAT = 100096
     NOT_A_TIME = 100108
+    NOT_HEX = 100115
     OUT_OF_RANGE = 100132
     NOT_UTF8 = 100144
     NOT_PARQUET = 100152
@@ -263,6 +264,12 @@ _PATTERNS: list[tuple[str, str, Code, str]] = [
         "Invalid regular expression: {}",
         Code.NOT_A_PATTERN,
         "2201B",
+    ),
+    (
+        r"Invalid input for hex digit: (.*)",
+        "The following string is not a legal hex-encoded value: '{}'",
+        Code.NOT_HEX,
+        "22000",
     ),
     (r"blob to UTF8 string|invalid UTF8", "Invalid UTF8 detected in a binary", Code.NOT_UTF8, "22000"),
     (
