@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from local_snowflake.statements.execution import execute
+from local_snowflake.syntax.statement import Statement
+from local_snowflake.warehouse import Warehouse
 from local_snowflake_tests.server import Server, Session
 
 LINES = 5_000
@@ -53,3 +57,27 @@ def test_an_array_of_a_hundred_thousand_numbers_is_flattened(small: Session) -> 
         WITH C AS (SELECT V FROM Z), L AS (SELECT F.INDEX AS N, F.VALUE FROM C, LATERAL FLATTEN(INPUT => C.V) F)
         SELECT COUNT(*), MAX(L.N), SUM(L.VALUE::NUMBER) FROM L JOIN C ON C.V IS NOT NULL"""
     assert small.run(query) == [(100_000, 99_999, 0)]
+
+
+@pytest.mark.parametrize(
+    ("query", "numbered"),
+    [
+        ("SELECT F.VALUE FROM T, LATERAL FLATTEN(INPUT => T.V) F", False),
+        ("SELECT F.VALUE FROM T, TABLE(FLATTEN(T.V)) F", False),
+        ("SELECT F.SEQ FROM T, LATERAL FLATTEN(INPUT => T.V) F", True),
+        ("SELECT COUNT(*) FROM T, LATERAL FLATTEN(INPUT => T.V) F GROUP BY SEQ", True),
+        ("SELECT F.* FROM T, LATERAL FLATTEN(INPUT => T.V) F", True),
+        ("SELECT * FROM T, LATERAL FLATTEN(INPUT => T.V) F", True),
+        ("SELECT A FROM T, LATERAL FLATTEN(INPUT => T.V) AS F (A, B, C, D, E, G)", True),
+    ],
+)
+def test_inputs_are_numbered_only_where_seq_is_wanted(tmp_path: Path, query: str, numbered: bool) -> None:
+    warehouse = Warehouse(tmp_path, memory_limit="500MB", threads=1, account="a", user="u")
+    opened = warehouse.connect()
+    for sql in ("CREATE DATABASE D", "CREATE TABLE T (V VARIANT)", query):
+        execute(opened, Statement(sql)).drain()
+    plan = warehouse.engine.plans.get((query, "D", "PUBLIC", ()), warehouse.engine.version)
+    assert plan is not None
+    assert ("UUID" in str(plan.steps[0].text.parts)) is numbered
+    opened.close()
+    warehouse.close()

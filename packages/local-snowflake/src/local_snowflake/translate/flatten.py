@@ -51,6 +51,8 @@ def flatten(call: exp.Explode, alias: exp.TableAlias | None, *, lateral: bool, s
     rows = _rows(before, recursive=_flag(options, "RECURSIVE"))
     name = alias.this if alias is not None and alias.this is not None else exp.to_identifier("FLATTEN", quoted=True)
     columns = [column.copy() for column in alias.columns] if alias is not None else []
+    if [column.name.upper() for column in columns] == _COLUMNS:
+        columns = []  # sqlglot names them so by itself
     table_alias = exp.TableAlias(this=name.copy(), columns=columns)
     number = "" if not seq and not columns else _NUMBER if lateral else "1"
     query = fill(_filled(rows, elements, "{0}", number), [source])
@@ -60,6 +62,8 @@ def flatten(call: exp.Explode, alias: exp.TableAlias | None, *, lateral: bool, s
     found.meta[_PARTS] = (elements, rows, number, source)
     return found
 
+
+_COLUMNS = ["SEQ", "KEY", "PATH", "INDEX", "VALUE", "THIS"]
 
 _PARTS = "flatten"
 """Marks a lateral FLATTEN with the templates of its elements and rows, that of SEQ or none, and its input."""
