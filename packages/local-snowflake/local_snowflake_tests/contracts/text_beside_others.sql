@@ -27,6 +27,11 @@ SELECT S FROM M WHERE S || 'x' IN (1, 2);
 --! 100038
 SELECT D = 'x' FROM M;
 --! 100040
+SELECT D = '2024-13-01' FROM M;
+--! 100040
+--~ Date '2024-13-01' is not recognized
+SELECT AT > '2024-02-30 10:00:00' FROM M;
+--! 100035
 SELECT T = '25:00:00' FROM M;
 --! 100108
 --~ Time '25:00:00' is not recognized

@@ -98,6 +98,11 @@ def wanted_beside(kinds: Kinds, where: str) -> str | None:
     return None if only in (Family.VARIANT, Family.TIMESTAMP_TZ) else found[only]
 
 
+_PLAIN_TIMES = {
+    "DATE": re.compile(r"\d{4}-\d{2}-\d{2}"),
+    "TIMESTAMP": re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}:\d{2}(\.\d{1,6})?)?"),
+}
+"""Constants that DuckDB reads as Snowflake does, and sooner than by a macro."""
 _PLAIN_NUMBER = re.compile(r"\s*([+-]?)0*(\d{0,38})(?:\.(\d*))?\s*")
 
 
@@ -108,6 +113,8 @@ def of_text(operand: exp.Expr, wanted: str, *, compared: bool = False) -> exp.Ex
         compared: the value is compared and not shown, so that it keeps up to 18 digits after the point. One that is
             shown has those of a constant, or 5; a text with more is an error, lest it be rounded.
     """
+    if wanted in _PLAIN_TIMES and isinstance(operand, exp.Literal) and _PLAIN_TIMES[wanted].fullmatch(operand.name):
+        return exp.Cast(this=operand, to=exp.DataType.build(wanted, dialect="duckdb"))
     if wanted != "DECIMAL":
         template = conversion("VARCHAR", wanted)
         return fill(template or f"CAST(sf_number_text({{0}}) AS {wanted})", [operand])
