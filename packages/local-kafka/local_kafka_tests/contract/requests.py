@@ -164,9 +164,10 @@ def commit(
     member: str = "",
     generation: int = -1,
     partition: int = 0,
+    note: str = "note",
 ) -> int:
     """OffsetCommit v7 for one partition; its error."""
-    wanted = {"partition_index": partition, "committed_offset": offset, "committed_metadata": "note"}
+    wanted = {"partition_index": partition, "committed_offset": offset, "committed_metadata": note}
     response = client.call(
         OFFSET_COMMIT,
         7,

@@ -130,6 +130,13 @@ def test_offsets_are_committed_without_members_too(client: RawClient, topic: str
     assert sum(partition.committed_offset for partition in several[0].topics[0].partitions) == 12
 
 
+def test_a_note_beside_an_offset_has_at_most_4096_bytes(client: RawClient, topic: str) -> None:
+    create(client, topic)
+    assert commit(client, topic, topic, 5, note="x" * 4096) == 0
+    assert commit(client, topic, topic, 6, note="x" * 4097) == ErrorCode.offset_metadata_too_large
+    assert committed(client, topic, topic) == (0, 5, "x" * 4096)
+
+
 def test_only_members_commit_while_there_are_some(client: RawClient, topic: str) -> None:
     create(client, topic)
     member, generation = enter(client, topic)

@@ -62,6 +62,13 @@ def test_a_topic_is_created_once(client: RawClient, topic: str) -> None:
     assert create(client, topic).error_code == ErrorCode.topic_already_exists
 
 
+def test_a_period_and_an_underscore_are_alike_in_names(client: RawClient, topic: str) -> None:
+    assert create(client, f"{topic}.a_b").error_code == 0
+    for other in (f"{topic}_a.b", f"{topic}.a.b", f"{topic}_a_b"):
+        assert create(client, other).error_code == ErrorCode.invalid_topic_exception
+    assert create(client, f"{topic}.ab").error_code == 0
+
+
 def test_a_name_twice_in_a_request_creates_nothing(client: RawClient, topic: str) -> None:
     entry = {"name": topic, "num_partitions": 1, "replication_factor": 1}
     response = client.call(CREATE_TOPICS, 7, topics=[entry, entry], timeout=30_000)

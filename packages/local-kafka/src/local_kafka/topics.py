@@ -129,6 +129,14 @@ class TopicRegistry:
             )
         if name in self.by_name:
             raise ApiError(ErrorCode.topic_already_exists, f"Topic '{name}' already exists.")
+        plain, length = name.replace(".", "_"), len(name)
+        same = (other for other in self.by_name if len(other) == length and other.replace(".", "_") == plain)
+        alike = next(same, None)
+        if alike is not None:  # as Kafka, whose metrics have the same name for both
+            raise ApiError(
+                ErrorCode.invalid_topic_exception,
+                f"Topic '{name}' collides with existing topics: {alike} (a period is like an underscore).",
+            )
         if not 1 <= partitions <= MOST_PARTITIONS:
             raise ApiError(
                 ErrorCode.invalid_partitions, f"A topic has 1 to {MOST_PARTITIONS} partitions, not {partitions}."

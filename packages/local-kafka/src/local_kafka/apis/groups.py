@@ -135,19 +135,25 @@ def leave_group(call: Call) -> Body:
     return {"members": members}
 
 
+_METADATA_BYTES = 4096
+"""Of the text that a client keeps beside an offset: Kafka's offset.metadata.max.bytes."""
+
+
 async def offset_commit(call: Call) -> Body:
     """Write down how far a group is."""
     request, groups = call.request, call.state.groups
     instance = getattr(request, "group_instance_id", None)
     refusal = groups.check_commit(request.group_id, request.member_id, instance, request.generation_id_or_member_epoch)
     offsets: dict[TopicPartition, CommittedOffset] = {}
-    unknown: set[TopicPartition] = set()
+    refused: dict[TopicPartition, ErrorCode] = {}
     for topic in request.topics:
         found = call.state.topics.by_name.get(topic.name)
         for partition in topic.partitions:
             key = (topic.name, partition.partition_index)
             if found is None or found.partition(partition.partition_index) is None:
-                unknown.add(key)
+                refused[key] = ErrorCode.unknown_topic_or_partition
+            elif len((partition.committed_metadata or "").encode()) > _METADATA_BYTES:
+                refused[key] = ErrorCode.offset_metadata_too_large
             else:
                 offsets[key] = _committed(partition)
     error = refusal or await groups.commit(request.group_id, offsets)
@@ -158,9 +164,7 @@ async def offset_commit(call: Call) -> Body:
                 "partitions": [
                     {
                         "partition_index": partition.partition_index,
-                        "error_code": ErrorCode.unknown_topic_or_partition
-                        if not refusal and (topic.name, partition.partition_index) in unknown
-                        else error,
+                        "error_code": error if refusal else refused.get((topic.name, partition.partition_index), error),
                     }
                     for partition in topic.partitions
                 ],
