@@ -90,6 +90,7 @@ USING (
       SUM(IFF(o.STATUS = 'CANCELLED' AND o.SHIPPED_VERSION = 0, 0, s.COST)) AS COST
     FROM shares s
     JOIN PROD.ORDERS o ON o.ORDER_ID = s.ORDER_ID
+    WHERE o.PLACED_AT IS NOT NULL -- its lines may be merged before it; it is queued when its placement is
     GROUP BY TO_DATE(o.PLACED_AT), o.COUNTRY, s.CATEGORY, o.CHANNEL
     UNION ALL
     SELECT g.SALES_DATE, g.COUNTRY, g.CATEGORY, g.CHANNEL, 0, 0, 0, 0
