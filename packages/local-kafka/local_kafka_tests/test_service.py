@@ -43,11 +43,22 @@ def test_the_command_tells_its_version_and_its_options() -> None:
     [
         ([], "the following arguments are required: --data-dir"),
         (["--data-dir", "d", "--port", "99999"], "argument --port: '99999' is not a whole number from 0 to 65535"),
-        (["--data-dir", "d", "--partitions", "none"], "argument --partitions: 'none' is not a whole number from 1"),
+        (["--data-dir", ""], "argument --data-dir: it is empty: name a folder"),
+        (
+            ["--data-dir", "d", "--partitions", "none"],
+            "argument --partitions: 'none' is not a whole number from 1 to 1000",
+        ),
+        (
+            ["--data-dir", "d", "--partitions", "1001"],
+            "argument --partitions: '1001' is not a whole number from 1 to 1000",
+        ),
         (["--data-dir", "d", "--partition", "1", "--speed", "9"], "unrecognized arguments: --speed 9"),
     ],
 )
-def test_a_wrong_use_of_the_command_is_a_sentence_that_names_the_argument(arguments: list[str], sentence: str) -> None:
+def test_a_wrong_use_of_the_command_is_a_sentence_that_names_the_argument(
+    arguments: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     failed = command(*arguments)
     assert failed.returncode == 2
     assert failed.stderr.splitlines()[-1] == f"local-kafka: error: {sentence}"

@@ -39,6 +39,7 @@ def test_the_command_tells_its_version_and_its_options() -> None:
     ("arguments", "sentence"),
     [
         ([], "the following arguments are required: --data-dir"),
+        (["--data-dir", ""], "argument --data-dir: it is empty: name a folder"),
         (["--data-dir", "d", "--port", "-1"], "argument --port: '-1' is not a whole number from 0 to 65535"),
         (["--data-dir", "d", "--threads", "0"], "argument --threads: '0' is not a whole number from 1"),
         (
@@ -52,7 +53,10 @@ def test_the_command_tells_its_version_and_its_options() -> None:
         (["--data-dir", "d", "--container"], "--container needs a password in LOCAL_SNOWFLAKE_PASSWORD"),
     ],
 )
-def test_a_wrong_use_of_the_command_is_a_sentence_that_names_the_argument(arguments: list[str], sentence: str) -> None:
+def test_a_wrong_use_of_the_command_is_a_sentence_that_names_the_argument(
+    arguments: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     failed = command(*arguments)
     assert failed.returncode == 2
     assert failed.stderr.splitlines()[-1] == f"local-snowflake: error: {sentence}"
@@ -114,6 +118,11 @@ def test_a_stop_ends_running_statements_within_its_time(own_server: Server) -> N
     assert own_server.stop() == 0
     own_server.start()
     assert own_server.session(database="LOCAL").value("SELECT COUNT(*) FROM T") == 0
+
+
+def test_the_last_line_of_a_stop_says_that_it_stopped(own_server: Server) -> None:
+    assert own_server.stop() == 0
+    assert own_server.log().splitlines()[-1].endswith("INFO warehouse stopped")
 
 
 def test_a_client_that_is_killed_in_the_middle_of_a_request_is_a_line_in_the_log(own_server: Server) -> None:

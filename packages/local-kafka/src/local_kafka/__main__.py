@@ -20,6 +20,7 @@ from local_kafka.storage.files import raise_file_limit
 from local_kafka.storage.metadata import UnsupportedFormatError
 from local_kafka.storage.reserve import Reserve
 from local_kafka.strays import LostMetadataError, UnreadableMetadataError, is_damaged
+from local_kafka.topics import MOST_PARTITIONS
 from local_service.service import (
     EXIT_INTERRUPTED,
     EXIT_NOT_WRITABLE,
@@ -77,7 +78,10 @@ def _parser() -> argparse.ArgumentParser:
     defaults = BrokerOptions.__dataclass_fields__
     parser.add_argument("--auto-create-topics", action="store_true", help="create topics that clients ask for")
     parser.add_argument(
-        "--partitions", type=whole_number(1), default=1, help="of a topic that names no number (%(default)s)"
+        "--partitions",
+        type=whole_number(1, MOST_PARTITIONS),
+        default=1,
+        help="of a topic that names no number (%(default)s)",
     )
     parser.add_argument(
         "--fsync",

@@ -141,6 +141,13 @@ def loopback(host: str) -> str:
     return host
 
 
+def _folder(text: str) -> Path:
+    """Check a `--data-dir` argument: an empty one, of a variable that is not set, would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty: name a folder")
+    return Path(text)
+
+
 def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
     """The type of an argument that is a whole number of a range, which its refusal names."""
     wanted = f"a whole number from {least}" + ("" if most is None else f" to {most}")
@@ -166,7 +173,7 @@ def service_parser(program: str, description: str) -> argparse.ArgumentParser:
     """
     parser = argparse.ArgumentParser(prog=program, description=description)
     parser.add_argument("--version", action="version", version=f"{program} {version(program)}")
-    parser.add_argument("--data-dir", type=Path, required=True, help="where everything it writes lives")
+    parser.add_argument("--data-dir", type=_folder, required=True, help="where everything it writes lives")
     parser.add_argument("--host", type=loopback, default="127.0.0.1", help="a loopback address (%(default)s)")
     parser.add_argument(
         "--port",

@@ -232,6 +232,7 @@ def _serve(folder: DataDir, listening: socket.socket, options: argparse.Namespac
     asyncio.run(run())
     clients.close()
     warehouse.close()
+    gc.unfreeze()  # DuckDB's binding reports what is frozen at the end as leaked
     log.info("stopped")
     return 0
 
