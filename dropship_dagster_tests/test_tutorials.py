@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,6 +85,21 @@ def test_every_option_of_a_command_is_one_that_its_help_names(name: str) -> None
             said = CliRunner().invoke(app, [*subcommand, "--help"], env={"COLUMNS": "240", "NO_COLOR": "1"})
             assert said.exit_code == 0, command.line
             assert {word for word in words if word.startswith("--")} <= set(re.findall(r"--[a-z-]+", said.output))
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in TUTORIALS.glob("*.md")))
+def test_a_shell_finds_no_variable_of_its_own_in_a_command(name: str) -> None:
+    for command in typed(name):
+        read = subprocess.run(["sh", "-uc", f"set -- {command.line}"], capture_output=True, text=True, check=False)
+        assert (read.returncode, read.stderr) == (0, ""), command.line
+
+
+def test_the_code_of_the_new_topic_passes_the_linters(copy: Copy) -> None:
+    copy.follow("add_a_topic.md", only_files=True)
+    files = [block.title for block in blocks("add_a_topic.md") if block.title and block.title.endswith(".py")]
+    for tool in (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",)):
+        checked = copy.run(sys.executable, "-m", *tool, *files)
+        assert checked.returncode == 0, checked.stdout
 
 
 @pytest.mark.slow

@@ -99,8 +99,8 @@ class Copy:
 
     def type(self, command: Command) -> None:
         """Run a command and hold its output against what the tutorial shows."""
-        program, *arguments = shlex.split(command.line)
-        done = self.run(*_PROGRAMS[program], *arguments)
+        programs = "".join(f'{name}() {{ {shlex.join(words)} "$@"; }}; ' for name, words in _PROGRAMS.items())
+        done = self.run("sh", "-uc", programs + command.line)
         assert done.returncode == command.exit_code, f"{command.line} exits {done.returncode}:\n{done.stdout[-3000:]}"
         said = [_WORD.findall(line) for line in done.stdout.splitlines()]
         for shown in command.shown:
