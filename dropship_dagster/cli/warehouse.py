@@ -175,7 +175,7 @@ def refresh(
     if as_json:
         print_report(report.to_dict())
         return
-    table = Table("task", "state", "rows", "seconds")
+    table = Table("task", "state", "rows in its table", "seconds")
     for task in report.tasks:
         rows = "" if task.rows is None else f"{task.rows:,}"
         table.add_row(task.task, task.state, rows, "" if task.seconds is None else f"{task.seconds:.2f}")
