@@ -32,36 +32,27 @@ INSERT FIRST
       DISCOUNT, SHIPPING_FEE, TOTAL, PROMISED_AT, LINE_COUNT, UNITS, LINES_COST,
       CARRIER, TRACKING_NUMBER, REASON, REFUNDED_AMOUNT, PAYLOAD
     )
-WITH arrived AS (
-  SELECT 'ORDERS_EVENTS' AS SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS,
-    KAFKA_TIMESTAMP, BATCH_ID, INGESTED_AT, 1 AS ATTEMPT, METADATA$ROW_ID AS ROW_ID
-  FROM RAW.ORDERS_EVENTS_STREAM
-  UNION ALL
-  SELECT SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
-    BATCH_ID, INGESTED_AT, ATTEMPT, 'retried ' || METADATA$ROW_ID
-  FROM STAGING.RETRIED_ORDERS_EVENTS_STREAM
-  WHERE SOURCE = 'ORDERS_EVENTS'
-),
-named AS (
-  SELECT arrived.*, PAYLOAD:event_type::VARCHAR AS EVENT_TYPE, PAYLOAD:order_id::VARCHAR AS ENTITY_ID FROM arrived
-),
-messages AS (
+WITH messages AS (
   SELECT
-    named.*,
-    'an order' AS ENTITY,
-    'order_id' AS ID_FIELD,
-    EVENT_TYPE IN (
-      'order_placed', 'order_paid', 'order_shipped', 'order_delivered', 'order_cancelled', 'order_returned'
-    ) AS IS_KNOWN_TYPE,
-    IFF(CONTAINS('{[-tf0123456789', LEFT(ENTITY_ID, 1)), TYPEOF(PAYLOAD:order_id) <> 'VARCHAR', FALSE) AS IS_NO_TEXT
-  FROM named
+    arrived.*,
+    PAYLOAD:order_id::VARCHAR AS ENTITY_ID,
+<% envelope_fields %>
+  FROM (
+    SELECT 'ORDERS_EVENTS' AS SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS,
+      KAFKA_TIMESTAMP, BATCH_ID, INGESTED_AT, 1 AS ATTEMPT, METADATA$ROW_ID AS ROW_ID
+    FROM RAW.ORDERS_EVENTS_STREAM
+    UNION ALL
+    SELECT SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
+      BATCH_ID, INGESTED_AT, ATTEMPT, 'retried ' || METADATA$ROW_ID
+    FROM STAGING.RETRIED_ORDERS_EVENTS_STREAM
+    WHERE SOURCE = 'ORDERS_EVENTS'
+  ) arrived
 ),
 accepted AS (
   SELECT ORDER_ID AS ENTITY_ID, VERSION, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, PAYLOAD FROM STAGING.ORDER_EVENTS
 ),
 <% envelopes %>,
--- Reading a field out of a VARIANT is what costs here: each is read once, the fields of a kind of event only from
--- events of that kind.
+-- The fields of a kind of event are read only from events of that kind.
 carts AS (
   SELECT ROW_ID, PAYLOAD:lines AS LINES
   FROM messages
@@ -114,6 +105,12 @@ orders AS (
 typed AS (
   SELECT
     e.*,
+    'an order' AS ENTITY,
+    'order_id' AS ID_FIELD,
+    e.EVENT_TYPE IN (
+      'order_placed', 'order_paid', 'order_shipped', 'order_delivered', 'order_cancelled', 'order_returned'
+    ) AS IS_KNOWN_TYPE,
+    IFF(CONTAINS('{[-tf0123456789', LEFT(e.ENTITY_ID, 1)), TYPEOF(e.PAYLOAD:order_id) <> 'VARCHAR', FALSE) AS IS_NO_TEXT,
     e.EVENT_TYPE = 'order_placed' AS IS_PLACED,
     e.EVENT_TYPE = 'order_shipped' AS IS_SHIPPED,
     e.EVENT_TYPE IN ('order_cancelled', 'order_returned') AS IS_CLOSED,

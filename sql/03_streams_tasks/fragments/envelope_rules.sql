@@ -1,4 +1,5 @@
--- The rules of every event, in order.
+-- The rules of every event, in order. The task gives ENTITY, ID_FIELD, IS_KNOWN_TYPE and IS_NO_TEXT, which asks for a
+-- value's type only where its text could be that of another type.
       WHEN PAYLOAD IS NULL THEN IFF(
         VALUE IS NULL, 'the message has no value (a tombstone)', 'the value is not JSON in UTF-8'
       )

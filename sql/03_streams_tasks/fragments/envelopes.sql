@@ -1,7 +1,6 @@
 -- RAW -> STAGING: type, validate, reject and leave out what is known, in one statement. The task gives `messages` (the
--- columns of RAW with SOURCE, ENTITY, ID_FIELD, ATTEMPT, ROW_ID, EVENT_TYPE, IS_KNOWN_TYPE, ENTITY_ID and IS_NO_TEXT) and
--- `accepted` (what is in STAGING); it goes on from `envelopes`, of which it types the fields of its own. A value's type is
--- asked for only where its text could be that of another type.
+-- columns of RAW with SOURCE, ATTEMPT, ROW_ID, ENTITY_ID and those of envelope_fields) and `accepted` (what is in
+-- STAGING); it goes on from `envelopes`, of which it types the fields of its own and gives what envelope_rules asks for.
 -- BROKEN_RULE evaluates the rules in order and keeps the first violation; a field that this contract does not know
 --   stays in PAYLOAD. One rule for each kind of value, for all topics: integers are written as TO_VARCHAR writes them, so
 --   that a version has one text; amounts are NUMBER(12, 2) and at most a billion; times are UTC with milliseconds, in the
@@ -18,7 +17,7 @@
 keys AS (
   SELECT SOURCE, ROW_ID, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, ATTEMPT, PAYLOAD,
     NVL(ENTITY_ID, '') AS ENTITY_ID,
-    NVL(TRY_TO_NUMBER(PAYLOAD:version::VARCHAR, 10, 0), 0) AS VERSION
+    NVL(VERSION, 0) AS VERSION
   FROM messages
 ),
 known AS (
@@ -66,21 +65,11 @@ repeated AS (
   JOIN (SELECT ENTITY_ID, VERSION FROM keys GROUP BY ENTITY_ID, VERSION HAVING COUNT(*) > 1) r
     ON r.ENTITY_ID = k.ENTITY_ID AND r.VERSION = k.VERSION
 ),
-texts AS (
-  SELECT
-    m.*,
-    m.PAYLOAD:event_id::VARCHAR AS EVENT_ID_TEXT,
-    m.PAYLOAD:schema_version::VARCHAR AS SCHEMA_VERSION_TEXT,
-    m.PAYLOAD:version::VARCHAR AS VERSION_TEXT,
-    m.PAYLOAD:event_time::VARCHAR AS EVENT_TIME_TEXT
-  FROM messages m
-),
 envelopes AS (
   SELECT
-    texts.*,
+    messages.*,
     IFF(LENGTH(EVENT_ID_TEXT) = 36, EVENT_ID_TEXT, NULL) AS EVENT_ID,
     TRY_TO_NUMBER(SCHEMA_VERSION_TEXT, 10, 0) AS SCHEMA_VERSION,
-    TRY_TO_NUMBER(VERSION_TEXT, 10, 0) AS VERSION,
     TRY_TO_TIMESTAMP_NTZ(EVENT_TIME_TEXT, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') AS EVENT_TIME
-  FROM texts
+  FROM messages
 )
