@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from snowflake.connector.errors import Error
 
+from local_snowflake.engine import kept_plans
 from local_snowflake.statements import query as queries
 from local_snowflake.statements.dml import dml
 from local_snowflake.statements.execution import execute
@@ -347,6 +348,18 @@ def test_plans_of_other_code_are_not_used(restarted: Restarted, translations: li
     kept = json.loads(file.read_text())
     file.write_text(json.dumps(kept | {"code": "of another version"}))
     restarted.start()
+    del translations[:]
+    restarted.rows("SELECT * FROM T")
+    assert translations == ["query"]
+
+
+def test_code_that_is_updated_while_the_server_runs_makes_its_own_plans(
+    restarted: Restarted, translations: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        restarted.rows("SELECT * FROM T")
+    monkeypatch.setattr(kept_plans, "_code", lambda: "of the next version")
+    restarted.restart()
     del translations[:]
     restarted.rows("SELECT * FROM T")
     assert translations == ["query"]

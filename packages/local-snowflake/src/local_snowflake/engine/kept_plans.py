@@ -58,6 +58,7 @@ class KeptPlans:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._code = _code()  # as it is at the start: an update while the server runs does not make its plans
         self._made: Versioned[Hashable, Plan] = Versioned()  # by text, database, schema and types of bound values
         self._left: dict[str, Plan] = {}
 
@@ -85,7 +86,7 @@ class KeptPlans:
         """
         try:
             content = json.loads(self._path.read_bytes())
-            if content["definitions"] == definitions and content["code"] == _code():
+            if content["definitions"] == definitions and content["code"] == self._code:
                 plans = content["plans"].items()
                 self._left = {digest: _from_json(plan, stream, version) for digest, plan in plans}
         except FileNotFoundError:
@@ -98,7 +99,7 @@ class KeptPlans:
         plans = {digest: plan for digest, plan in self._left.items() if plan.version == version}
         plans |= {_digest_of(key): plan for key, plan in self._made.used_again(version).items()}
         kept = {digest: _to_json(plan) for digest, plan in list(plans.items())[-PLANS_KEPT:]}
-        content = {"definitions": definitions, "code": _code(), "plans": kept}
+        content = {"definitions": definitions, "code": self._code, "plans": kept}
         try:
             write_atomically(self._path, json.dumps(content).encode())
         except OSError as error:  # a full disk: the next start translates again
