@@ -6,15 +6,11 @@ Deploying sql/ takes seconds of a processor; to copy a stopped server's folder a
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,12 +20,11 @@ from dropship_dagster.warehouse import deploy
 from dropship_dagster_tests.warehouse.events import Order, customer, product
 from dropship_dagster_tests.warehouse.pipeline import Pipeline
 from local_kafka_tests.process import running_broker
+from local_snowflake.testing import SnowflakeProcess
 
 DATABASE = "DROPSHIP"
 WAREHOUSE = "DROPSHIP_WH"
 """The names that the settings have when nobody sets them."""
-
-_STOP_SECONDS = 120
 
 
 def made_once(factory: pytest.TempPathFactory, name: str) -> tuple[Path, Path]:
@@ -83,21 +78,10 @@ def copy_deployed(deployed_folder: Path, folder: Path) -> Path:
 @contextmanager
 def running_warehouse(folder: Path, *arguments: str) -> Iterator[WarehouseEndpoint]:
     """A server on the folder and the database of the settings in it; it ends with the block."""
-    command = [sys.executable, "-m", "local_snowflake", "--data-dir", str(folder), *OPTIONS["snowflake"], *arguments]
-    log = folder.with_name(f"{folder.name}.log")
-    with log.open("ab") as stderr:
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
+    server = SnowflakeProcess(folder, *OPTIONS["snowflake"], *arguments)
+    server.start()
     try:
-        assert server.stdout
-        assert server.stdout.readline().startswith("ready"), log.read_text()
-        yield endpoint_of(folder)
+        login = server.login
+        yield WarehouseEndpoint(login["account"], DATABASE, WAREHOUSE, None, login)
     finally:
-        server.terminate()
-        server.communicate(timeout=_STOP_SECONDS)
-
-
-def endpoint_of(folder: Path) -> WarehouseEndpoint:
-    """The database of the settings, on the server that runs on the folder."""
-    state: dict[str, Any] = json.loads((folder / "service.json").read_text())
-    arguments = {key: state[key] for key in ("account", "user", "password", "host", "port", "protocol")}
-    return WarehouseEndpoint(state["account"], DATABASE, WAREHOUSE, None, arguments)
+        server.stop()

@@ -19,6 +19,7 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, Kafka
 from dropship_dagster.stream.client import ADMIN_TIMEOUT_SECONDS, ClientConfig, consumer_config
 from dropship_dagster.stream.errors import OffsetOutOfRangeError, StreamError
 from dropship_dagster.stream.headers import TIMESTAMP_HEADER, Header, HeaderText, read_headers
+from dropship_dagster.stream.topics import Partition
 
 FETCHED = pa.schema(
     [
@@ -34,8 +35,6 @@ FETCHED = pa.schema(
 """A message a row. timestamp: UTC, NULL when the message has none or one outside the years 1 to 9999, which is then in
 the headers (TIMESTAMP_HEADER). headers: JSON, an array of [name, value] pairs with values as text, base64 where they
 are not UTF-8, the name null where it is not; NULL for none."""
-
-Partition = tuple[str, int]
 
 NO_TIMESTAMP = -1
 """What a record without a timestamp has in its place (RecordBatch.NO_TIMESTAMP in Kafka's sources)."""

@@ -18,6 +18,9 @@ from dropship_dagster.stream.errors import StreamError, UnknownTopicError
 
 T = TypeVar("T")
 
+Partition = tuple[str, int]
+"""The name of a topic, and the number of a partition of it."""
+
 _UINT64 = (1 << 64) - 1
 # What brokers say while a partition moves from one to another, or was made a moment ago.
 _LEADER_MOVES = (

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dropship_dagster.stream import GroupMembership, partitions
 from dropship_dagster.stream.client import ClientConfig
+from dropship_dagster.stream.topics import Partition
 from dropship_dagster.warehouse.batch import LoadedTopic
 from dropship_dagster.warehouse.errors import DataLostError
 from dropship_dagster.warehouse.failures import StandingAt
@@ -14,8 +15,6 @@ from dropship_dagster.warehouse.load_options import LoadOptions
 from dropship_dagster.warehouse.load_session import LoadSession
 from dropship_dagster.warehouse.offsets import accept_gap, read_positions, register
 from dropship_dagster.warehouse.topics import TopicWatch
-
-TopicPartition = tuple[str, int]
 
 
 @dataclass
@@ -27,8 +26,8 @@ class Plan:
     """
 
     topics: list[LoadedTopic]
-    positions: dict[TopicPartition, int]
-    ends: dict[TopicPartition, int]
+    positions: dict[Partition, int]
+    ends: dict[Partition, int]
     generation: int = 0
 
     def expected(self, topic: str) -> dict[int, int]:
@@ -59,7 +58,7 @@ class Planner:
     ) -> None:
         self._client_config, self._tables, self._options = client_config, tables, options
         self._session, self._watch, self._run_id = session, watch, run_id
-        self._ends: dict[TopicPartition, int] = {}
+        self._ends: dict[Partition, int] = {}
         self.failed_at: list[StandingAt] = []
         self.gaps = 0
 

@@ -20,6 +20,7 @@ from functools import partial
 from dropship_dagster.endpoints import WarehouseEndpoint
 from dropship_dagster.stream import Assignment, GroupMembership, OffsetOutOfRangeError, PartitionReader
 from dropship_dagster.stream.client import ClientConfig
+from dropship_dagster.stream.topics import Partition
 from dropship_dagster.warehouse.batch import EncodedBatch, poll_batch
 from dropship_dagster.warehouse.commit import Committed, commit_batch
 from dropship_dagster.warehouse.errors import (
@@ -31,7 +32,7 @@ from dropship_dagster.warehouse.errors import (
 )
 from dropship_dagster.warehouse.failures import StandingAt, record_failure
 from dropship_dagster.warehouse.load_options import LoadOptions
-from dropship_dagster.warehouse.load_plan import Plan, Planner, TopicPartition, TopicsChangedError
+from dropship_dagster.warehouse.load_plan import Plan, Planner, TopicsChangedError
 from dropship_dagster.warehouse.load_report import LoadProgress, LoadReport, Totals
 from dropship_dagster.warehouse.load_session import LoadSession
 from dropship_dagster.warehouse.observer import LoadLog, LoadObserver, Observers
@@ -132,7 +133,7 @@ class _Loader:
         self._membership: GroupMembership | None = None
         self._plan: Plan | None = None
         self._failed_at: list[StandingAt] = []
-        self._loaded: dict[TopicPartition, int] = {}
+        self._loaded: dict[Partition, int] = {}
         self._totals = Totals()
         self._expected: int | None = None
         self._taken = 0

@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 from dropship_dagster.errors import DropshipError
 from dropship_dagster.stream import StreamError, partitions
 from dropship_dagster.stream.client import ClientConfig
+from dropship_dagster.stream.topics import Partition
 from dropship_dagster.warehouse.commit import Committed
 from dropship_dagster.warehouse.observer import LoadObserver
 
@@ -32,8 +33,6 @@ _EVENTS = (1, 10, 100, 1_000, 10_000, 50_000, 100_000, 250_000, 500_000)
 _ASK_AGAIN_SECONDS = 1.0
 # Below the ten seconds that a scraper waits for an answer: a Kafka that is away must not take the other figures along.
 _PATIENCE_SECONDS = 3.0
-
-Partition = tuple[str, int]
 
 
 class LoadMetrics(LoadObserver):

@@ -16,26 +16,18 @@ import pytest
 import local_kafka
 from local_kafka_tests.clients import Recorder, create_topic, produce, read_all
 from local_kafka_tests.process import BrokerProcess, running_broker
+from local_service_tests import command
 
 
 def run(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A start that is expected to fail."""
-    command = [sys.executable, "-m", "local_kafka", "--data-dir", str(data_dir), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
-
-
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command as it was installed."""
-    program = Path(sys.executable).with_name("local-kafka")
-    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=300, check=False)
+    return command.start("local_kafka", "--data-dir", str(data_dir), *arguments)
 
 
 def test_the_command_tells_its_version_and_its_options() -> None:
-    assert command("--version").stdout == f"local-kafka {local_kafka.__version__}\n"
-    asked = command("--help")
-    assert (asked.returncode, asked.stderr) == (0, "")
-    for option in ("--data-dir", "--port", "--auto-create-topics", "--fsync", "--version"):
-        assert option in asked.stdout
+    command.assert_tells_its_options(
+        "local-kafka", local_kafka.__version__, ("--data-dir", "--port", "--auto-create-topics", "--fsync", "--version")
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,14 +51,11 @@ def test_a_wrong_use_of_the_command_is_a_sentence_that_names_the_argument(
     arguments: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    failed = command(*arguments)
-    assert failed.returncode == 2
-    assert failed.stderr.splitlines()[-1] == f"local-kafka: error: {sentence}"
+    command.assert_refused("local-kafka", arguments, sentence)
 
 
 def test_what_it_prints_is_enough_to_connect(tmp_path: Path) -> None:
-    program = Path(sys.executable).with_name("local-kafka")
-    started = [program, "--data-dir", str(tmp_path / "kafka")]
+    started = [command.installed("local-kafka"), "--data-dir", str(tmp_path / "kafka")]
     with subprocess.Popen(started, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             assert process.stdout is not None

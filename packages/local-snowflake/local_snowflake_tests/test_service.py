@@ -6,33 +6,26 @@ import json
 import socket
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import snowflake.connector
 
 import local_snowflake
+from local_service_tests import command
 from local_snowflake_tests.server import Server, eventually
 
 
 def start(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "local_snowflake", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
-
-
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command as it was installed."""
-    program = Path(sys.executable).with_name("local-snowflake")
-    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=300, check=False)
+    return command.start("local_snowflake", *arguments)
 
 
 def test_the_command_tells_its_version_and_its_options() -> None:
-    assert command("--version").stdout == f"local-snowflake {local_snowflake.__version__}\n"
-    asked = command("--help")
-    assert (asked.returncode, asked.stderr) == (0, "")
-    for option in ("--data-dir", "--port", "--user", "--database", "--memory-limit", "--version"):
-        assert option in asked.stdout
+    command.assert_tells_its_options(
+        "local-snowflake",
+        local_snowflake.__version__,
+        ("--data-dir", "--port", "--user", "--database", "--memory-limit", "--version"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,14 +50,19 @@ def test_a_wrong_use_of_the_command_is_a_sentence_that_names_the_argument(
     arguments: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    failed = command(*arguments)
-    assert failed.returncode == 2
-    assert failed.stderr.splitlines()[-1] == f"local-snowflake: error: {sentence}"
+    command.assert_refused("local-snowflake", arguments, sentence)
 
 
 def test_what_it_prints_is_enough_to_connect_and_holds_no_password(tmp_path: Path) -> None:
-    program = Path(sys.executable).with_name("local-snowflake")
-    started = [program, "--data-dir", str(tmp_path / "warehouse"), "--user", "me", "--database", "shop"]
+    started = [
+        command.installed("local-snowflake"),
+        "--data-dir",
+        str(tmp_path / "warehouse"),
+        "--user",
+        "me",
+        "--database",
+        "shop",
+    ]
     with subprocess.Popen(started, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             assert process.stdout is not None

@@ -22,6 +22,12 @@ class SnowflakeProcess(ServiceProcess):
         """
         super().__init__("local_snowflake", data_dir, *arguments)
 
+    @property
+    def login(self) -> dict[str, Any]:
+        """What the connector's `connect` needs to reach it."""
+        state = self.state
+        return {key: state[key] for key in ("account", "user", "password", "host", "port", "protocol")}
+
     def connect(self, **options: Any) -> SnowflakeConnection:
         """A connection with the connector's own defaults; `options` are its own, such as `database`.
 
@@ -30,6 +36,4 @@ class SnowflakeProcess(ServiceProcess):
         """
         import snowflake.connector
 
-        state = self.state
-        given = {key: state[key] for key in ("account", "user", "password", "host", "port", "protocol")}
-        return snowflake.connector.connect(**{**given, **options})
+        return snowflake.connector.connect(**{**self.login, **options})

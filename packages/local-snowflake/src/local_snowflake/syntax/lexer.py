@@ -9,8 +9,8 @@ from sqlglot.tokenizer_core import Token, TokenType
 from local_snowflake.errors import syntax
 
 _DIALECT = Snowflake()
-_NOT_A_BLOCK = ("", ";", "TRANSACTION", "WORK", "NAME")
-"""What may follow the BEGIN of a transaction."""
+OF_A_TRANSACTION = ("TRANSACTION", "WORK", "NAME")
+"""What may follow the BEGIN of a transaction, beside its end."""
 
 
 def tokenize(sql: str) -> list[Token]:
@@ -50,7 +50,7 @@ class Cursor:
     @property
     def at_block(self) -> bool:
         """Whether BEGIN comes next as the beginning of a block, and not of a transaction."""
-        return self.word() == "BEGIN" and self.word(1) not in _NOT_A_BLOCK
+        return self.word() == "BEGIN" and self.word(1) not in ("", ";", *OF_A_TRANSACTION)
 
     def accept(self, *words: str) -> bool:
         """Step over the words if they come next. A token may hold several of them (`GROUP BY`)."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+from local_snowflake.syntax.lexer import OF_A_TRANSACTION
+
 _PIECE = re.compile(
     r"""'(?:[^'\\]|\\.|'')*' | "(?:[^"]|"")*" | \$\$.*?\$\$ | --[^\n]* | //[^\n]* | /\*.*?\*/ | ; | [A-Za-z_][\w$]*
     """,
     re.DOTALL | re.VERBOSE,
 )
-_NOT_A_BLOCK = (None, "TRANSACTION", "WORK", "NAME")
-"""What follows the BEGIN of a transaction; None for its end."""
 _ENDS_OF_OTHERS = ("IF", "FOR", "WHILE", "LOOP", "REPEAT", "CASE")
 """What follows the END of a part of a block."""
 
@@ -30,7 +30,7 @@ def parts(text: str) -> list[str]:
     start, declared, first = True, False, ""
     for index, word in enumerate(words):
         following = words[index + 1] if index + 1 < len(words) and words[index + 1] != ";" else None
-        begins = word == "BEGIN" and following not in _NOT_A_BLOCK
+        begins = word == "BEGIN" and following not in (None, *OF_A_TRANSACTION)
         if depth == 0:
             first = word if start else first
             # DECLARE ... BEGIN ... END is one block; the body of a task begins after AS
