@@ -77,7 +77,7 @@ class Copy:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A program in the copy; its errors are part of its output."""
-        foreign = ("DROPSHIP_", "DAGSTER_", "PYTHONPATH")
+        foreign = ("DROPSHIP_", "DAGSTER_", "PYTHONPATH", "PYTEST_")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         return subprocess.run(
             arguments, cwd=self.folder, env=inherited | self.environment, text=True,

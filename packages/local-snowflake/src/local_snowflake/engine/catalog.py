@@ -58,6 +58,10 @@ class Catalog:
         connection.execute("INSERT INTO _sf.schemas VALUES (?, ?, ?, now(), ?)", [database, name, comment, transient])
         connection.execute(f"CREATE SCHEMA {quote(f'{database}.{name}')}")
 
+    def schemas(self) -> list[tuple[str, str]]:
+        """The schemas of all databases, each after its database."""
+        return sorted(self._schemas)
+
     def schemas_of(self, database: str) -> list[str]:
         return sorted(schema for owner, schema in self._schemas if owner == database)
 

@@ -6,6 +6,9 @@ SET search_path = 'warehouse._sf';
 CREATE TABLE IF NOT EXISTS definitions (state VARCHAR);
 INSERT INTO definitions SELECT uuid() WHERE NOT EXISTS (FROM definitions);
 
+-- The code that has translated the views.
+CREATE TABLE IF NOT EXISTS translated (code VARCHAR);
+
 CREATE TABLE IF NOT EXISTS databases (name VARCHAR, comment VARCHAR, created TIMESTAMPTZ, transient BOOLEAN);
 CREATE TABLE IF NOT EXISTS schemas (
     database VARCHAR, name VARCHAR, comment VARCHAR, created TIMESTAMPTZ, transient BOOLEAN

@@ -54,11 +54,15 @@ def _code() -> str:
 
 
 class KeptPlans:
-    """The plans of a server: those it has made, and those that were left to it and not asked for yet."""
+    """The plans of a server: those it has made, and those that were left to it and not asked for yet.
+
+    Attributes:
+        code: stands for the code that translates; another text for any other code.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._code = _code()  # as it is at the start: an update while the server runs does not make its plans
+        self.code = _code()  # as it is at the start: an update while the server runs does not make its plans
         self._made: Versioned[Hashable, Plan] = Versioned()  # by text, database, schema and types of bound values
         self._left: dict[str, Plan] = {}
 
@@ -86,7 +90,7 @@ class KeptPlans:
         """
         try:
             content = json.loads(self._path.read_bytes())
-            if content["definitions"] == definitions and content["code"] == self._code:
+            if content["definitions"] == definitions and content["code"] == self.code:
                 plans = content["plans"].items()
                 self._left = {digest: _from_json(plan, stream, version) for digest, plan in plans}
         except FileNotFoundError:
@@ -99,7 +103,7 @@ class KeptPlans:
         plans = {digest: plan for digest, plan in self._left.items() if plan.version == version}
         plans |= {_digest_of(key): plan for key, plan in self._made.used_again(version).items()}
         kept = {digest: _to_json(plan) for digest, plan in list(plans.items())[-PLANS_KEPT:]}
-        content = {"definitions": definitions, "code": self._code, "plans": kept}
+        content = {"definitions": definitions, "code": self.code, "plans": kept}
         try:
             write_atomically(self._path, json.dumps(content).encode())
         except OSError as error:  # a full disk: the next start translates again

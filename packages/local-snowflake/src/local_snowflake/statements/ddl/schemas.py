@@ -1,4 +1,7 @@
-"""CREATE, ALTER, DROP and COMMENT for databases, schemas, sequences and views; tables are in `tables`."""
+"""CREATE, ALTER, DROP and COMMENT for databases, schemas, sequences and views.
+
+What belongs to tables and views alone is in `tables` and `views`.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,11 @@ from local_snowflake.engine.store import first
 from local_snowflake.errors import exists, missing, refuse, unsupported
 from local_snowflake.results import DONE, Result, status
 from local_snowflake.session.session import Session
-from local_snowflake.statements.ddl import tables
-from local_snowflake.statements.targets import streams_in, target_name
-from local_snowflake.syntax.identifiers import identifier
+from local_snowflake.statements.ddl import tables, views
 from local_snowflake.syntax.lexer import Cursor
 from local_snowflake.syntax.names import Name, literal, quote
 from local_snowflake.syntax.statement import Statement
 from local_snowflake.translate.dialect import parse_statement
-from local_snowflake.translate.translator import render_definition, translate
 
 
 def create_database(session: Session, cursor: Cursor, replace: bool, *, transient: bool = False) -> Result:
@@ -109,43 +109,8 @@ def create(session: Session, statement: Statement) -> Result:
     if kind == "TABLE" and isinstance(tree, exp.Create):
         return tables.create(session, tree)
     if kind == "VIEW" and isinstance(tree, exp.Create):
-        return _create_view(session, tree, statement.text)
+        return views.create(session, tree, statement.text)
     raise unsupported(" ".join(statement.text.split()[:4]))
-
-
-def _create_view(session: Session, tree: exp.Create, text: str) -> Result:
-    name = target_name(session, tree.this)
-    session.engine.catalog.require_schema(name.database, name.schema)
-    if streams_in(session, tree):
-        refuse("a view over a stream")
-    comment = ""
-    temporary = False
-    for entry in tree.args["properties"].expressions if tree.args.get("properties") else []:
-        if isinstance(entry, exp.SchemaCommentProperty):
-            comment = entry.this.name
-        elif isinstance(entry, exp.MaterializedProperty):
-            refuse("a materialized view")
-        elif isinstance(entry, exp.TemporaryProperty):
-            temporary = True
-        elif not isinstance(entry, exp.SecureProperty | exp.CopyGrantsProperty):
-            refuse(f"the view property {entry.sql('snowflake')}")
-    listed = ""
-    if isinstance(tree.this, exp.Schema):
-        names = [quote(identifier(item)) for item in tree.this.expressions]
-        listed = f" ({', '.join(names)})"
-    query = render_definition(translate(tree.expression, session.environment()))
-    home = session.temporary_home(name) if temporary else name
-    with session.define(home) as connection:
-        present = kind_of(connection, home)
-        if present and tree.args.get("exists"):
-            return status(f"{name.name} already exists, statement succeeded.")
-        if present == "TABLE" or (present and not tree.args.get("replace")):
-            raise exists(name)
-        connection.execute(f"CREATE OR REPLACE VIEW {home.sql}{listed} AS {query}")
-        if temporary:
-            session.temporary[name] = home
-        set_table_facts(connection, home, {"comment": comment, "text": text.strip().rstrip(";")}, "VIEW")
-    return status(f"View {name.name} successfully created.")
 
 
 def alter(session: Session, statement: Statement) -> Result:
