@@ -215,13 +215,16 @@ def _parsed(value: bytes | None) -> Any:
     except UnicodeDecodeError:
         return None
     try:
-        return json.loads(
+        document = json.loads(
             text, parse_int=_whole, parse_float=_fraction, parse_constant=_constant, object_pairs_hook=_once
         )
     except RecursionError as error:
         raise UnclearError("nested too deeply") from error
     except json.JSONDecodeError:
         return None
+    if _has_half_a_character(document):
+        raise UnclearError("half a character")
+    return document
 
 
 def _whole(text: str) -> int:
@@ -243,7 +246,20 @@ def _constant(text: str) -> Any:
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
-    texts = [text for pair in pairs for text in pair if isinstance(text, str)]
-    if len(document) < len(pairs) or any(0xD800 <= ord(letter) <= 0xDFFF for text in texts for letter in text):
-        raise UnclearError("a key twice, or half a character")
+    if len(document) < len(pairs):
+        raise UnclearError("a key twice")
     return document
+
+
+def _has_half_a_character(document: Any) -> bool:
+    """Whether a text anywhere in the document, or a key, has one of a surrogate pair alone."""
+    left = [document]
+    while left:
+        each = left.pop()
+        if isinstance(each, dict):
+            left += [*each, *each.values()]
+        elif isinstance(each, list):
+            left += each
+        elif isinstance(each, str) and any(0xD800 <= ord(letter) <= 0xDFFF for letter in each):
+            return True
+    return False
