@@ -43,6 +43,14 @@ def test_the_command_tells_its_version_and_its_options() -> None:
             ["--data-dir", "d", "--database", "my shop"],
             "argument --database: 'my shop' is not a name: use letters, digits, _ and $, beginning with a letter",
         ),
+        (
+            ["--data-dir", "d", "--idle-transaction-seconds", "nan"],
+            "argument --idle-transaction-seconds: 'nan' is not a number of seconds above 0",
+        ),
+        (
+            ["--data-dir", "d", "--contended-transaction-seconds", "-1"],
+            "argument --contended-transaction-seconds: '-1' is not a number of seconds above 0",
+        ),
         (["--data-dir", "d", "--container"], "--container needs a password in LOCAL_SNOWFLAKE_PASSWORD"),
     ],
 )

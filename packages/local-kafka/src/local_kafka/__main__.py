@@ -36,7 +36,7 @@ from local_service.service import (
 
 log = logging.getLogger("kafka")
 
-SERVICE = "embedded Kafka broker"
+SERVICE = "local broker"
 
 _OTHER_NUMBERS: dict[str, Callable[[str], int]] = {
     "initial_rebalance_delay_ms": whole_number(0),

@@ -12,7 +12,9 @@ import fcntl
 import ipaddress
 import json
 import logging
+import math
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -31,7 +33,8 @@ EXIT_NOT_WRITABLE = 5
 EXIT_INTERRUPTED = 130  # as a shell says of a process that SIGINT has ended
 
 _LOCK_ATTEMPTS = 10
-_PID_SIZE = 20
+_PID_SIZE, _LOCK_SIZE = 20, 60
+_LOCK = re.compile(rb"([0-9]+) +((?:[a-z][a-z -]*[a-z])?) *")
 
 STATE_FILE = "service.json"
 LOCK_FILE = "lock"
@@ -56,40 +59,94 @@ class DataDir:
     def acquire(cls, path: Path, service: str) -> DataDir:
         """Create the folder if needed and lock it; what this process writes from here on is its owner's alone.
 
+        Args:
+            path: the folder.
+            service: what the service is called in sentences and in the lock file.
+
         Raises:
-            ServiceError: another process holds it, or it cannot be written.
+            ServiceError: another process holds it, it is that of another service or of no service, or it cannot be
+                written.
         """
         try:
             privacy.be_private()
             privacy.make_folder(path)
-            if (path / LOCK_FILE).exists() or not any(path.iterdir()):  # everything in it is the service's
-                privacy.close(path)
+            empty = all(entry.name == LOCK_FILE for entry in path.iterdir())
             fd = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise _not_writable(service, path, error) from error
-        for attempt in range(_LOCK_ATTEMPTS):
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if attempt < _LOCK_ATTEMPTS - 1:
-                    time.sleep(0.02)  # somebody may only be asking whether the folder is locked
-            else:
-                # Written over what is there, which takes no room on a full disk.
-                try:
-                    os.pwrite(fd, str(os.getpid()).encode().ljust(_PID_SIZE), 0)
-                except OSError as error:
-                    raise _not_writable(service, path, error) from error
-                return cls(path, fd)
-        os.close(fd)
-        raise ServiceError(
-            f"Another {service} (pid {owner(path)}) already serves the data folder {path}: "
-            "use that one, or stop it first.",
-            EXIT_LOCKED,
-        )
+        try:
+            _take(fd, path, service, close=empty)
+        except BaseException:
+            os.close(fd)
+            raise
+        return cls(path, fd)
 
     def publish(self, state: Mapping[str, Any]) -> None:
         """Write the state file, whole or not at all, readable by its owner alone."""
         write_atomically(self.path / STATE_FILE, json.dumps(dict(state), indent=2).encode() + b"\n")
+
+
+@dataclass(frozen=True)
+class _Lock:
+    """What a lock file says: the pid of the process that holds it or held it last, and its service.
+
+    Nothing in a file that was created a moment ago, no service in one of an earlier version.
+    """
+
+    pid: str
+    service: str
+
+    @classmethod
+    def read(cls, fd: int) -> _Lock | None:
+        """The content of the open file; None where it is somebody else's file."""
+        content = os.pread(fd, _LOCK_SIZE + 1, 0)
+        found = _LOCK.fullmatch(content)
+        if content and not (found and len(content) in (_PID_SIZE, _LOCK_SIZE)):
+            return None
+        return cls(*(part.decode() for part in found.groups())) if found else cls("", "")
+
+    def write(self, fd: int) -> None:
+        """Over what is there and as long as any other, which takes no room on a full disk."""
+        os.pwrite(fd, f"{self.pid:<{_PID_SIZE}}{self.service:<{_LOCK_SIZE - _PID_SIZE}}".encode(), 0)
+
+
+def _take(fd: int, path: Path, service: str, *, close: bool) -> None:
+    """Lock the open lock file of a folder and write into it who holds it.
+
+    Args:
+        fd: the lock file.
+        path: the folder.
+        service: who wants it.
+        close: take the folder from others, though its lock does not say that everything in it is the service's.
+    """
+    held = _Lock.read(fd)
+    if held is None:
+        raise _of_others(f"{path / LOCK_FILE} is no lock of a service", service)
+    for attempt in range(_LOCK_ATTEMPTS):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if attempt < _LOCK_ATTEMPTS - 1:
+                time.sleep(0.02)  # somebody may only be asking whether the folder is locked
+    else:
+        raise ServiceError(
+            f"A {held.service or service} (pid {owner(path)}) already serves the data folder {path}: use that one, or "
+            "stop it first.",
+            EXIT_LOCKED,
+        )
+    if held.service not in ("", service):
+        raise _of_others(f"{path} is the data folder of a {held.service}", service)
+    try:
+        if close or held.pid:
+            privacy.close(path)
+        _Lock(str(os.getpid()), service).write(fd)
+    except OSError as error:
+        raise _not_writable(service, path, error) from error
+
+
+def _of_others(what: str, service: str) -> ServiceError:
+    return ServiceError(f"{what}: give the {service} a folder of its own with --data-dir.", EXIT_LOCKED)
 
 
 def _not_writable(service: str, path: Path, error: OSError) -> ServiceError:
@@ -162,6 +219,17 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
         return number
 
     return convert
+
+
+def seconds(text: str) -> float:
+    """The type of an argument that is a span of time in seconds."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return number
 
 
 def service_parser(program: str, description: str) -> argparse.ArgumentParser:

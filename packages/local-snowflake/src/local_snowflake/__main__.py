@@ -30,11 +30,12 @@ from local_service.service import (
     fail,
     port_error,
     read_state,
+    seconds,
     service_parser,
     whole_number,
 )
 
-SERVICE = "embedded warehouse"
+SERVICE = "local warehouse"
 PASSWORD_VARIABLE = "LOCAL_SNOWFLAKE_PASSWORD"  # noqa: S105 - the name of it
 _GRACE_SECONDS = 5
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 - inside a container, whose network is private
@@ -132,11 +133,11 @@ def main(arguments: list[str] | None = None) -> int:
         "--threads", type=whole_number(1), default=os.cpu_count() or 2, help="DuckDB's threads (%(default)s)"
     )
     parser.add_argument(
-        "--idle-transaction-seconds", type=float, default=300.0,
+        "--idle-transaction-seconds", type=seconds, default=300.0,
         help="roll back a transaction whose session does nothing for so long (%(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--contended-transaction-seconds", type=float, default=5.0,
+        "--contended-transaction-seconds", type=seconds, default=5.0,
         help="the same, when another session waits for one of its locks (%(default)s)",
     )  # fmt: skip
     options = parser.parse_args(arguments)
