@@ -56,7 +56,7 @@ def raw(
             max_events=config.max_events,
             max_seconds=config.max_seconds,
             accept_gaps=config.accept_gaps,
-            concede=True,  # beside a consumer that follows, what it loads is loaded too
+            resume_after_conflict=True,  # beside a consumer that follows, what it loads is loaded too
         )
         client = kafka.client_config()
         batches = Batches()

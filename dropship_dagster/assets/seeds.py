@@ -1,4 +1,4 @@
-"""seeds/*: the shop's CSV files. One step makes all of them, because they tell one story.
+"""seeds/*: the shop's CSV files. One step makes all of them, because they refer to each other.
 
 In a folder with files of somebody's own nothing is generated: the assets are these files, as they are.
 """

@@ -23,7 +23,7 @@ FINGERPRINT = "seeds"
 _LOOK_BACK = 100
 """Materializations of a topic among which a replay is looked for."""
 
-_REPLAYED = {topic.role: topic for topic in model.TOPICS if topic.seeds}
+_SEEDED_TOPICS = {topic.role: topic for topic in model.TOPICS if topic.seeds}
 """The topics that the CSV files are replayed into, by role."""
 
 
@@ -51,7 +51,7 @@ def topic_key(topic: str) -> dg.AssetKey:
 
 
 def _specs() -> Iterator[dg.AssetSpec]:
-    for topic in _REPLAYED.values():
+    for topic in _SEEDED_TOPICS.values():
         yield dg.AssetSpec(
             topic_key(topic.role),
             deps=[dg.AssetKey([names.SEEDS, each]) for each in topic.seeds],
@@ -96,7 +96,7 @@ def topics(
                 "see that the broker is well, then replay again, which has no second effect."
             )
         topic_names = stream.topic_names(settings)
-        for role in _REPLAYED:
+        for role in _SEEDED_TOPICS:
             name = topic_names[role]
             yield dg.MaterializeResult(
                 asset_key=topic_key(role), metadata=_metadata(report, states[name], offsets[name], rejects, files)

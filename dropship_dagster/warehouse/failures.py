@@ -47,7 +47,7 @@ ORDER BY e.TOPIC, e.KAFKA_PARTITION
 
 
 @dataclass(frozen=True)
-class StandingAt:
+class Position:
     """A partition and the first of its offsets that is not loaded."""
 
     topic: str
@@ -68,7 +68,7 @@ class LoaderFailure:
     failed_at: str
 
 
-def record_failure(endpoint: WarehouseEndpoint, places: Iterable[StandingAt], error: Exception, run_id: str) -> None:
+def record_failure(endpoint: WarehouseEndpoint, places: Iterable[Position], error: Exception, run_id: str) -> None:
     """Record it in a session of its own. Raises nothing: the error itself is on its way to whoever started the run."""
     rows = [(place.topic, place.topic_id, place.partition, place.offset) for place in places]
     if not rows:

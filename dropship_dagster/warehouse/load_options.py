@@ -31,7 +31,8 @@ class LoadOptions:
         group: the same, but Kafka's consumer group shares out the partitions among those that are there; with
             `follow` only.
         refresh: when following, run the task graph after each load instead of waiting for its schedule.
-        concede: without `follow`: go on from where another consumer of the same partitions got, instead of ending.
+        resume_after_conflict: without `follow`: go on from where another consumer of the same partitions got,
+            instead of ending.
         accept_gaps: load on behind messages that Kafka has lost, and record the loss in OPS.KAFKA_GAPS.
         patience_seconds: how long to wait for a warehouse or broker that is away; without end when following.
     """
@@ -45,7 +46,7 @@ class LoadOptions:
     share: tuple[int, int] = (0, 1)
     group: bool = False
     refresh: bool = False
-    concede: bool = False
+    resume_after_conflict: bool = False
     accept_gaps: bool = False
     patience_seconds: float | None = None
 

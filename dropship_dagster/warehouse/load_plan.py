@@ -10,7 +10,7 @@ from dropship_dagster.stream.client import ClientConfig
 from dropship_dagster.stream.topics import Partition
 from dropship_dagster.warehouse.batch import LoadedTopic
 from dropship_dagster.warehouse.errors import DataLostError
-from dropship_dagster.warehouse.failures import StandingAt
+from dropship_dagster.warehouse.failures import Position
 from dropship_dagster.warehouse.load_options import LoadOptions
 from dropship_dagster.warehouse.load_session import LoadSession
 from dropship_dagster.warehouse.offsets import accept_gap, read_positions, register
@@ -59,7 +59,7 @@ class Planner:
         self._client_config, self._tables, self._options = client_config, tables, options
         self._session, self._watch, self._run_id = session, watch, run_id
         self._ends: dict[Partition, int] = {}
-        self.failed_at: list[StandingAt] = []
+        self.failed_at: list[Position] = []
         self.gaps = 0
 
     def plan(self, membership: GroupMembership | None) -> Plan:
@@ -114,7 +114,7 @@ class Planner:
 
     def _check_held(self, topic: LoadedTopic, partition: int, after: int, low: int, high: int) -> int:
         """The offset to go on from, once the broker is known to hold it."""
-        self.failed_at = [StandingAt(topic.name, topic.topic_id, partition, after)]
+        self.failed_at = [Position(topic.name, topic.topic_id, partition, after)]
         if after > high:
             raise DataLostError(
                 f"Partition {partition} of topic {topic.name} is loaded to offset {after}, but the broker ends at "

@@ -30,7 +30,7 @@ from dropship_dagster.warehouse.errors import (
     OffsetsMovedError,
     WarehouseUnavailableError,
 )
-from dropship_dagster.warehouse.failures import StandingAt, record_failure
+from dropship_dagster.warehouse.failures import Position, record_failure
 from dropship_dagster.warehouse.load_options import LoadOptions
 from dropship_dagster.warehouse.load_plan import Plan, Planner, TopicsChangedError
 from dropship_dagster.warehouse.load_report import LoadProgress, LoadReport, Totals
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 GATHER_SECONDS = 5.0
 SILENCE_SECONDS = 10.0
-LOOK_AGAIN_SECONDS = 10.0
+TOPIC_CHECK_SECONDS = 10.0
 
 # A batch that the warehouse waits for is smaller, the first one even more.
 _AWAITED_PART, _FIRST_PART = 3, 8
@@ -83,7 +83,7 @@ def load(
     Raises:
         DataLostError: Kafka no longer has messages that were not loaded.
         OffsetsMovedError: another consumer loads the same partitions; nothing of this one's last batch is loaded. One
-            that follows or concedes does not give up: it goes on from where the other one got.
+            that follows or resumes after a conflict does not give up: it goes on from where the other one got.
         NotDeployedError, CredentialsRefusedError, WarehouseUnavailableError, StreamError: it cannot begin or go on.
     """
     run_id = run_id or str(uuid.uuid4())
@@ -132,7 +132,7 @@ class _Loader:
         self._refresher: Refresher | None = None
         self._membership: GroupMembership | None = None
         self._plan: Plan | None = None
-        self._failed_at: list[StandingAt] = []
+        self._failed_at: list[Position] = []
         self._loaded: dict[Partition, int] = {}
         self._totals = Totals()
         self._expected: int | None = None
@@ -140,7 +140,7 @@ class _Loader:
         self._state = "loading"
         self._asked = "the warehouse"  # of the two, by the commit that is pending
         self._began = time.monotonic()
-        self._looked_at = -math.inf
+        self._checked_at = -math.inf
 
     def run(self) -> LoadReport:
         if self._options.follow and self._options.refresh:
@@ -179,7 +179,7 @@ class _Loader:
                 # Planning anew reads the warehouse's offsets again, and says what was lost.
                 logger.info("Planning anew: %s", change)
             except OffsetsMovedError as moved:
-                if not (self._options.follow or self._options.concede):
+                if not (self._options.follow or self._options.resume_after_conflict):
                     raise
                 logger.info("Planning anew: %s", moved)
                 self._enter("waiting: another consumer loads the same partitions")
@@ -232,7 +232,7 @@ class _Loader:
         if seconds_left <= 0:
             return "max seconds", []
         if options.follow:
-            self._look_again(plan)
+            self._check_topics(plan)
             reader.watch()
             if not plan.positions:  # more consumers than partitions: be there when one of the others goes
                 self._stop.wait(options.flush_seconds)
@@ -257,12 +257,12 @@ class _Loader:
             return self._options.batch_bytes
         return max(1, self._options.batch_bytes // (_AWAITED_PART if self._taken else _FIRST_PART))
 
-    def _look_again(self, plan: Plan) -> None:
+    def _check_topics(self, plan: Plan) -> None:
         """Notice what changes while no message comes that would be committed."""
         if self._membership and self._membership.generation != plan.generation:
             raise TopicsChangedError("the group shares out its partitions anew")
-        if time.monotonic() - self._looked_at >= LOOK_AGAIN_SECONDS:
-            self._looked_at = time.monotonic()
+        if time.monotonic() - self._checked_at >= TOPIC_CHECK_SECONDS:
+            self._checked_at = time.monotonic()
             try:
                 self._planner.check(plan, grouped=self._membership is not None)
             except KafkaUnreachableError as error:
@@ -293,7 +293,7 @@ class _Loader:
             except Exception:
                 topic = batch.topic
                 self._failed_at = [
-                    StandingAt(topic.name, topic.topic_id, part.partition, part.start) for part in batch.ranges
+                    Position(topic.name, topic.topic_id, part.partition, part.start) for part in batch.ranges
                 ]
                 raise
             self._note(committed)
@@ -324,7 +324,7 @@ class _Loader:
         places = self._failed_at or self._planner.failed_at
         if not places and self._plan:
             ids = {topic.name: topic.topic_id for topic in self._plan.topics}
-            places = [StandingAt(name, ids[name], at, to) for (name, at), to in self._plan.positions.items()]
+            places = [Position(name, ids[name], at, to) for (name, at), to in self._plan.positions.items()]
         record_failure(self._endpoint, places, error, self._run_id)
 
     # -- states -----------------------------------------------------------------------------------------------------

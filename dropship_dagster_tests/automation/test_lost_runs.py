@@ -18,7 +18,7 @@ from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
 
 from dropship_dagster.automation.launcher import LocalRunLauncher, lives
-from dropship_dagster.automation.sensors.active import RECORDING, active_run
+from dropship_dagster.automation.sensors.active import MAX_NOT_STARTED_AGE, active_run
 
 PATIENCE_SECONDS = 120
 
@@ -28,7 +28,7 @@ def test_a_run_that_was_recorded_and_never_handed_on_is_waited_for_a_short_time_
 ) -> None:
     left = instance.add_run(dg.DagsterRun("load_topics", status=dg.DagsterRunStatus.NOT_STARTED))
     assert active_run(instance, ["full_pipeline", "load_topics"]) == "load_topics"
-    make_older(home, left.run_id, RECORDING + dt.timedelta(seconds=1))
+    make_older(home, left.run_id, MAX_NOT_STARTED_AGE + dt.timedelta(seconds=1))
     assert active_run(instance, ["full_pipeline", "load_topics"]) is None
     instance.add_run(dg.DagsterRun("load_topics", status=dg.DagsterRunStatus.STARTING))
     assert active_run(instance, ["full_pipeline", "load_topics"]) == "load_topics"
@@ -39,7 +39,7 @@ def test_monitoring_fails_a_run_that_was_recorded_and_never_handed_on(home: Path
     monitor(instance)
     assert status(instance, left.run_id) == dg.DagsterRunStatus.NOT_STARTED
     timeout = dt.timedelta(seconds=instance.run_monitoring_start_timeout_seconds)
-    assert timeout < RECORDING, "the sensors wait until monitoring has had its turn"
+    assert timeout < MAX_NOT_STARTED_AGE, "the sensors wait until monitoring has had its turn"
     make_older(home, left.run_id, timeout)
     monitor(instance)
     assert status(instance, left.run_id) == dg.DagsterRunStatus.FAILURE

@@ -232,17 +232,17 @@ def test_a_bounded_consumer_that_concedes_goes_on_from_where_the_other_one_got(
     pipeline.send(pipeline.orders, placed(pipeline, 0, 15))
     hold = tmp_path / "hold"
     hold.touch()
-    conceding = pipeline.process(hold_before_commit=str(hold), concede=True)
+    resuming = pipeline.process(hold_before_commit=str(hold), resume_after_conflict=True)
     try:
         wait_until(Path(f"{hold}.reached").exists, "the first consumer's commit")
-        conceding.signal(signal.SIGSTOP)
+        resuming.signal(signal.SIGSTOP)
         assert pipeline.load().events == 15
         pipeline.send(pipeline.orders, placed(pipeline, 15, 5))
         hold.unlink()
-        conceding.signal(signal.SIGCONT)
-        code, out, errors = conceding.wait()
+        resuming.signal(signal.SIGCONT)
+        code, out, errors = resuming.wait()
     finally:
-        conceding.kill()
+        resuming.kill()
     assert code == 0, errors
     assert json.loads(out.splitlines()[-1])["events"] == 0, "it ends where the topics ended when it began"
     assert pipeline.load().events == 5

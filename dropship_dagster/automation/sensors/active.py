@@ -10,7 +10,7 @@ from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
 from dropship_dagster.settings import Settings, SettingsError
 
-RECORDING = dt.timedelta(minutes=3)
+MAX_NOT_STARTED_AGE = dt.timedelta(minutes=3)
 """How long a run may be recorded and not yet handed to the queue; its plan takes seconds.
 
 What is older was left behind by a program that died in between. Run monitoring fails it after its start_timeout_seconds
@@ -26,8 +26,8 @@ _UNFINISHED = [
 
 
 def active_run(instance: DagsterInstance, jobs: Iterable[str]) -> str | None:
-    """The name of a job among these that has an unfinished run, or one that is just being recorded (`RECORDING`)."""
-    recent = dt.datetime.now(dt.UTC) - RECORDING
+    """The name of a job among these that has an unfinished run or one recorded just now (`MAX_NOT_STARTED_AGE`)."""
+    recent = dt.datetime.now(dt.UTC) - MAX_NOT_STARTED_AGE
     for job in jobs:
         unfinished = RunsFilter(job_name=job, statuses=_UNFINISHED)
         recorded = RunsFilter(job_name=job, statuses=[DagsterRunStatus.NOT_STARTED], created_after=recent)

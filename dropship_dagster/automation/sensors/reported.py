@@ -14,7 +14,7 @@ GRAPH_RUN = "graph_run"
 
 _ON_ITS_WAY = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 _ABANDONED = dt.timedelta(hours=2)
-"""A run that began so long ago and did not end was left behind by a program that died: see `active.RECORDING`."""
+"""A run that began so long ago and did not end was left by a program that died: see `active.MAX_NOT_STARTED_AGE`."""
 _MOST = 2_000
 
 
