@@ -62,7 +62,7 @@ class ProcessGroup:
                 env=self._env,
                 cwd=self._cwd,
                 start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=_begin,
             )
 
     def wait_ready(self, program: Program, stopping: Callable[[], bool], seconds: float = 90) -> None:
@@ -158,5 +158,13 @@ def _signal_group(pid: int, sign: signal.Signals) -> None:
         return  # the whole group is gone
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _begin() -> None:
+    """Run in a program before it begins: signals end it, and so does the end of its supervisor.
+
+    A script's shell has what it runs in the background ignore SIGINT, Dagster treats SIGTERM as SIGINT, and programs
+    inherit what is ignored.
+    """
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, signal.SIG_DFL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -102,6 +102,18 @@ def test_stopping_ends_even_a_program_that_ignores_the_request(
     assert not any(alive(pid) for pid in pids)
 
 
+def test_programs_of_a_supervisor_that_ignores_the_signals_end_by_them(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib, sys; from dropship_dagster.cli.processes import ProcessGroup, Program;"
+        f"program = Program('child', {SLEEP!r}, pathlib.Path('child.log'));"
+        "group = ProcessGroup([program], os.environ, pathlib.Path('.')); group.start(program);"
+        "group.ask_to_end(program); print(program.process.wait(300))"
+    )
+    in_the_background = ["sh", "-c", "trap '' INT TERM; exec \"$@\"", "sh", sys.executable, "-c", code]
+    said = subprocess.run(in_the_background, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert int(said) == -signal.SIGTERM
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
 def test_the_programs_die_with_their_supervisor(tmp_path: Path) -> None:
     code = (
