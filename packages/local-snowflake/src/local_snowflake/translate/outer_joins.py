@@ -1,6 +1,6 @@
-"""Outer joins that WHERE writes with (+), as LEFT JOINs.
+"""Outer joins that are written otherwise than LEFT JOIN: by (+) in WHERE, and ASOF JOIN.
 
-Source: docs.snowflake.com/en/sql-reference/constructs/where (joins in the WHERE clause).
+Sources: docs.snowflake.com/en/sql-reference/constructs/where (joins in the WHERE clause), .../constructs/asof-join.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 
 from sqlglot import exp
 
-from local_snowflake.errors import refuse
+from local_snowflake.errors import refuse, syntax
 from local_snowflake.syntax.identifiers import identifier
 
 _MARK = re.compile(r"\(\s*\+\s*\)")
@@ -117,3 +117,23 @@ def _spell_out_star(select: exp.Select, names: list[str]) -> None:
         else:
             spelt.append(projection)
     select.set("expressions", spelt)
+
+
+def asof(join: exp.Join) -> exp.Join:
+    """ASOF JOIN, which keeps the rows without a match; changed in place.
+
+    Raises:
+        SnowflakeError: 001003, another comparison than the documented ones; 000002, USING.
+    """
+    closest, on = join.args.get("match_condition"), join.args.get("on")
+    if join.args.get("using"):
+        refuse("ASOF JOIN ... USING; write ON")
+    if not isinstance(closest, exp.GTE | exp.GT | exp.LTE | exp.LT):
+        raise syntax("ASOF JOIN needs a MATCH_CONDITION that compares by >=, >, <= or <")
+    conditions = on.flatten() if isinstance(on, exp.And) else [on] if on else []
+    if not all(isinstance(condition.unnest(), exp.EQ) for condition in conditions):
+        raise syntax("ON of an ASOF JOIN compares by = alone, in conditions joined by AND")
+    join.set("match_condition", None)
+    join.set("side", "LEFT")
+    join.set("on", exp.and_(on, closest, copy=False))
+    return join

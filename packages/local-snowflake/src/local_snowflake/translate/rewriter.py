@@ -17,6 +17,7 @@ from local_snowflake.translate import functions
 from local_snowflake.translate.datatypes import declared, digits_cut, length_of, to_duckdb
 from local_snowflake.translate.environment import Environment
 from local_snowflake.translate.flatten import flatten, share_inputs, wants_seq
+from local_snowflake.translate.outer_joins import asof
 from local_snowflake.translate.scopes import is_common_table
 from local_snowflake.translate.templates import INTERNAL, cast_to, fill, internal
 
@@ -274,6 +275,8 @@ class Rewriter:
 
     def _join(self, node: exp.Join) -> exp.Expr:
         """LEFT JOIN LATERAL FLATTEN(...) without ON keeps the rows that have no match."""
+        if str(node.args.get("method") or "").upper() == "ASOF":
+            return asof(node)
         if node.args.get("side") and not any(node.args.get(key) for key in ("on", "using", "method")):
             node.set("on", exp.true())
         return node
