@@ -182,6 +182,7 @@ class KafkaCluster:
             "share.coordinator.state.topic.min.isr": str(max(brokers - 1, 1)),
             "group.initial.rebalance.delay.ms": "100",
             "auto.create.topics.enable": "false",
+            "log.cleaner.backoff.ms": "100",
             # Several notice soon that one was killed; one alone is never given up because the machine is busy.
             "broker.session.timeout.ms": "9000" if brokers > 1 else "300000",
             **listener,

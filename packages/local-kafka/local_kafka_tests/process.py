@@ -13,9 +13,11 @@ from local_service_tests.free_ports import free_ports
 class BrokerProcess(ServiceProcess):
     """A broker on a data folder; it can be killed and started again on the same port."""
 
-    def __init__(self, data_dir: Path, *arguments: str, prefix: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, data_dir: Path, *arguments: str, prefix: tuple[str, ...] = (), module: str = "local_kafka"
+    ) -> None:
         self.port = free_ports(1)[0]
-        super().__init__("local_kafka", data_dir, "--port", str(self.port), *arguments, prefix=prefix)
+        super().__init__(module, data_dir, "--port", str(self.port), *arguments, prefix=prefix)
 
     @classmethod
     def of(cls, started: ServiceProcess) -> BrokerProcess:

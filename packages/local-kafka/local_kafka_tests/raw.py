@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
+import cramjam
 from crc32c import crc32c
 
 from local_kafka.wire.reader import Budget, struct_reader
@@ -100,9 +102,13 @@ def varint(value: int) -> bytes:
     return bytes(encoded)
 
 
-def record(value: bytes, offset_delta: int, timestamp_delta: int) -> bytes:
-    body = b"\0" + varint(timestamp_delta) + varint(offset_delta) + varint(-1) + varint(len(value)) + value + varint(0)
+def record(value: bytes | None, offset_delta: int, timestamp_delta: int, key: bytes | None = None) -> bytes:
+    body = b"\0" + varint(timestamp_delta) + varint(offset_delta) + _nullable(key) + _nullable(value) + varint(0)
     return varint(len(body)) + body
+
+
+def _nullable(data: bytes | None) -> bytes:
+    return varint(-1) if data is None else varint(len(data)) + data
 
 
 def batch(
@@ -126,6 +132,34 @@ def batch(
         base_offset=base_offset,
         magic=magic,
     )
+
+
+def keyed_batch(
+    records: Sequence[tuple[bytes, bytes | None]],
+    *,
+    producer: tuple[int, int, int] = (-1, -1, -1),
+    codec: int = 0,
+    time: int | None = None,
+) -> bytes:
+    """A batch of keys and values, all of one time (ms), in one of the protocol's five codecs."""
+    plain = b"".join(record(value, number, 0, key) for number, (key, value) in enumerate(records))
+    times = None if time is None else (time, time)
+    return sealed(PACK[codec](plain), len(records), producer=producer, attributes=codec, times=times)
+
+
+def lz4(data: bytes, *, linked: bool) -> bytes:
+    packer = cramjam.lz4.Compressor(block_linked=linked)
+    packer.compress(data)
+    return bytes(packer.finish())
+
+
+PACK: dict[int, Callable[[bytes], bytes]] = {
+    0: lambda data: data,
+    1: gzip.compress,
+    2: lambda data: bytes(cramjam.snappy.compress_raw(data)),
+    3: lambda data: lz4(data, linked=False),
+    4: lambda data: bytes(cramjam.zstd.compress(data)),
+}
 
 
 def sealed(

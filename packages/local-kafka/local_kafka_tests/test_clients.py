@@ -121,9 +121,11 @@ def test_confluent_kafka_learns_that_the_new_group_protocol_is_refused(
     assert f"joins group {topic} by the new group protocol (KIP-848)" in shared_broker.log()
 
 
-def test_compacted_topics_are_refused_with_a_sentence(shared_broker: BrokerProcess, topic: str) -> None:
-    with pytest.raises(confluent_kafka.KafkaException, match="no compaction"):
-        create_topic(shared_broker.bootstrap, topic, cleanup_policy="compact")
+def test_topics_that_the_broker_would_compress_are_refused_with_a_sentence(
+    shared_broker: BrokerProcess, topic: str
+) -> None:
+    with pytest.raises(confluent_kafka.KafkaException, match="stay as their producer compressed them"):
+        create_topic(shared_broker.bootstrap, topic, compression_type="lz4")
 
 
 @pytest.mark.parametrize("codec", [None, "gzip"])

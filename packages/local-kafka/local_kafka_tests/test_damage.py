@@ -130,7 +130,7 @@ def test_a_bit_flipped_after_a_clean_stop_is_found_when_it_is_read(broker: Broke
 
 
 def test_damage_in_an_old_segment_leaves_the_others_alone(broker: BrokerProcess) -> None:
-    values = fill(broker, segment_bytes="8000")
+    values = fill(broker, internal_segment_bytes="8000")
     segments = sorted(broker.partition_folder().glob("*.log"))
     assert len(segments) > 4
     broker.kill()
@@ -144,7 +144,7 @@ def test_damage_in_an_old_segment_leaves_the_others_alone(broker: BrokerProcess)
 
 @pytest.mark.parametrize("what", [pytest.param("*.index", marks=slow), pytest.param("producers.json", marks=slow), "*"])
 def test_lost_indexes_are_made_again(broker: BrokerProcess, what: str) -> None:
-    values = fill(broker, segment_bytes="8000")
+    values = fill(broker, internal_segment_bytes="8000")
     assert broker.stop() == 0
     for path in broker.partition_folder().glob(what):
         if path.suffix != ".log":
@@ -164,7 +164,7 @@ def test_lost_indexes_are_made_again(broker: BrokerProcess, what: str) -> None:
     ],
 )
 def test_damaged_indexes_are_not_believed(broker: BrokerProcess, junk: bytes) -> None:
-    values = fill(broker, segment_bytes="8000")
+    values = fill(broker, internal_segment_bytes="8000")
     assert broker.stop() == 0
     for path in broker.partition_folder().glob("*.index"):
         path.write_bytes(junk)
@@ -174,7 +174,7 @@ def test_damaged_indexes_are_not_believed(broker: BrokerProcess, junk: bytes) ->
 
 
 def test_a_lost_segment_is_named_and_the_rest_is_read(broker: BrokerProcess) -> None:
-    values = fill(broker, segment_bytes="8000")
+    values = fill(broker, internal_segment_bytes="8000")
     broker.kill()
     segments = sorted(broker.partition_folder().glob("*.log"))
     segments[2].unlink()
@@ -185,7 +185,7 @@ def test_a_lost_segment_is_named_and_the_rest_is_read(broker: BrokerProcess) -> 
 
 
 def test_what_a_failed_write_left_in_a_full_segment_is_not_read_twice(broker: BrokerProcess) -> None:
-    values = fill(broker, segment_bytes="8000")
+    values = fill(broker, internal_segment_bytes="8000")
     broker.kill()
     segments = sorted(broker.partition_folder().glob("*.log"))
     left = segments[1].read_bytes()[:1000]

@@ -71,7 +71,11 @@ def test_kafka_configs_changes_settings(tools: Tools, topic: str) -> None:
     assert "retention.ms=1234" in tools(CONFIGS, "--describe", *resource)
     tools(CONFIGS, "--alter", *resource, "--delete-config", "retention.ms")
     assert "retention.ms" not in tools(CONFIGS, "--describe", *resource)
-    assert "no compaction" in tools.fails(CONFIGS, "--alter", *resource, "--add-config", "cleanup.policy=compact")
+    tools(CONFIGS, "--alter", *resource, "--add-config", "cleanup.policy=[compact,delete]")
+    assert "cleanup.policy=compact,delete" in tools(CONFIGS, "--describe", *resource)
+    assert "stay as their producer" in tools.fails(
+        CONFIGS, "--alter", *resource, "--add-config", "compression.type=lz4"
+    )
 
 
 def test_verifiable_clients_agree_and_groups_are_administered(tools: Tools, topic: str) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import shutil
+import socket
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -34,6 +37,7 @@ from local_kafka_tests.contract.requests import (
 )
 from local_kafka_tests.process import BrokerProcess, running_broker
 from local_kafka_tests.raw import RawClient, batch, produce_raw
+from local_service_tests.processors import resident_megabytes
 
 PARTITIONS = 6
 
@@ -219,7 +223,7 @@ def _produce_one(bootstrap: str) -> None:
 
 def test_retention_by_bytes_removes_the_oldest_segments(tmp_path: Path) -> None:
     with running_broker(tmp_path / "kafka", "--retention-check-ms", "100") as process:
-        create_topic(process.bootstrap, "t", segment_bytes="20000", retention_bytes="50000")
+        create_topic(process.bootstrap, "t", internal_segment_bytes="20000", retention_bytes="50000")
         values = [b"%04d" % number + bytes(1000) for number in range(300)]
         with RawClient(process.bootstrap) as client:
             for value in values:
@@ -288,6 +292,111 @@ def test_deleted_records_stay_deleted_after_a_restart(broker: BrokerProcess) -> 
     assert client.delete_records([cut])[cut].result(TIMEOUT).low_watermark == 60
     broker.restart()
     assert [m.offset() for m in read_all(broker.bootstrap, "t")] == list(range(60, 100))
+
+
+@pytest.mark.parametrize("clients", [8, pytest.param(20, marks=pytest.mark.slow)])
+def test_half_received_requests_have_a_bound_together(tmp_path: Path, clients: int) -> None:
+    size, most = 30 << 20, 64 << 20
+    with running_broker(tmp_path / "kafka", "--queued-max-request-bytes", str(most)) as process:
+        before = resident_megabytes(process.pid)
+        half = (size).to_bytes(4, "big") + b"\0\0\0\x09" + bytes(size // 2)
+        waiting = []
+        for _ in range(clients):
+            client = RawClient(process.bootstrap)
+            sender = threading.Thread(target=_send_until_closed, args=(client, half))
+            sender.start()
+            waiting.append((client, sender))
+        # Those that got memory and stand still are ended one after the other, until nobody waits for theirs.
+        highest = before
+        while process.log().count("came to a stop") < clients - most // size - 1:
+            highest = max(highest, resident_megabytes(process.pid))
+            time.sleep(0.05)
+        assert highest - before < (most + size) / 1e6 + clients * 1.5
+        with RawClient(process.bootstrap) as client:
+            create(client, "t", max_message_bytes="40000000")
+            assert produce_raw(client, "t", batch([bytes(20 << 20)])).error_code == 0
+        for client, _ in waiting:
+            with contextlib.suppress(OSError):  # the broker has ended it
+                client.socket.shutdown(socket.SHUT_RDWR)
+        for _, sender in waiting:
+            sender.join()
+
+
+def _send_until_closed(client: RawClient, data: bytes) -> None:
+    with contextlib.suppress(OSError):
+        client.socket.sendall(data)
+        client.is_closed_by_peer()
+
+
+def test_large_requests_behind_the_bound_wait_for_their_turn(tmp_path: Path) -> None:
+    with running_broker(tmp_path / "kafka", "--queued-max-request-bytes", "1000000") as process:
+        with RawClient(process.bootstrap) as client:
+            create(client, "t", max_message_bytes="10000000")
+        answers: list[int] = []
+
+        def send(number: int) -> None:
+            with RawClient(process.bootstrap) as own:
+                for _ in range(3):
+                    answers.append(produce_raw(own, "t", batch([bytes((number,)) * 4_000_000])).error_code)
+
+        senders = [threading.Thread(target=send, args=(number,)) for number in range(6)]
+        for sender in senders:
+            sender.start()
+        for sender in senders:
+            sender.join()
+        assert answers == [0] * 18
+
+
+def test_offsets_of_groups_without_members_go_after_their_time(tmp_path: Path) -> None:
+    options = ("--retention-check-ms", "50", "--offsets-retention-minutes", "60")
+    process = BrokerProcess(tmp_path / "kafka", *options)
+    try:
+        process.start()
+        with RawClient(process.bootstrap) as client:
+            create(client, "t", 2)
+            enter(client, "present")
+            for group in ("old", "new"):
+                assert commit(client, group, "t", 5) == 0
+            assert commit(client, "old", "t", 6, partition=1) == 0
+            member, generation = enter(client, "read")
+            assert commit(client, "read", "t", 7, member=member, generation=generation) == 0
+        assert process.stop() == 0
+        with sqlite3.connect(process.data_dir / "metadata.db") as database:
+            hour = 3_600_000
+            aged = "UPDATE committed_offsets SET committed_at = committed_at - ? WHERE "
+            database.execute(aged + "group_id = 'read'", (2 * hour,))
+            database.execute(aged + "group_id = 'old' AND partition = 0", (2 * hour,))
+        process.start()
+        with RawClient(process.bootstrap) as client:
+            wait_until(lambda: committed(client, "old", "t")[1] == -1)
+            # Rounds of the check follow one another; a second one has seen all groups.
+            assert commit(client, "old", "t", 8) == 0
+            assert committed(client, "old", "t", 1)[1] == 6
+            assert committed(client, "new", "t")[1] == 5
+            assert committed(client, "read", "t")[1] == 7
+    finally:
+        process.end()
+
+
+def test_offsets_of_a_folder_of_an_earlier_version_are_kept(tmp_path: Path) -> None:
+    process = BrokerProcess(tmp_path / "kafka", "--retention-check-ms", "50", "--offsets-retention-minutes", "60")
+    try:
+        process.start()
+        with RawClient(process.bootstrap) as client:
+            create(client, "t")
+            assert commit(client, "g", "t", 5) == 0
+        assert process.stop() == 0
+        with sqlite3.connect(process.data_dir / "metadata.db") as database:
+            database.execute("ALTER TABLE committed_offsets DROP COLUMN committed_at")
+            database.execute("UPDATE settings SET value = '1' WHERE name = 'format'")
+        for _ in range(2):
+            process.start()
+            with RawClient(process.bootstrap) as client:
+                assert committed(client, "g", "t")[1] == 5
+                assert commit(client, "h", "t", 6) == 0
+            assert process.stop() == 0
+    finally:
+        process.end()
 
 
 def wait_until(true: object) -> None:

@@ -188,7 +188,7 @@ def test_a_missing_folder_is_told_and_no_offset_that_was_deleted_is_given_again(
 def test_a_newest_segment_that_was_taken_away_is_told_and_its_offsets_are_not_given_again(
     broker: BrokerProcess, left: str
 ) -> None:
-    create_topic(broker.bootstrap, "t", segment_bytes="2000")
+    create_topic(broker.bootstrap, "t", internal_segment_bytes="2000")
     with RawClient(broker.bootstrap) as client:
         for number in range(30):
             assert produce_raw(client, "t", batch([b"%03d" % number + bytes(200)])).error_code == 0

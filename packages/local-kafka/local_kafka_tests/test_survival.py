@@ -83,7 +83,7 @@ def test_kills_under_load_lose_nothing_and_duplicate_nothing(broker: BrokerProce
 
 
 def test_many_clients_that_never_wait_get_each_its_place_in_order(broker: BrokerProcess) -> None:
-    create_topic(broker.bootstrap, "t", segment_bytes="60000")
+    create_topic(broker.bootstrap, "t", internal_segment_bytes="60000")
     clients, batches = 4, 1000
 
     def send(number: int, places: dict[int, list[int]]) -> None:

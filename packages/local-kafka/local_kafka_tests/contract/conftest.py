@@ -8,16 +8,24 @@ from collections.abc import Iterator
 import pytest
 from kio.schema.errors import ErrorCode
 
+from local_kafka_tests.process import BrokerProcess, running_broker
 from local_kafka_tests.raw import RawClient
 
 _COORDINATOR_SECONDS = 120
+
+
+@pytest.fixture(scope="session")
+def eager_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
+    """An embedded broker that compacts as soon as it may."""
+    with running_broker(tmp_path_factory.mktemp("eager") / "kafka", "--compaction-check-ms", "100") as process:
+        yield process
 
 
 @pytest.fixture(scope="session", params=["embedded", pytest.param("apache", marks=pytest.mark.apache_kafka)])
 def kafka(request: pytest.FixtureRequest) -> str:
     """The bootstrap servers of each broker in turn."""
     if request.param == "embedded":
-        return str(request.getfixturevalue("shared_broker").bootstrap)
+        return str(request.getfixturevalue("eager_broker").bootstrap)
     bootstrap = str(request.getfixturevalue("apache_kafka"))
     _wait_for_coordinator(bootstrap)
     return bootstrap

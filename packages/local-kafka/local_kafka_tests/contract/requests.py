@@ -16,7 +16,8 @@ OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR, JOIN_GROUP, HEARTBEAT, LEAVE_GROU
 DESCRIBE_GROUPS, LIST_GROUPS, CREATE_TOPICS, DELETE_TOPICS, DELETE_RECORDS = 15, 16, 19, 20, 21
 INIT_PRODUCER_ID, OFFSET_FOR_LEADER_EPOCH, DESCRIBE_CONFIGS, ALTER_CONFIGS = 22, 23, 32, 33
 CREATE_PARTITIONS, DELETE_GROUPS, INCREMENTAL_ALTER_CONFIGS, OFFSET_DELETE, DESCRIBE_CLUSTER = 37, 42, 44, 47, 60
-TOPIC, BROKER = 2, 4
+DESCRIBE_ACLS, DESCRIBE_LOG_DIRS, LIST_PARTITION_REASSIGNMENTS = 29, 35, 46
+TOPIC, BROKER, BROKER_LOGGER, GROUP = 2, 4, 8, 32
 # Generous, because it is waited for only where something is wrong or the machine is busy.
 _SETTLE_SECONDS = 120
 # Longer than any test: no member is lost because the machine is busy.
@@ -165,12 +166,13 @@ def commit(
     generation: int = -1,
     partition: int = 0,
     note: str = "note",
+    version: int = 7,
 ) -> int:
-    """OffsetCommit v7 for one partition; its error."""
+    """OffsetCommit for one partition; its error."""
     wanted = {"partition_index": partition, "committed_offset": offset, "committed_metadata": note}
     response = client.call(
         OFFSET_COMMIT,
-        7,
+        version,
         group_id=group,
         generation_id_or_member_epoch=generation,
         member_id=member,
@@ -194,9 +196,9 @@ def delete_group(client: RawClient, group: str) -> int:
     return int(client.call(DELETE_GROUPS, 2, groups_names=[group]).results[0].error_code)
 
 
-def delete_offset(client: RawClient, group: str, topic: str) -> tuple[int, int | None]:
+def delete_offset(client: RawClient, group: str, topic: str, partition: int = 0) -> tuple[int, int | None]:
     """OffsetDelete: (error of the group, error of the partition)."""
-    topics = [{"name": topic, "partitions": [{"partition_index": 0}]}]
+    topics = [{"name": topic, "partitions": [{"partition_index": partition}]}]
     response = client.call(OFFSET_DELETE, 0, group_id=group, topics=topics)
     return response.error_code, response.topics[0].partitions[0].error_code if response.topics else None
 

@@ -93,8 +93,26 @@ def test_repeated_and_missing_batches_of_an_idempotent_producer_are_seen(client:
     assert send(1, 0, b"d") == (0, 3)
     assert send(0, 3, b"d")[0] == ErrorCode.invalid_producer_epoch
     assert list_offset(client, topic, LATEST) == (0, -1, 4)
-    again = client.call(INIT_PRODUCER_ID, 4, transactional_id=None, transaction_timeout=60_000)
-    assert again.producer_id != producer
+    given = [init_producer(client), init_producer(client, producer, 1), init_producer(client, 999_999, 5)]
+    assert [(error, epoch) for error, _, epoch in given] == [(0, 0)] * 3
+    assert len({producer, *(each for _, each, _ in given)}) == 4
+
+
+def init_producer(client: RawClient, producer: int = -1, epoch: int = -1) -> tuple[int, int, int]:
+    answer = client.call(
+        INIT_PRODUCER_ID,
+        4,
+        transactional_id=None,
+        transaction_timeout=60_000,
+        producer_id=producer,
+        producer_epoch=epoch,
+    )
+    return answer.error_code, answer.producer_id, answer.producer_epoch
+
+
+@pytest.mark.parametrize(("producer", "epoch"), [(5, -1), (-1, 3)])
+def test_half_a_producer_id_is_none(client: RawClient, producer: int, epoch: int) -> None:
+    assert init_producer(client, producer, epoch) == (ErrorCode.invalid_request, -1, -1)
 
 
 def test_a_fetch_begins_with_the_batch_that_holds_the_offset(client: RawClient, topic: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from kio.schema.errors import ErrorCode
 
 from local_kafka_tests.contract.requests import (
@@ -148,6 +149,28 @@ def test_only_members_commit_while_there_are_some(client: RawClient, topic: str)
     assert commit(client, "not-" + topic, topic, 2, member="x", generation=3) == ErrorCode.illegal_generation
 
 
+def test_a_group_without_a_name_has_no_members(client: RawClient) -> None:
+    assert heartbeat(client, "", "x", 1) == ErrorCode.invalid_group_id
+    assert sync(client, "", "x", 1, {}).error_code == ErrorCode.invalid_group_id
+    left = client.call(LEAVE_GROUP, 4, group_id="", members=[{"member_id": "x"}])
+    assert (left.error_code, left.members) == (ErrorCode.invalid_group_id, [])
+
+
+@pytest.mark.parametrize(("version", "unknown"), [(7, ErrorCode.illegal_generation), (9, ErrorCode.group_id_not_found)])
+def test_a_generation_of_no_group_commits_nothing(
+    client: RawClient, topic: str, version: int, unknown: ErrorCode
+) -> None:
+    create(client, topic)
+    for member in ("", "x"):
+        assert commit(client, topic, topic, 1, member=member, generation=3, version=version) == unknown
+    assert commit(client, topic, topic, 2, member="x", version=version) == 0
+    # Now there is one, which has no members.
+    for member in ("", "x"):
+        refused = commit(client, topic, topic, 3, member=member, generation=3, version=version)
+        assert refused == ErrorCode.unknown_member_id
+    assert committed(client, topic, topic)[1] == 2
+
+
 def test_offsets_of_a_deleted_topic_are_forgotten(client: RawClient, topic: str) -> None:
     create(client, topic)
     assert commit(client, topic, topic, 5) == 0
@@ -175,6 +198,9 @@ def test_offsets_are_deleted_where_nobody_reads(client: RawClient, topic: str) -
     create(client, topic)
     assert delete_offset(client, topic, topic)[0] == ErrorCode.group_id_not_found
     assert commit(client, topic, topic, 5) == 0
+    assert delete_offset(client, topic, "not-" + topic) == (0, ErrorCode.unknown_topic_or_partition)
+    assert delete_offset(client, topic, topic, 7) == (0, ErrorCode.unknown_topic_or_partition)
+    assert committed(client, topic, topic)[1] == 5
     assert delete_offset(client, topic, topic) == (0, 0)
     assert committed(client, topic, topic)[1] == -1
     protocols = [{"name": "range", "metadata": subscription(topic)}]

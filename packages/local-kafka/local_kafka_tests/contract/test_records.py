@@ -5,9 +5,7 @@ from __future__ import annotations
 import gzip
 import struct
 import time
-from collections.abc import Callable
 
-import cramjam
 import pytest
 from kio.schema.errors import ErrorCode
 
@@ -19,7 +17,7 @@ from local_kafka_tests.contract.requests import (
     fetch,
     list_offset,
 )
-from local_kafka_tests.raw import RawClient, batch, produce_raw, record, sealed, varint
+from local_kafka_tests.raw import PACK, RawClient, batch, lz4, produce_raw, record, sealed, varint
 
 LATEST, MAX_TIMESTAMP = -1, -3
 GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
@@ -117,20 +115,6 @@ def test_lz4_blocks_that_depend_on_each_other_are_refused(client: RawClient, top
     content = lz4(records(100), linked=True)
     assert produce_raw(client, topic, sealed(content, 100, attributes=LZ4)).error_code in REFUSED
     assert list_offset(client, topic, LATEST) == (0, -1, 0)
-
-
-def lz4(data: bytes, *, linked: bool) -> bytes:
-    packer = cramjam.lz4.Compressor(block_linked=linked)
-    packer.compress(data)
-    return bytes(packer.finish())
-
-
-PACK: dict[int, Callable[[bytes], bytes]] = {
-    GZIP: gzip.compress,
-    SNAPPY: lambda data: bytes(cramjam.snappy.compress_raw(data)),
-    LZ4: lambda data: lz4(data, linked=False),
-    ZSTD: lambda data: bytes(cramjam.zstd.compress(data)),
-}
 
 
 @pytest.mark.parametrize("codec", [0, GZIP, LZ4, ZSTD], ids=["plain", "gzip", "lz4", "zstd"])

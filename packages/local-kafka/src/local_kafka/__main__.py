@@ -58,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         durability=Durability(parsed.fsync),
         sync_interval_ms=parsed.fsync_interval_ms,
         retention_check_ms=parsed.retention_check_ms,
+        compaction_check_ms=parsed.compaction_check_ms,
+        offsets_retention_minutes=parsed.offsets_retention_minutes,
+        queued_max_request_bytes=parsed.queued_max_request_bytes,
         initial_rebalance_delay_ms=parsed.group_initial_rebalance_delay_ms,
         min_session_timeout_ms=parsed.group_min_session_timeout_ms,
         max_request_bytes=parsed.max_request_bytes,
@@ -92,9 +95,20 @@ def _parser() -> argparse.ArgumentParser:
     for flag, field, meaning in (
         ("--fsync-interval-ms", "sync_interval_ms", "how often, with --fsync interval"),
         ("--retention-check-ms", "retention_check_ms", "how often old segments are looked for"),
+        ("--compaction-check-ms", "compaction_check_ms", "how often compacted topics are looked at"),
+        (
+            "--offsets-retention-minutes",
+            "offsets_retention_minutes",
+            "how long a group without members keeps its offsets",
+        ),
         ("--group-initial-rebalance-delay-ms", "initial_rebalance_delay_ms", "how long a new group waits for members"),
         ("--group-min-session-timeout-ms", "min_session_timeout_ms", "the shortest session of a group's member"),
         ("--max-request-bytes", "max_request_bytes", "the largest request"),
+        (
+            "--queued-max-request-bytes",
+            "queued_max_request_bytes",
+            "the memory of all large requests together, behind which their clients wait",
+        ),
         (
             "--connections-max-idle-ms",
             "connections_max_idle_ms",

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Coroutine
 
 from local_kafka.apis.call import BrokerState
 from local_kafka.connection import Connection
+from local_kafka.frames import RequestMemory
 from local_kafka.groups.coordinator import GroupCoordinator
 from local_kafka.options import BrokerOptions
 from local_kafka.producer_ids import ProducerIds
 from local_kafka.storage.append import Durability, now_ms
+from local_kafka.storage.disk import Disk
 from local_kafka.storage.files import DescriptorBudget, FileCache
 from local_kafka.storage.index import IndexCache
-from local_kafka.storage.log import Disk, PartitionLog
+from local_kafka.storage.log import PartitionLog
 from local_kafka.storage.metadata import MetadataStore
 from local_kafka.storage.reserve import Reserve
 from local_kafka.storage.workers import DiskWorkers
@@ -33,6 +36,8 @@ _DRAIN_STEP = 0.02
 # As many as there are disk workers.
 _SAVERS = 4
 _RESERVE_CHECK_SECONDS = 1.0
+# So long half a request may stand still while others wait for its memory.
+_STALLED_SECONDS = 10.0
 # A connection is closed at most this part of its time too late.
 _IDLE_CHECKS = 10
 
@@ -50,6 +55,7 @@ class Broker:
         disk = Disk(
             workers=DiskWorkers(loop),
             checker=DiskWorkers(loop, "checks", threads=1),
+            cleaner=DiskWorkers(loop, "cleaner", threads=1),
             files=FileCache(budget.files),
             indexes=IndexCache(),
             durability=options.durability,
@@ -62,6 +68,7 @@ class Broker:
             topics=TopicRegistry(options.data_dir / TOPICS_FOLDER, disk, self._store),
             groups=GroupCoordinator(self._store, options.initial_rebalance_delay_ms / 1000),
             producer_ids=ProducerIds(self._store),
+            memory=RequestMemory(options.queued_max_request_bytes),
         )
         self._connections: set[Connection] = set()
         self._housekeeping: list[asyncio.Task[None]] = []
@@ -101,7 +108,10 @@ class Broker:
         self.state.port = self._server.sockets[0].getsockname()[1]
         self._run(self.state.groups.watch_sessions())
         self._run(self._every(options.retention_check_ms, self._retain))
+        self._run(self._every(options.compaction_check_ms, self._compact))
         self._run(self._watch_reserve())
+        self._run(self._watch_memory())
+        self._run(self._expire_offsets())
         if options.connections_max_idle_ms >= 0:
             self._run(self._close_idle(options.connections_max_idle_ms / 1000))
         if options.durability is Durability.INTERVAL:
@@ -129,6 +139,7 @@ class Broker:
     def abandon(self) -> None:
         """Let go of threads and files."""
         self.state.disk.checker.close()
+        self.state.disk.cleaner.close()
         self.state.disk.workers.close()
         self.state.disk.files.close()
         self._store.close()
@@ -189,7 +200,12 @@ class Broker:
     async def _retain(self, partition: PartitionLog) -> None:
         topic = self.state.topics.by_name.get(partition.topic)
         if topic:
-            await partition.retain(now_ms(), int(topic.config("retention.ms")), int(topic.config("retention.bytes")))
+            await partition.retain(now_ms(), topic.retention)
+
+    async def _compact(self, partition: PartitionLog) -> None:
+        topic = self.state.topics.by_name.get(partition.topic)
+        if topic and topic.clean_rules:
+            await partition.compaction.run(now_ms(), topic.clean_rules)
 
     async def _watch_reserve(self) -> None:
         while True:
@@ -203,6 +219,23 @@ class Broker:
             oldest = asyncio.get_running_loop().time() - seconds
             for connection in [each for each in self._connections if each.moved_at < oldest and not each.waits]:
                 connection.end_idle()
+
+    async def _watch_memory(self) -> None:
+        """End requests that came to a stop while others wait for their memory."""
+        while True:
+            await asyncio.sleep(_STALLED_SECONDS / _IDLE_CHECKS)
+            oldest = asyncio.get_running_loop().time() - _STALLED_SECONDS
+            if self.state.memory.wanted:
+                for connection in [each for each in self._connections if each.stalls and each.moved_at < oldest]:
+                    connection.end_stalled()
+
+    async def _expire_offsets(self) -> None:
+        while True:
+            await asyncio.sleep(self._options.retention_check_ms / 1000)
+            try:
+                await self.state.groups.expire_offsets(now_ms(), self._options.offsets_retention_minutes * 60_000)
+            except sqlite3.Error as error:
+                log.error("cannot remove old offsets of groups: %s", error)  # noqa: TRY400 - one line an event
 
     # Connections
 

@@ -15,7 +15,7 @@ from kio.schema.index import api_key_map, schema_name_map
 
 from local_kafka.apis.call import Body, BrokerState, Call, ConnectionClosedError, Deferred
 from local_kafka.apis.table import API_VERSIONS, APIS, Api, advertised
-from local_kafka.frames import FrameSplitter, NotKafkaError
+from local_kafka.frames import LARGE_BYTES, FrameSplitter, NotKafkaError
 from local_kafka.wire.messages import (
     RequestPrefix,
     has_error_code,
@@ -41,6 +41,7 @@ class _Slot:
 
     prefix: RequestPrefix
     size: int
+    reserved: int = 0
     body: Body | None = None
     done: bool = False
 
@@ -55,7 +56,10 @@ class Connection(asyncio.Protocol):
         self._opened = opened
         self._closed = closed
         self._splitter = FrameSplitter(state.options.max_request_bytes)
-        self._frames: deque[bytes] = deque()
+        # Requests that are there and were not begun, with the memory that is held for each.
+        self._frames: deque[tuple[bytes, int]] = deque()
+        self._reserved = self._reserved_next = 0
+        self._awaits_memory = False
         self._slots: deque[_Slot] = deque()
         self._bytes = 0
         self._outgoing: list[Buffer] = []
@@ -84,10 +88,14 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.moved_at = asyncio.get_running_loop().time()
         try:
-            self._frames.extend(self._splitter.feed(data))
+            for frame in self._splitter.feed(data):
+                self._frames.append((frame, self._reserved_next))
+                self._reserved_next = 0
         except NotKafkaError as error:
             self._close(f"closed: {error}")
             return
+        if self._splitter.awaited >= LARGE_BYTES and not self._reserved_next:
+            self._reserve(self._splitter.awaited)
         self._dispatch()
 
     def pause_writing(self) -> None:
@@ -101,6 +109,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._frames.clear()
+        self._state.memory.forget(self)
+        self._give_back(self._reserved)
         if self._task and self._task_api and self._task_api.abandoned:
             self._task.cancel()
         self._closed(self)
@@ -123,6 +133,43 @@ class Connection(asyncio.Protocol):
         if self._transport:
             self._transport.abort()
 
+    @property
+    def stalls(self) -> bool:
+        """Whether memory is held for a request of which a part is missing."""
+        return bool(self._reserved_next) and not self._awaits_memory
+
+    def end_stalled(self) -> None:
+        """End the connection at once; others wait for the memory of its half a request."""
+        log.warning(
+            "%s closed: a request of %d bytes came to a stop, and others wait for its memory "
+            "(--queued-max-request-bytes)",
+            self._peer,
+            self._splitter.awaited,
+        )
+        if self._transport:
+            self._transport.abort()
+
+    def _reserve(self, size: int) -> None:
+        self._reserved_next = size
+        if self._state.memory.take(self, size, self._reserve_later):
+            self._reserved += size
+        else:
+            self._awaits_memory = True
+
+    def _reserve_later(self) -> None:
+        """There is memory now."""
+        self._awaits_memory = False
+        self._reserved += self._reserved_next
+        self.moved_at = asyncio.get_running_loop().time()
+        self._throttle()
+
+    def _give_back(self, size: int) -> None:
+        """Give memory back, once: a lost connection has given back all."""
+        size = min(size, self._reserved)
+        self._reserved -= size
+        if size:
+            self._state.memory.give(size)
+
     def drain(self) -> None:
         """Take no more requests."""
         self._draining = True
@@ -142,7 +189,7 @@ class Connection(asyncio.Protocol):
         while self._frames and self._task is None and self._writable and not self._is_full():
             if self._transport is None or self._draining:
                 return
-            self._begin(self._frames.popleft())
+            self._begin(*self._frames.popleft())
         self._throttle()
 
     def _is_full(self) -> bool:
@@ -154,17 +201,19 @@ class Connection(asyncio.Protocol):
         if self._transport is None or self._draining:
             return
         wanted = len(self._frames) < _MOST_WAITING and not (self._frames and self._bytes >= _MOST_WAITING_BYTES)
+        wanted = wanted and not self._awaits_memory
         if self._reading and not wanted:
             self._transport.pause_reading()
         elif wanted and not self._reading:
             self._transport.resume_reading()
         self._reading = wanted
 
-    def _begin(self, frame: bytes) -> None:
+    def _begin(self, frame: bytes, reserved: int) -> None:
         try:
             prefix = read_prefix(frame)
             api = APIS.get(prefix.api_key)
             if api is None or not api.serves(prefix.version):
+                self._give_back(reserved)
                 self._refuse(prefix, api)
                 return
             client_id, request = read_request(prefix.api_key, prefix.version, frame)
@@ -173,6 +222,7 @@ class Connection(asyncio.Protocol):
             return
         call = Call(self._state, prefix.version, client_id, self._client_host, request)
         slot = self._slot(prefix, len(frame))
+        slot.reserved = reserved
         try:
             answer = api.handler(call)
         except Exception:
@@ -237,6 +287,7 @@ class Connection(asyncio.Protocol):
         while self._slots and self._slots[0].done:
             ready = self._slots.popleft()
             self._bytes -= ready.size
+            self._give_back(ready.reserved)
             if ready.body is not None:
                 prefix = ready.prefix
                 self._outgoing += write_response(prefix.api_key, prefix.version, prefix.correlation_id, ready.body)

@@ -20,9 +20,14 @@ class BrokerOptions:
     durability: Durability = Durability.INTERVAL
     sync_interval_ms: int = 1000
     retention_check_ms: int = 30_000
+    # Kafka's log.cleaner.backoff.ms.
+    compaction_check_ms: int = 15_000
+    # Kafka's default is seven days; as with records, nothing goes here unless it is said.
+    offsets_retention_minutes: int = 2**31 - 1
     initial_rebalance_delay_ms: int = 100
     min_session_timeout_ms: int = 6_000
     max_session_timeout_ms: int = 1_800_000
     max_request_bytes: int = 104_857_600
+    queued_max_request_bytes: int = 256 << 20
     # Kafka's connections.max.idle.ms; below 0 for never.
     connections_max_idle_ms: int = 600_000

@@ -14,9 +14,20 @@ from pathlib import Path
 
 from kio.schema.errors import ErrorCode
 
-from local_kafka.configs import SPECS, check_configs
+from local_kafka.configs import (
+    CLEANUP_POLICY,
+    COMPACT,
+    DELETE,
+    INTERNAL_SEGMENT_BYTES,
+    LOG_APPEND_TIME,
+    SPECS,
+    check_configs,
+    split_list,
+)
 from local_kafka.errors import ApiError
-from local_kafka.storage.log import Disk, PartitionLog, RecoveredLog
+from local_kafka.storage.cleaner import CleanRules
+from local_kafka.storage.disk import Disk
+from local_kafka.storage.log import PartitionLog, RecoveredLog, Retention, RollRules
 from local_kafka.storage.metadata import MetadataStore, Statement
 from local_kafka.storage.records import MAX_UNPACKED_BYTES
 from local_kafka.storage.recovery import empty_log, recover_log
@@ -40,23 +51,51 @@ class Topic:
         self.configs: dict[str, str] = {}
         self.max_message_bytes = 0
         self.record_rules = RecordRules(0, 0, 0)
+        self.retention = Retention(-1, -1)
+        self.clean_rules: CleanRules | None = None
         self.use_configs(configs)
 
     def config(self, name: str) -> str:
         """The value of a setting, its own or the default."""
-        return self.configs.get(name, SPECS[name].default)
+        return self.configs.get(name, SPECS[name].default).strip()
 
     def use_configs(self, configs: Mapping[str, str]) -> None:
         """Change the settings, effective at once."""
         self.configs = dict(configs)
         self.max_message_bytes = int(self.config("max.message.bytes"))
+        policies = split_list(self.config(CLEANUP_POLICY))
         self.record_rules = RecordRules(
             max(MAX_UNPACKED_BYTES, self.max_message_bytes),
             int(self.config("message.timestamp.before.max.ms")),
             int(self.config("message.timestamp.after.max.ms")),
+            keyed=COMPACT in policies,
+            append_time=self.config("message.timestamp.type") == LOG_APPEND_TIME,
+        )
+        self.retention = (
+            Retention(int(self.config("retention.ms")), int(self.config("retention.bytes")))
+            if DELETE in policies
+            else Retention(-1, -1)
+        )
+        self.clean_rules = (
+            CleanRules(
+                float(self.config("min.cleanable.dirty.ratio")),
+                int(self.config("min.compaction.lag.ms")),
+                int(self.config("max.compaction.lag.ms")),
+                int(self.config("delete.retention.ms")),
+            )
+            if COMPACT in policies
+            else None
         )
         for partition in self.partitions:
-            partition.segment_bytes = int(self.config("segment.bytes"))
+            partition.roll_rules = self.roll_rules
+
+    @property
+    def roll_rules(self) -> RollRules:
+        """When its partitions begin a new segment."""
+        size, age = self.config(INTERNAL_SEGMENT_BYTES), int(self.config("segment.ms"))
+        if self.clean_rules:  # as in Kafka: what is to be compacted by then may not stay in the active segment
+            age = min(age, self.clean_rules.max_lag_ms)
+        return RollRules(int(size or self.config("segment.bytes")), age)
 
     def partition(self, number: int) -> PartitionLog | None:
         """A partition, or None when the topic has none of that number."""
@@ -174,6 +213,7 @@ class TopicRegistry:
             del self.by_name[topic.name], self.by_id[topic.id]
             for partition in topic.partitions:
                 partition.close()
+                await partition.compaction.ended()
             await self._disk.workers.run(partial(self._remove_folders, topic))
             await self._disk.reserve.restore()
             log.info("deleted topic %s (%s)", topic.name, topic.id)
@@ -231,9 +271,8 @@ class TopicRegistry:
     def _add_partition(self, topic: Topic, recovered: RecoveredLog, start_offset: int) -> None:
         number = len(topic.partitions)
         folder = self._partition_folder(topic, number)
-        segment_bytes = int(topic.config("segment.bytes"))
         topic.partitions.append(
-            PartitionLog(topic.name, number, folder, self._disk, recovered, start_offset, segment_bytes)
+            PartitionLog(topic.name, number, folder, self._disk, recovered, start_offset, topic.roll_rules)
         )
 
     def _make_folders(self, topic: Topic, first: int, count: int) -> None:

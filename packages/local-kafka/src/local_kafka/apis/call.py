@@ -6,10 +6,11 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from local_kafka.frames import RequestMemory
 from local_kafka.groups.coordinator import GroupCoordinator
 from local_kafka.options import BrokerOptions
 from local_kafka.producer_ids import ProducerIds
-from local_kafka.storage.log import Disk
+from local_kafka.storage.disk import Disk
 from local_kafka.topics import TopicRegistry
 from local_kafka.wire.reader import Struct
 
@@ -29,6 +30,7 @@ class BrokerState:
     topics: TopicRegistry
     groups: GroupCoordinator
     producer_ids: ProducerIds
+    memory: RequestMemory
     port: int = 0
 
 

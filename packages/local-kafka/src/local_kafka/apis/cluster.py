@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sqlite3
 import uuid
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from kio.schema.errors import ErrorCode
@@ -92,6 +95,39 @@ def _described(topic: Topic) -> Body:
         for number in range(len(topic.partitions))
     ]
     return {"name": topic.name, "topic_id": topic.id, "partitions": partitions}
+
+
+async def describe_log_dirs(call: Call) -> Body:
+    """The one folder of records, and how large each partition is in it (KIP-113)."""
+    folder = call.state.options.data_dir
+    wanted = None if call.request.topics is None else {each.topic: each.partitions for each in call.request.topics}
+    topics = []
+    for name, topic in sorted(call.state.topics.by_name.items()):
+        if wanted is None or name in wanted:
+            numbers = range(len(topic.partitions)) if wanted is None else wanted[name]
+            topics.append({"name": name, "partitions": _sizes(topic, numbers)})
+    disk = await call.state.disk.workers.run(partial(shutil.disk_usage, folder))
+    found = {"log_dir": str(folder), "total_bytes": disk.total, "usable_bytes": disk.free}
+    return {"results": [found | {"topics": [topic for topic in topics if topic["partitions"]]}]}
+
+
+def _sizes(topic: Topic, numbers: Iterable[int]) -> list[Body]:
+    found = [(number, topic.partition(number)) for number in numbers]
+    return [{"partition_index": number, "partition_size": each.size, "offset_lag": 0} for number, each in found if each]
+
+
+def list_partition_reassignments(call: Call) -> Body:
+    """No partition is on its way to another broker (KIP-455)."""
+    return {"error_message": None, "topics": ()}
+
+
+def describe_acls(call: Call) -> Body:
+    """What a broker of Kafka without an authorizer answers."""
+    return {
+        "error_code": ErrorCode.security_disabled,
+        "error_message": "No Authorizer is configured on the broker",
+        "resources": (),
+    }
 
 
 def sasl_handshake(call: Call) -> Body:

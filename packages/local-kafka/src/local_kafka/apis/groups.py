@@ -24,6 +24,7 @@ _JOIN_KNOWN_ID, _JOIN_NULL_PROTOCOL, _JOIN_SKIP = 4, 7, 9
 _LEAVE_MANY = 3
 _FETCH_MANY = 8
 _DESCRIBE_NOT_FOUND = 6
+_COMMIT_NOT_FOUND = 9
 _CLASSIC_ONLY = (
     "The embedded broker has no groups of the new protocol (KIP-848): set group.protocol=classic, "
     "or use Apache Kafka 4."
@@ -114,6 +115,8 @@ async def sync_group(call: Call) -> Body:
 def heartbeat(call: Call) -> Body:
     """A sign of life."""
     request = call.request
+    if not request.group_id:
+        return {"error_code": ErrorCode.invalid_group_id}
     instance = getattr(request, "group_instance_id", None)
     error = call.state.groups.heartbeat(request.group_id, request.member_id, instance, request.generation_id)
     return {"error_code": error}
@@ -122,6 +125,8 @@ def heartbeat(call: Call) -> Body:
 def leave_group(call: Call) -> Body:
     """Go at once, without waiting for the session to end."""
     groups, request = call.state.groups, call.request
+    if not request.group_id:
+        return {"error_code": ErrorCode.invalid_group_id, "members": ()}
     if call.version < _LEAVE_MANY:
         return {"error_code": groups.leave(request.group_id, request.member_id, None)}
     members = [
@@ -143,14 +148,16 @@ async def offset_commit(call: Call) -> Body:
     """Write down how far a group is."""
     request, groups = call.request, call.state.groups
     instance = getattr(request, "group_instance_id", None)
-    refusal = groups.check_commit(request.group_id, request.member_id, instance, request.generation_id_or_member_epoch)
+    generation = request.generation_id_or_member_epoch
+    refusal = groups.check_commit(request.group_id, request.member_id, instance, generation)
+    if refusal is ErrorCode.group_id_not_found and call.version < _COMMIT_NOT_FOUND:
+        refusal = ErrorCode.illegal_generation
     offsets: dict[TopicPartition, CommittedOffset] = {}
     refused: dict[TopicPartition, ErrorCode] = {}
     for topic in request.topics:
-        found = call.state.topics.by_name.get(topic.name)
         for partition in topic.partitions:
             key = (topic.name, partition.partition_index)
-            if found is None or found.partition(partition.partition_index) is None:
+            if not _is_known(call, *key):
                 refused[key] = ErrorCode.unknown_topic_or_partition
             elif len((partition.committed_metadata or "").encode()) > _METADATA_BYTES:
                 refused[key] = ErrorCode.offset_metadata_too_large
@@ -172,6 +179,11 @@ async def offset_commit(call: Call) -> Body:
             for topic in request.topics
         ]
     }
+
+
+def _is_known(call: Call, topic: str, partition: int) -> bool:
+    found = call.state.topics.by_name.get(topic)
+    return found is not None and found.partition(partition) is not None
 
 
 def _committed(partition: Struct) -> CommittedOffset:
@@ -228,8 +240,9 @@ async def offset_delete(call: Call) -> Body:
     """Forget what a group committed for some partitions."""
     request = call.request
     keys = [(topic.name, each.partition_index) for topic in request.topics for each in topic.partitions]
+    known = [key for key in keys if _is_known(call, *key)]
     try:
-        answers = await call.state.groups.delete_offsets(request.group_id, keys)
+        answers = await call.state.groups.delete_offsets(request.group_id, known)
     except ApiError as error:
         return {"error_code": error.code}
     except sqlite3.Error as error:
@@ -240,7 +253,12 @@ async def offset_delete(call: Call) -> Body:
             {
                 "name": topic.name,
                 "partitions": [
-                    {"partition_index": each.partition_index, "error_code": answers[topic.name, each.partition_index]}
+                    {
+                        "partition_index": each.partition_index,
+                        "error_code": answers.get(
+                            (topic.name, each.partition_index), ErrorCode.unknown_topic_or_partition
+                        ),
+                    }
                     for each in topic.partitions
                 ],
             }

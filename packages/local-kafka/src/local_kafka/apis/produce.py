@@ -17,8 +17,8 @@ from local_kafka.wire.reader import Struct
 log = logging.getLogger("kafka.apis")
 
 _ACKS = (0, 1, -1)
-# An epoch is 16 bits; behind the last one a producer gets a new id.
-_LAST_EPOCH = 32766
+# A producer that has no id yet, or no epoch.
+_NONE = -1
 NO_TRANSACTIONS = (
     "The embedded broker has no transactions: leave transactional.id empty (enable.idempotence works), "
     "or use Apache Kafka or Redpanda."
@@ -51,6 +51,10 @@ class _PendingProduce:
         response["base_offset"] = result.base_offset
         response["log_start_offset"] = start_offset if result.error is ErrorCode.none else -1
         response["error_message"] = result.sentence
+        response["log_append_time"] = result.append_time
+        response["record_errors"] = [
+            {"batch_index": number, "batch_index_error_message": result.sentence} for number in result.wrong_records
+        ]
         self._failed = self._failed or result.error is not ErrorCode.none
         self.done()
 
@@ -94,7 +98,7 @@ def _append(call: Call, pending: _PendingProduce, response: Body, topic: Topic |
         if call.request.transactional_id is not None:
             log.warning("client %s produces in a transaction, which is refused", call.client_id)
             raise RefusedError(ErrorCode.transactional_id_authorization_failed, NO_TRANSACTIONS)  # noqa: TRY301
-        header = check_produced(data.records or memoryview(b""), topic.max_message_bytes)
+        header = check_produced(data.records or memoryview(b""), topic.max_message_bytes, partition.segment_bytes)
     except RefusedError as refusal:
         pending.answered(response, -1, AppendResult(refusal.code, -1, str(refusal)))
         return
@@ -103,7 +107,7 @@ def _append(call: Call, pending: _PendingProduce, response: Body, topic: Topic |
 
 
 async def init_producer_id(call: Call) -> Body:
-    """An id for an idempotent producer, or the next epoch of the one it has (KIP-360)."""
+    """An id for an idempotent producer: another one whether or not it has one, as in Kafka (KIP-360)."""
     request = call.request
     if request.transactional_id is not None:
         log.warning("client %s wants transactions (%s), which are refused", call.client_id, request.transactional_id)
@@ -112,10 +116,8 @@ async def init_producer_id(call: Call) -> Body:
             "producer_id": -1,
             "producer_epoch": -1,
         }
-    producer_id = getattr(request, "producer_id", -1)
-    epoch = getattr(request, "producer_epoch", -1)
-    if producer_id >= 0 and 0 <= epoch < _LAST_EPOCH:
-        return {"producer_id": producer_id, "producer_epoch": epoch + 1}
+    if (getattr(request, "producer_id", _NONE) == _NONE) != (getattr(request, "producer_epoch", _NONE) == _NONE):
+        return {"error_code": ErrorCode.invalid_request, "producer_id": _NONE, "producer_epoch": _NONE}
     try:
         return {"producer_id": await call.state.producer_ids.take(), "producer_epoch": 0}
     except sqlite3.Error as error:

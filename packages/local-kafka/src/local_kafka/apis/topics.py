@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import sqlite3
 import uuid
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
 from kio.schema.errors import ErrorCode
 
-from local_kafka.apis.call import Body, Call
-from local_kafka.configs import SPECS
+from local_kafka.apis.call import NODE_ID, Body, Call
+from local_kafka.configs import shown_configs
 from local_kafka.errors import ApiError
 from local_kafka.topics import MOST_PARTITIONS, Topic
 from local_kafka.wire.reader import Struct
@@ -62,7 +62,7 @@ async def _create(call: Call, request: Struct) -> Body:
                 "value": created.config(spec.name),
                 "config_source": SOURCE_TOPIC if spec.name in created.configs else SOURCE_DEFAULT,
             }
-            for spec in SPECS.values()
+            for spec in shown_configs(created.configs)
         ],
     }
 
@@ -79,9 +79,20 @@ def _partition_count(call: Call, request: Struct) -> int:
                 ErrorCode.invalid_request,
                 "Both a number of partitions or replicas and an assignment were given: give one of them.",
             )
-        if any(len(assignment.broker_ids) != 1 for assignment in request.assignments):
-            raise ApiError(ErrorCode.invalid_replica_assignment, "There is one broker, so a partition has one replica.")
-        return len(request.assignments)
+        numbers = [assignment.partition_index for assignment in request.assignments]
+        twice = next((number for number in numbers if numbers.count(number) > 1), None)
+        if twice is not None:
+            raise ApiError(
+                ErrorCode.invalid_replica_assignment,
+                f"Found multiple manual partition assignments for partition {twice}.",
+            )
+        if sorted(numbers) != list(range(len(numbers))):
+            raise ApiError(
+                ErrorCode.invalid_replica_assignment, "Partitions should be a consecutive 0-based integer sequence."
+            )
+        for assignment in request.assignments:
+            _check_replicas(assignment.broker_ids)
+        return len(numbers)
     if request.replication_factor not in _REPLICAS:
         raise ApiError(
             ErrorCode.invalid_replication_factor,
@@ -90,6 +101,19 @@ def _partition_count(call: Call, request: Struct) -> int:
     if request.num_partitions == _DEFAULT:
         return call.state.options.default_partitions
     return int(request.num_partitions)
+
+
+def _check_replicas(broker_ids: Sequence[int]) -> None:
+    """Check which brokers an assignment names for a partition: there is one."""
+    wrong = None
+    if not broker_ids:
+        wrong = "an empty replica list"
+    elif set(broker_ids) != {NODE_ID}:
+        wrong = f"broker {next(each for each in broker_ids if each != NODE_ID)}, but no such broker is registered"
+    elif len(broker_ids) > 1:
+        wrong = f"the broker {NODE_ID} more than once"
+    if wrong:
+        raise ApiError(ErrorCode.invalid_replica_assignment, f"The manual partition assignment includes {wrong}.")
 
 
 async def delete_topics(call: Call) -> Body:
@@ -137,6 +161,8 @@ async def _grow(call: Call, request: Struct) -> Body:
             )
         if request.assignments is not None and len(request.assignments) != request.count - present:
             raise ApiError(ErrorCode.invalid_replica_assignment, "The assignment does not match the new partitions.")  # noqa: TRY301
+        for assignment in request.assignments or ():
+            _check_replicas(assignment.broker_ids)
         if not call.request.validate_only:
             await stored(call.state.topics.add_partitions(topic, request.count))
     except ApiError as error:

@@ -14,6 +14,7 @@ from kio.schema.errors import ErrorCode
 from local_kafka.errors import ApiError
 from local_kafka.groups.group import Group, GroupState
 from local_kafka.groups.member import JoinRequest, JoinResult, SyncResult
+from local_kafka.storage.append import now_ms
 from local_kafka.storage.metadata import MetadataStore, Statement
 
 log = logging.getLogger("kafka.groups")
@@ -29,6 +30,7 @@ class CommittedOffset(NamedTuple):
     offset: int
     leader_epoch: int
     metadata: str
+    committed_at: int = -1
 
 
 TopicPartition = tuple[str, int]
@@ -47,10 +49,11 @@ class GroupCoordinator:
     def open(self) -> None:
         """Take over groups and offsets from disk."""
         rows = self._store.read(
-            "SELECT group_id, topic, partition, committed_offset, leader_epoch, metadata FROM committed_offsets"
+            "SELECT group_id, topic, partition, committed_offset, leader_epoch, metadata, committed_at "
+            "FROM committed_offsets"
         )
-        for group_id, topic, partition, offset, epoch, metadata in rows:
-            self._offsets.setdefault(group_id, {})[(topic, partition)] = CommittedOffset(offset, epoch, metadata)
+        for group_id, topic, partition, *committed in rows:
+            self._offsets.setdefault(group_id, {})[(topic, partition)] = CommittedOffset(*committed)
         for group_id, saved in self._store.read("SELECT group_id, state FROM groups"):
             self._group(group_id).restore(saved)
 
@@ -119,10 +122,12 @@ class GroupCoordinator:
         """Write offsets down; the caller checked who commits and what."""
         if not offsets:
             return ErrorCode.none
+        now = now_ms()
+        offsets = {key: committed._replace(committed_at=now) for key, committed in offsets.items()}
         rows = [(group_id, *key, *committed) for key, committed in offsets.items()]
         try:
             await self._store.write(
-                Statement("INSERT OR REPLACE INTO committed_offsets VALUES (?, ?, ?, ?, ?, ?)", rows)
+                Statement("INSERT OR REPLACE INTO committed_offsets VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             )
         except sqlite3.Error as error:
             log.error("%s: cannot write committed offsets: %s", group_id, error)  # noqa: TRY400 - one line an event
@@ -131,12 +136,14 @@ class GroupCoordinator:
         return ErrorCode.none
 
     def check_commit(self, group_id: str, member_id: str, instance_id: str | None, generation: int) -> ErrorCode:
-        """Whether somebody may commit offsets for a group: a member, or anybody while it has none."""
-        group = self._groups.get(group_id)
-        if generation < 0 and not member_id:
-            return ErrorCode.unknown_member_id if group and group.members else ErrorCode.none
+        """Whether somebody may commit offsets for a group: a member, or anybody of no generation while it has none."""
+        group = self.find(group_id)
         if group is None:
-            return ErrorCode.illegal_generation
+            return ErrorCode.none if generation < 0 else ErrorCode.group_id_not_found
+        if generation < 0 and not group.members:
+            return ErrorCode.none
+        if generation < 0 and not member_id and instance_id is None:
+            return ErrorCode.unknown_member_id
         error = group.check(member_id, instance_id, generation)
         if error is ErrorCode.none and group.state is GroupState.COMPLETING:
             return ErrorCode.rebalance_in_progress
@@ -172,6 +179,36 @@ class GroupCoordinator:
             self._offsets.get(group_id, {}).pop(key, None)
         return answers
 
+    async def expire_offsets(self, now: int, retention_ms: int) -> None:
+        """Forget what groups without members committed longer ago than that (KIP-211), and those that have no more.
+
+        Raises:
+            sqlite3.Error: nothing of it happened.
+        """
+        oldest = now - retention_ms
+        for group_id, offsets in list(self._offsets.items()):
+            group = self._groups.get(group_id)
+            if group and (group.state is not GroupState.EMPTY or group.empty_since > oldest):
+                continue
+            old = {key: committed for key, committed in offsets.items() if committed.committed_at <= oldest}
+            if not old:
+                continue
+            statements = [
+                Statement(
+                    "DELETE FROM committed_offsets WHERE group_id = ? AND topic = ? AND partition = ?",
+                    [(group_id, *key) for key in old],
+                )
+            ]
+            if len(old) == len(offsets):
+                statements.append(Statement("DELETE FROM groups WHERE group_id = ?", [(group_id,)]))
+            await self._store.write(*statements)
+            log.info("%s: forgot %d offsets that nobody has committed again", group_id, len(old))
+            for key, committed in old.items():
+                if offsets.get(key) is committed:  # and not another one of meanwhile
+                    del offsets[key]
+            if group and not offsets and group.state is GroupState.EMPTY:
+                self._groups.pop(group_id, None)
+
     def forget_topic(self, topic: str) -> None:
         """A topic is deleted, and with it (in the database already) what was committed for it."""
         for offsets in self._offsets.values():
@@ -189,7 +226,7 @@ class GroupCoordinator:
 
     def find(self, group_id: str) -> Group | None:
         """A group, or None when nobody ever used it."""
-        return self.all().get(group_id)
+        return self._group(group_id) if self._offsets.get(group_id) else self._groups.get(group_id)
 
     async def delete(self, group_id: str) -> None:
         """Delete a group without members, and its offsets.

@@ -22,6 +22,7 @@ from local_kafka.groups.member import (
     Member,
     SyncResult,
 )
+from local_kafka.storage.append import now_ms
 
 log = logging.getLogger("kafka.groups")
 
@@ -43,6 +44,8 @@ class Group:
         self.id = group_id
         self.state = GroupState.EMPTY
         self.generation = 0
+        # When its last member went (the broker's time in ms); -1 where it never had one.
+        self.empty_since = -1
         self.protocol_type = ""
         self.protocol = ""
         self.leader = ""
@@ -219,6 +222,7 @@ class Group:
 
     def _become_empty(self) -> None:
         self.state, self.leader, self.protocol = GroupState.EMPTY, "", ""
+        self.empty_since = now_ms()
         log.info("%s: generation %d is empty", self.id, self.generation)
         self._changed(self)
 
@@ -360,6 +364,7 @@ class Group:
                 "protocol_type": self.protocol_type,
                 "protocol": self.protocol,
                 "leader": self.leader,
+                "empty_since": self.empty_since,
                 "members": [member.saved() for member in self.members.values()],
             }
         )
@@ -371,6 +376,7 @@ class Group:
         self.protocol_type = state["protocol_type"]
         self.protocol = state["protocol"]
         self.leader = state["leader"]
+        self.empty_since = state.get("empty_since", now_ms())
         members = [Member.restored(member, self._loop.time()) for member in state["members"]]
         self.members = {member.id: member for member in members}
         self.state = GroupState.STABLE if members else GroupState.EMPTY

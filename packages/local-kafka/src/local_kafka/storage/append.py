@@ -12,7 +12,13 @@ from typing import NamedTuple
 
 from kio.schema.errors import ErrorCode
 
-from local_kafka.storage.batch import LEADER_EPOCH, PLACE, BatchHeader, RefusedError
+from local_kafka.storage.batch import (
+    LEADER_EPOCH,
+    PLACE,
+    TIMESTAMP_TYPE_FLAG,
+    BatchHeader,
+    RefusedError,
+)
 from local_kafka.storage.files import FileCache
 from local_kafka.storage.producers import ProducerUpdate
 from local_kafka.storage.validation import RecordRules, check_records
@@ -36,6 +42,9 @@ class AppendResult(NamedTuple):
     error: ErrorCode
     base_offset: int
     sentence: str | None = None
+    # The broker's time (ms), where the topic's timestamps are the broker's.
+    append_time: int = -1
+    wrong_records: tuple[int, ...] = ()
 
 
 Appended = Callable[[AppendResult], None]
@@ -60,7 +69,7 @@ class QueuedBatch:
 
     def refuse(self, refusal: RefusedError) -> None:
         """Tell the producer that the batch is not stored, and why."""
-        self.answer(AppendResult(refusal.code, -1, str(refusal)))
+        self.answer(AppendResult(refusal.code, -1, str(refusal), wrong_records=refusal.wrong_records))
 
 
 class PlacedBatch(NamedTuple):
@@ -83,7 +92,7 @@ class WritePlan:
     # Whether an earlier write failed and may have left a part of itself behind the end of the file.
     clear_tail: bool
     placed: list[PlacedBatch] = field(default_factory=list)
-    duplicates: list[tuple[Appended, int]] = field(default_factory=list)
+    duplicates: list[tuple[QueuedBatch, int]] = field(default_factory=list)
     buffers: list[bytes | memoryview] = field(default_factory=list)
     size: int = 0
 
@@ -100,7 +109,7 @@ class WritePlan:
                 batch.refuse(refusal)
                 return
             if stored is not None:
-                self.duplicates.append((batch.answer, stored))
+                self.duplicates.append((batch, stored))
                 return
             self.update.add(header, self.end_offset)
         self.placed.append(PlacedBatch(self.end_offset, self.position + self.size, header, batch.answer))
@@ -133,9 +142,14 @@ class WritePlan:
         """Tell every producer of the plan how the write went."""
         stored = error is ErrorCode.none
         for batch in self.placed:
-            batch.answer(AppendResult(error, batch.offset if stored else -1, sentence))
-        for answer, offset in self.duplicates:
-            answer(AppendResult(error, offset if stored else -1, sentence))
+            batch.answer(AppendResult(error, batch.offset if stored else -1, sentence, _append_time(batch.header)))
+        for repeated, offset in self.duplicates:
+            answer = AppendResult(error, offset if stored else -1, sentence, _append_time(repeated.header))
+            repeated.answer(answer)
+
+
+def _append_time(header: BatchHeader) -> int:
+    return header.max_timestamp if header.attributes & TIMESTAMP_TYPE_FLAG else -1
 
 
 def write_fully(descriptor: int, buffers: Sequence[bytes | memoryview], position: int, size: int) -> None:

@@ -28,6 +28,8 @@ ZSTD = 4
 TIMESTAMP_TYPE_FLAG = 0x08
 TRANSACTIONAL_FLAG = 0x10
 CONTROL_FLAG = 0x20
+# The first timestamp is the time until which compaction keeps the batch's records that delete a key (KIP-534).
+DELETE_HORIZON_FLAG = 0x40
 SEQUENCE_MASK = 0x7FFFFFFF
 # What a record without a timestamp has for one.
 NO_TIMESTAMP = -1
@@ -71,17 +73,22 @@ class BatchHeader(NamedTuple):
         return (
             self.magic == MAGIC
             and self.length >= HEADER_SIZE - LENGTH_OVERHEAD
-            and self.last_offset_delta >= 0
-            and self.record_count == self.last_offset_delta + 1
+            and 0 <= self.record_count <= self.last_offset_delta + 1
         )
+
+    @property
+    def whole(self) -> bool:
+        """Whether it has all its records: compaction takes some, or all, and leaves the offsets as they are."""
+        return self.record_count == self.last_offset_delta + 1 > 0
 
 
 class RefusedError(Exception):
     """A batch that cannot be stored: the protocol's error and a sentence for the producer."""
 
-    def __init__(self, code: ErrorCode, sentence: str) -> None:
+    def __init__(self, code: ErrorCode, sentence: str, wrong_records: tuple[int, ...] = ()) -> None:
         super().__init__(sentence)
         self.code = code
+        self.wrong_records = wrong_records
 
 
 def unpack_header(data: bytes | memoryview, position: int = 0) -> BatchHeader:
@@ -94,7 +101,7 @@ def checksum_matches(batch: bytes | memoryview, header: BatchHeader) -> bool:
     return bool(crc32c(memoryview(batch)[CHECKED_FROM:]) == header.checksum)
 
 
-def check_produced(records: memoryview, max_bytes: int) -> BatchHeader:
+def check_produced(records: memoryview, max_bytes: int, segment_bytes: int) -> BatchHeader:
     """The header of what a producer sent for one partition: exactly one whole batch (as Kafka since Produce v3).
 
     Raises:
@@ -108,7 +115,7 @@ def check_produced(records: memoryview, max_bytes: int) -> BatchHeader:
             ErrorCode.unsupported_for_message_format,
             f"Message format v{header.magic} is not supported: only v2 (Kafka 0.11 and later) is.",
         )
-    if not header.plausible or header.size > len(records):
+    if not header.plausible or not header.whole or header.size > len(records):
         raise RefusedError(ErrorCode.corrupt_message, "The record batch is cut short or its header is damaged.")
     if header.size < len(records):
         raise RefusedError(ErrorCode.invalid_record, "A produce request brings exactly one batch for a partition.")
@@ -118,6 +125,11 @@ def check_produced(records: memoryview, max_bytes: int) -> BatchHeader:
         raise RefusedError(
             ErrorCode.message_too_large,
             f"The batch has {header.size} bytes, max.message.bytes of the topic is {max_bytes}.",
+        )
+    if header.size > segment_bytes:
+        raise RefusedError(
+            ErrorCode.record_list_too_large,
+            f"The batch has {header.size} bytes, a segment of the topic (segment.bytes) {segment_bytes}.",
         )
     if not checksum_matches(records, header):
         raise RefusedError(ErrorCode.corrupt_message, "The checksum of the batch does not match its content.")

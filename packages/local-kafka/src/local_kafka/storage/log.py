@@ -12,12 +12,12 @@ import logging
 import os
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kio.schema.errors import ErrorCode
 
@@ -25,16 +25,15 @@ from local_kafka.storage.append import (
     MOST_BATCHES,
     Appended,
     AppendResult,
-    Durability,
     QueuedBatch,
     WritePlan,
     now_ms,
 )
 from local_kafka.storage.batch import BatchHeader, RefusedError
-from local_kafka.storage.files import FileCache
-from local_kafka.storage.index import Entry, IndexCache, SegmentIndex
+from local_kafka.storage.compaction import Compaction
+from local_kafka.storage.disk import Disk
+from local_kafka.storage.index import Entry, SegmentIndex
 from local_kafka.storage.producers import SNAPSHOT_FILE, ProducerTable, ProducerUpdate
-from local_kafka.storage.reserve import Reserve
 from local_kafka.storage.segment import (
     Segment,
     SegmentView,
@@ -44,7 +43,6 @@ from local_kafka.storage.segment import (
     write_index,
 )
 from local_kafka.storage.validation import RecordRules
-from local_kafka.storage.workers import DiskWorkers
 from local_service.files import sync_folder, write_atomically
 
 log = logging.getLogger("kafka.log")
@@ -59,17 +57,18 @@ _SMALL_BATCH_BYTES, _SMALL_BATCH_RECORDS = 16_384, 200
 Reader = Callable[[int, bool], bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """What all logs of a broker share."""
+class RollRules(NamedTuple):
+    """When a new segment is begun: at a size (bytes), or an age by the timestamps of its records (ms)."""
 
-    workers: DiskWorkers
-    # One thread: the checks of large batches take the interpreter, and much memory for each that is under way.
-    checker: DiskWorkers
-    files: FileCache
-    indexes: IndexCache
-    durability: Durability
-    reserve: Reserve
+    most_bytes: int
+    most_ms: int
+
+
+class Retention(NamedTuple):
+    """How long records are kept (ms), and how many bytes of them; -1 stands for no limit."""
+
+    ms: int
+    most_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +92,18 @@ class PartitionLog:
         disk: Disk,
         recovered: RecoveredLog,
         start_offset: int,
-        segment_bytes: int,
+        roll_rules: RollRules,
     ) -> None:
         self.topic = topic
         self.name = f"{topic}-{number}"
         self.folder = folder
-        self.segment_bytes = segment_bytes
+        self.roll_rules = roll_rules
         self.end_offset = recovered.end_offset
         self.start_offset = min(max(start_offset, recovered.segments[0].base_offset), self.end_offset)
         self.closed = False
         self._disk = disk
         self._segments = recovered.segments
+        self.compaction = Compaction(self, disk)
         self._producers = recovered.producers
         self._queue: deque[QueuedBatch] = deque()
         self._writing = False
@@ -154,7 +154,7 @@ class PartitionLog:
                 self._refuse_queue(ErrorCode.kafka_storage_error, "The broker's disk is full.")
                 return
             active = self._segments[-1]
-            if active.size and active.size + self._queue[0].header.size > self.segment_bytes:
+            if self._wants_segment(self._queue[0], active.size, active.first_timestamp):
                 # A checkpoint under way writes the same index file; it comes back here when it is done.
                 if self._saving is None:
                     self._roll()
@@ -170,12 +170,23 @@ class PartitionLog:
     def _plan(self, active: Segment) -> WritePlan:
         update = ProducerUpdate(self._producers, now_ms())
         plan = WritePlan(active.log_path, active.size, update, self.end_offset, self._clear_tail)
-        room = self.segment_bytes - active.size
+        first = active.first_timestamp if active.size else None
         while self._queue and self._queue[0].checked and len(plan.placed) < MOST_BATCHES:
-            if plan.placed and plan.size + self._queue[0].header.size > room:
+            if plan.placed and self._wants_segment(self._queue[0], active.size + plan.size, first):
                 break
             plan.add(self._queue.popleft())
+            if first is None and plan.placed:
+                first = plan.placed[0].header.max_timestamp
         return plan
+
+    def _wants_segment(self, batch: QueuedBatch, size: int, first_timestamp: int | None) -> bool:
+        """Whether a batch is too much for a segment of a size, or too late for one that began at a time (ms)."""
+        if not size or batch.refusal:
+            return False
+        if size + batch.header.size > self.roll_rules.most_bytes:
+            return True
+        began = -1 if first_timestamp is None else first_timestamp
+        return began >= 0 and batch.header.max_timestamp - began > self.roll_rules.most_ms
 
     def _written(self, plan: WritePlan, _: Any, error: Exception | None) -> None:
         self._clear_tail = error is not None
@@ -183,7 +194,7 @@ class PartitionLog:
             active = self._segments[-1]
             active.written_at = now_ms()
             for batch in plan.placed:
-                active.note(batch.position, batch.offset, batch.header.size, batch.header.max_timestamp)
+                active.note(batch.position, batch.offset, batch.header)
             plan.update.apply()
             self.end_offset = plan.end_offset
             self._unsynced = True
@@ -363,21 +374,25 @@ class PartitionLog:
         self.start_offset = max(self.start_offset, offset)
         if self.start_offset == self.end_offset:
             await self._disk.reserve.spend(self._begin_segment)
+        if self.compaction.running:  # retention removes them afterwards
+            return
         kept = self._segments
         while len(kept) > 1 and kept[1].base_offset <= self.start_offset:
             kept = kept[1:]
         await self._drop(len(self._segments) - len(kept))
 
-    async def retain(self, now: int, retention_ms: int, retention_bytes: int) -> None:
-        """Remove old segments by age and by the size of the log; -1 stands for no limit."""
-        if self._active_is_due(now, retention_ms):
+    async def retain(self, now: int, retention: Retention) -> None:
+        """Remove old segments by age and by the size of the log, and those whose records are deleted."""
+        if self._active_is_due(now, retention.ms):
             await self._disk.reserve.spend(self._begin_segment)
+        if self.compaction.running:
+            return
         total = sum(segment.size for segment in self._segments)
         dropped = 0
         for segment, successor in pairwise(self._segments):
             deleted = successor.base_offset <= self.start_offset
-            expired = retention_ms >= 0 and segment.age_timestamp < now - retention_ms
-            oversized = retention_bytes >= 0 and total - segment.size >= retention_bytes
+            expired = retention.ms >= 0 and segment.age_timestamp < now - retention.ms
+            oversized = retention.most_bytes >= 0 and total - segment.size >= retention.most_bytes
             if not (deleted or expired or oversized):
                 break
             total -= segment.size
@@ -405,9 +420,10 @@ class PartitionLog:
 
     async def _drop(self, count: int) -> None:
         dropped, self._segments = self._segments[:count], self._segments[count:]
-        await self._disk.workers.run(partial(self._remove_files, dropped))
+        await self._disk.workers.run(partial(self.remove_files, dropped))
 
-    def _remove_files(self, segments: tuple[Segment, ...]) -> None:
+    def remove_files(self, segments: Sequence[Segment]) -> None:
+        """Remove the files of segments that are served no more. A disk job."""
         for segment in segments:
             for path in (segment.log_path, segment.index_path):
                 self._disk.files.forget(path)
@@ -424,7 +440,33 @@ class PartitionLog:
 
     def forget_files(self) -> None:
         """Close the files of a deleted topic. A disk job."""
-        self._remove_files(self._segments)
+        self.remove_files((*self._segments, *self.compaction.replaced))
+
+    # Compacting
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """All segments, the last of which is written to."""
+        return self._segments
+
+    @property
+    def segment_bytes(self) -> int:
+        """The size of a full segment."""
+        return self.roll_rules.most_bytes
+
+    @property
+    def size(self) -> int:
+        """The bytes of all segments."""
+        return sum(segment.size for segment in self._segments)
+
+    def last_batches(self) -> dict[int, int]:
+        """The offset of each producer's newest batch."""
+        return {producer: state.batches[-1].base_offset for producer, state in self._producers.states.items()}
+
+    def replace(self, old: Sequence[Segment], new: Segment) -> None:
+        """Serve a segment in place of others, which are neighbours."""
+        first = self._segments.index(old[0])
+        self._segments = (*self._segments[:first], new, *self._segments[first + len(old) :])
 
 
 def _base_offset(segment: Segment) -> int:

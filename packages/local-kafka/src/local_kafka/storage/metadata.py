@@ -10,11 +10,14 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-FORMAT = 1
+# 2: compacted segments, and when an offset was committed.
+FORMAT = 2
+_READ_FORMATS = ("1", "2")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -28,7 +31,8 @@ CREATE TABLE IF NOT EXISTS log_starts (
 CREATE TABLE IF NOT EXISTS deleted_topics (topic_id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS committed_offsets (
     group_id TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, committed_offset INTEGER NOT NULL,
-    leader_epoch INTEGER NOT NULL, metadata TEXT NOT NULL, PRIMARY KEY (group_id, topic, partition)
+    leader_epoch INTEGER NOT NULL, metadata TEXT NOT NULL, committed_at INTEGER NOT NULL,
+    PRIMARY KEY (group_id, topic, partition)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS groups (group_id TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
 """
@@ -57,13 +61,23 @@ class MetadataStore:
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._database.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; {_SCHEMA}")
         found = self.setting("format", str(FORMAT))
-        if found != str(FORMAT):
+        if found not in _READ_FORMATS:
             raise UnsupportedFormatError(
                 f"{path} has format {found}, this version reads {FORMAT}: use the version that wrote it, "
                 "or another data folder."
             )
+        if found != str(FORMAT):
+            self._migrate()
         self._writes: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+
+    def _migrate(self) -> None:
+        """What was committed before its time was noted counts as committed now."""
+        now = time.time_ns() // 1_000_000
+        self._database.execute("BEGIN IMMEDIATE")
+        self._database.execute(f"ALTER TABLE committed_offsets ADD COLUMN committed_at INTEGER NOT NULL DEFAULT {now}")
+        self._database.execute("UPDATE settings SET value = ? WHERE name = 'format'", (str(FORMAT),))
+        self._database.execute("COMMIT")
 
     def setting(self, name: str, default: str) -> str:
         """A setting, which is `default` for ever when there is none yet. Only before `start`."""

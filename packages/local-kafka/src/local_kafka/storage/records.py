@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import mmap
 import struct
 import threading
@@ -11,7 +12,7 @@ from typing import Any
 
 import cramjam
 
-from local_kafka.storage.batch import CODEC_MASK, HEADER_SIZE, ZSTD, BatchHeader
+from local_kafka.storage.batch import CODEC_MASK, HEADER_SIZE, TIMESTAMP_TYPE_FLAG, ZSTD, BatchHeader
 
 # A batch may be a megabyte that unpacks to anything. A larger one is refused, or its own times are the answer.
 MAX_UNPACKED_BYTES = 64 << 20
@@ -19,6 +20,8 @@ GZIP, SNAPPY, LZ4 = 1, 2, 3
 # Java's snappy streams: a 16-byte header, then blocks with a four-byte length (github.com/xerial/snappy-java).
 XERIAL_MAGIC = b"\x82SNAPPY\x00"
 XERIAL_HEADER_SIZE = 16
+_XERIAL_HEADER = XERIAL_MAGIC + struct.pack(">ii", 1, 1)
+_XERIAL_BLOCK = 32 << 10
 _GZIP_WINDOW = 31
 _LZ4_FLAGS_AT, _LZ4_INDEPENDENT = 4, 0x20
 # How cramjam says that the buffer is too small.
@@ -54,12 +57,16 @@ def first_at_or_after(batch: bytes, header: BatchHeader, least_offset: int, time
 def _times(batch: bytes, header: BatchHeader) -> Iterator[tuple[int, int]]:
     """(timestamp, offset) of each record."""
     records = unpack(batch[HEADER_SIZE:], header.attributes & CODEC_MASK)
+    by_broker = header.attributes & TIMESTAMP_TYPE_FLAG
     position = 0
     for _ in range(header.record_count):
-        length, position = _varint(records, position)
-        timestamp_delta, after = _varint(records, position + 1)
-        offset_delta, _ = _varint(records, after)
-        yield header.first_timestamp + timestamp_delta, header.base_offset + offset_delta
+        length, position = varint(records, position)
+        timestamp_delta, after = varint(records, position + 1)
+        offset_delta, _ = varint(records, after)
+        yield (
+            header.max_timestamp if by_broker else header.first_timestamp + timestamp_delta,
+            header.base_offset + offset_delta,
+        )
         if length < 0:
             raise UnreadableError("a record of negative length")
         position += length
@@ -85,6 +92,23 @@ def unpack(data: bytes | memoryview, codec: int, most_bytes: int = MAX_UNPACKED_
     except (cramjam.DecompressionError, zlib.error, struct.error) as error:
         raise UnreadableError(str(error)) from error
     return bytes(data)
+
+
+def pack(records: bytes, codec: int) -> bytes:
+    """Records with a compression that every client reads."""
+    if codec == GZIP:
+        return gzip.compress(records, mtime=0)
+    if codec == SNAPPY:
+        blocks = [
+            bytes(cramjam.snappy.compress_raw(records[at : at + _XERIAL_BLOCK]))
+            for at in range(0, len(records), _XERIAL_BLOCK)
+        ]
+        return _XERIAL_HEADER + b"".join(struct.pack(">I", len(block)) + block for block in blocks)
+    if codec == LZ4:
+        packer = cramjam.lz4.Compressor(block_linked=False)
+        packer.compress(records)
+        return bytes(packer.finish())
+    return bytes(cramjam.zstd.compress(records)) if codec == ZSTD else records
 
 
 def _unpack_gzip(data: bytes | memoryview, most_bytes: int) -> bytes:
@@ -152,7 +176,7 @@ def _unpack_snappy_block(data: bytes, room: int) -> bytes:
     return bytes(cramjam.snappy.decompress_raw(data))
 
 
-def _varint(data: bytes, position: int) -> tuple[int, int]:
+def varint(data: bytes, position: int) -> tuple[int, int]:
     """A zigzag varint: (value, next position)."""
     raw = shift = 0
     while True:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from local_kafka.storage.append import now_ms
+from local_kafka.storage.cleaner import CLEANED_SUFFIX
 from local_kafka.storage.index import (
     Entry,
     SegmentIndex,
@@ -28,12 +29,14 @@ from local_kafka.storage.segment import (
     LOG_SUFFIX,
     Segment,
     open_segment,
+    read_first_timestamp,
     save_index,
 )
 
 log = logging.getLogger("kafka.log")
 
-_BASE_OFFSET = re.compile(r"[0-9]{20}")
+# The first offset; of a compacted one also the offset behind it, and its generation.
+_NAME = re.compile(r"([0-9]{20})(?:-([0-9]{20})\.([0-9]+))?")
 
 
 def recover_log(folder: Path, start_offset: int) -> RecoveredLog:
@@ -59,40 +62,65 @@ def recover_log(folder: Path, start_offset: int) -> RecoveredLog:
 
 
 def _open_segments(folder: Path) -> tuple[list[Segment], int]:
-    bases = sorted(_base_offsets(folder, LOG_SUFFIX))
+    found = _find_segments(folder)
     segments: list[Segment] = []
-    end_offset = bases[0] if bases else 0
-    for number, base in enumerate(bases):
-        successor = bases[number + 1] if number + 1 < len(bases) else None
-        path = Segment(folder, base).log_path
-        if base < end_offset and path.stat().st_size == 0:
+    end_offset = found[0].base_offset if found else 0
+    for number, segment in enumerate(found):
+        base = segment.base_offset
+        successor = found[number + 1].base_offset if number + 1 < len(found) else None
+        if base < end_offset and segment.log_path.stat().st_size == 0:
             # Made for a roll that then failed; the segment before it went on.
-            path.unlink()
+            segment.log_path.unlink()
             continue
         if base > end_offset:
             _report_lost(folder, end_offset, base)
-        segment, end_offset = open_segment(folder, base, successor)
+        end_offset = open_segment(segment, successor)
         segments.append(segment)
     if not segments:
         return [_first_segment(folder)], 0
+    if segments[-1].compacted:
+        # The segment behind it was lost; to a compacted one nothing is written.
+        segments.append(Segment(folder, end_offset, index=SegmentIndex()))
     _make_writable(segments[-1])
     return segments, end_offset
 
 
-def _base_offsets(folder: Path, suffix: str) -> Iterator[int]:
-    """The base offsets that the files of a kind are named by."""
+def _find_segments(folder: Path) -> list[Segment]:
+    """The segments that are the log, in order; what compaction replaced or did not finish is removed."""
+    for path in folder.glob(f"*{CLEANED_SUFFIX}"):
+        path.unlink()
+    segments = list(_named(folder, LOG_SUFFIX))
+    compacted = sorted((each for each in segments if each.compacted), key=lambda each: -each.generation)
+    valid: list[Segment] = []
+    for segment in [*compacted, *(each for each in segments if not each.compacted)]:
+        if not any(each.base_offset <= segment.base_offset < (each.compacted_to or 0) for each in valid):
+            valid.append(segment)
+            continue
+        log.info("%s is removed: compaction replaced it", segment.log_path)
+        for path in (segment.log_path, segment.index_path):
+            path.unlink(missing_ok=True)
+    return sorted(valid, key=lambda each: each.base_offset)
+
+
+def _named(folder: Path, suffix: str) -> Iterator[Segment]:
+    """The segments that the files of a kind are named by."""
     for path in folder.glob(f"*{suffix}"):
-        if _BASE_OFFSET.fullmatch(path.stem) and path.is_file():
-            yield int(path.stem)
+        named = _NAME.fullmatch(path.stem)
+        if named and path.is_file():
+            base, compacted_to, generation = named.groups()
+            if compacted_to:
+                yield Segment(folder, int(base), compacted_to=int(compacted_to), generation=int(generation))
+            else:
+                yield Segment(folder, int(base))
         else:
             log.warning("%s is ignored: a segment's name is its first offset in 20 digits", path)
 
 
 def _ends_of_lost_segments(folder: Path, segments: list[Segment]) -> Iterator[int]:
     """Where segments ended whose indexes alone are left."""
-    present = {segment.base_offset for segment in segments}
-    for base in _base_offsets(folder, INDEX_SUFFIX):
-        last = None if base in present else read_last_entry(Segment(folder, base).index_path)
+    present = {segment.index_path for segment in segments}
+    for segment in _named(folder, INDEX_SUFFIX):
+        last = None if segment.index_path in present else read_last_entry(segment.index_path)
         if last:
             yield last.offset
 
@@ -105,7 +133,7 @@ def _go_on_at(segments: list[Segment], end_offset: int, offset: int) -> list[Seg
     """The segments with a new one behind a gap in the offsets."""
     active = segments[-1]
     if active.size:
-        save_index(active, end_offset)
+        save_index(active, active.log_path, end_offset)
         active.index = None
     else:
         active.log_path.unlink(missing_ok=True)
@@ -129,6 +157,7 @@ def _make_writable(segment: Segment) -> None:
     if segment.index is None:
         segment.index = load_index(segment.index_path, segment.size)
         segment.saved_entries = len(segment.index)
+    read_first_timestamp(segment)
 
 
 def _replay(segments: list[Segment], producers: ProducerTable, from_offset: int) -> None:

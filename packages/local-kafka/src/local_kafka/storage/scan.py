@@ -56,11 +56,16 @@ def walk(descriptor: int, position: int, end: int) -> Iterator[Found]:
         position += header.size
 
 
-def scan(descriptor: int, position: int, end: int, next_offset: int) -> Iterator[Found | Damage]:
-    """The batches from a position on, each checked against its checksum and its place in the order of offsets."""
+def scan(
+    descriptor: int, position: int, end: int, next_offset: int, *, compacted: bool = False
+) -> Iterator[Found | Damage]:
+    """The batches from a position on, each checked against its checksum and its place in the order of offsets.
+
+    Where a segment is compacted, offsets are missing that were there.
+    """
     window = _Window(descriptor, end)
     while position < end:
-        header = window.batch_at(position, next_offset, exact=True)
+        header = window.batch_at(position, next_offset, exact=not compacted)
         if header is None:
             found = _next_batch(window, position + 1, next_offset)
             if found is None:

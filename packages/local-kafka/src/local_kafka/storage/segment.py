@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from local_kafka.storage.batch import HEADER_SIZE, BatchHeader, unpack_header
 from local_kafka.storage.files import FileCache
 from local_kafka.storage.index import (
     ENTRY_SIZE,
@@ -32,6 +33,9 @@ class Segment:
     `size` is what is written and answered for; bytes below `checked_from` were there before this process and are
     checked against their checksums whenever they are read. `index` is None for a full segment, whose entries are all
     in its index file. `written_at` is the broker's time (ms) of the last write.
+
+    A compacted one has the offsets up to `compacted_to`, with holes, and a generation, by which files that follow one
+    another in the same place are told apart.
     """
 
     folder: Path
@@ -43,10 +47,21 @@ class Segment:
     index: SegmentIndex | None = None
     saved_entries: int = 0
     reported: set[int] = field(default_factory=set)
+    compacted_to: int | None = None
+    generation: int = 0
+    first_timestamp: int | None = None
     log_path: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        self.log_path = self.folder / f"{self.base_offset:020d}{LOG_SUFFIX}"
+        place = f"{self.base_offset:020d}"
+        if self.compacted_to is not None:
+            place += f"-{self.compacted_to:020d}.{self.generation}"
+        self.log_path = self.folder / f"{place}{LOG_SUFFIX}"
+
+    @property
+    def compacted(self) -> bool:
+        """Whether offsets may be missing."""
+        return self.compacted_to is not None
 
     @property
     def index_path(self) -> Path:
@@ -58,14 +73,17 @@ class Segment:
         Kafka."""
         return self.max_timestamp if self.max_timestamp >= 0 else self.written_at
 
-    def note(self, position: int, offset: int, size: int, max_timestamp: int) -> None:
+    def note(self, position: int, offset: int, header: BatchHeader) -> None:
         """A batch stands in the file."""
         if self.index is None:
             raise RuntimeError(f"{self.log_path} is full")
         if self.index.due(position):
             self.index.add(Entry(offset, position, self.max_timestamp))
-        self.max_timestamp = max(self.max_timestamp, max_timestamp)
-        self.size = position + size
+        if not position:
+            self.first_timestamp = header.max_timestamp
+        if header.record_count:
+            self.max_timestamp = max(self.max_timestamp, header.max_timestamp)
+        self.size = position + header.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,32 +104,34 @@ class SegmentView:
         return indexes.get(self.segment.index_path, self.size) if self.index is None else self.index
 
 
-def open_segment(folder: Path, base_offset: int, end_offset: int | None) -> tuple[Segment, int]:
-    """A segment as the last process left it, and the offset behind it; a torn tail is cut off.
+def open_segment(segment: Segment, end_offset: int | None) -> int:
+    """Take in a segment as the last process left it; the offset behind it. A torn tail is cut off.
 
     Args:
-        folder: of the partition.
-        base_offset: of the segment.
+        segment: one of which nothing is known but its file.
         end_offset: where the next segment begins; None for the newest one, whose index stays in memory.
     """
-    segment = Segment(folder, base_offset)
+    if segment.compacted_to is not None:
+        end_offset = segment.compacted_to
     found = segment.log_path.stat()
     file_size, segment.written_at = found.st_size, found.st_mtime_ns // 1_000_000
     last = read_last_entry(segment.index_path) if end_offset is not None else None
     if last and (last.offset, last.position) == (end_offset, file_size):
         segment.size = segment.checked_from = file_size
         segment.max_timestamp = last.max_timestamp
-        return segment, last.offset
+        return last.offset
     index = load_index(segment.index_path, file_size)
     segment.index, segment.saved_entries = index, len(index)
-    start = index.last or Entry(base_offset, 0, -1)
+    start = index.last or Entry(segment.base_offset, 0, -1)
     segment.size, segment.max_timestamp = start.position, start.max_timestamp
     next_offset = _recover(segment, file_size, start.offset, end_offset)
     segment.checked_from = segment.size
+    if segment.compacted_to is not None:
+        next_offset = segment.compacted_to
     if end_offset is not None:
-        save_index(segment, next_offset)
+        save_index(segment, segment.log_path, next_offset)
         segment.index = None
-    return segment, next_offset
+    return next_offset
 
 
 def _recover(segment: Segment, file_size: int, next_offset: int, end_offset: int | None) -> int:
@@ -121,14 +141,14 @@ def _recover(segment: Segment, file_size: int, next_offset: int, end_offset: int
     """
     descriptor = os.open(segment.log_path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        for found in scan(descriptor, segment.size, file_size, next_offset):
+        for found in scan(descriptor, segment.size, file_size, next_offset, compacted=segment.compacted):
             if isinstance(found, Damage):
                 report_damage(segment, found)
                 continue
             header = found.header
             if end_offset is not None and header.base_offset >= end_offset:
                 break
-            segment.note(found.position, header.base_offset, header.size, header.max_timestamp)
+            segment.note(found.position, header.base_offset, header)
             next_offset = header.last_offset + 1
         if segment.size < file_size:
             log.warning(
@@ -159,11 +179,11 @@ def report_damage(segment: Segment, damage: Damage) -> None:
     )
 
 
-def save_index(segment: Segment, end_offset: int) -> None:
-    """Write a recovered full segment's index file, up to an entry for its end."""
+def save_index(segment: Segment, log_path: Path, end_offset: int) -> None:
+    """Write a full segment's index file, up to an entry for its end; its records are in `log_path`."""
     if segment.index is None:
         return
-    with segment.log_path.open("rb") as file:
+    with log_path.open("rb") as file:
         # An index says that what it describes is on the disk.
         os.fdatasync(file.fileno())
     last = segment.index.last
@@ -171,6 +191,7 @@ def save_index(segment: Segment, end_offset: int) -> None:
         segment.index.add(Entry(end_offset, segment.size, segment.max_timestamp))
     with segment.index_path.open("r+b" if segment.index_path.exists() else "xb") as file:
         write_index(file.fileno(), segment.saved_entries, segment.index.packed(segment.saved_entries))
+        os.fdatasync(file.fileno())
     segment.saved_entries = len(segment.index)
 
 
@@ -208,6 +229,13 @@ def read_batches(
         return Chunk(os.pread(descriptor, stop - first.position, first.position))
 
 
+def read_first_timestamp(segment: Segment) -> None:
+    """Learn the newest timestamp of the first batch from the file, by which the segment's age goes."""
+    if segment.size and segment.first_timestamp is None:
+        with segment.log_path.open("rb") as file:
+            segment.first_timestamp = unpack_header(file.read(HEADER_SIZE)).max_timestamp
+
+
 def _holds(found: Found, offset: int) -> bool:
     return found.header.last_offset >= offset
 
@@ -229,7 +257,7 @@ def _read_checked(
 ) -> Chunk:
     """Read what an earlier process wrote: only batches whose checksums hold."""
     begin = end = None
-    for found in scan(descriptor, start.position, view.size, start.offset):
+    for found in scan(descriptor, start.position, view.size, start.offset, compacted=view.segment.compacted):
         if isinstance(found, Damage):
             report_damage(view.segment, found)
             if begin is not None:
@@ -257,7 +285,7 @@ def find_time(
         return None
     start = view.entries(indexes).before_time(timestamp) or Entry(view.segment.base_offset, 0, -1)
     with files.use(view.segment.log_path) as descriptor:
-        for batch in scan(descriptor, start.position, view.size, start.offset):
+        for batch in scan(descriptor, start.position, view.size, start.offset, compacted=view.segment.compacted):
             if isinstance(batch, Damage) or batch.header.last_offset < least_offset:
                 continue
             if batch.header.max_timestamp >= timestamp:

@@ -22,9 +22,11 @@ from local_kafka.storage.batch import (
     CODEC_MASK,
     HEADER_SIZE,
     NO_TIMESTAMP,
+    TIMESTAMP_TYPE_FLAG,
     BatchHeader,
     RefusedError,
 )
+from local_kafka.storage.keyed import parse_records
 from local_kafka.storage.records import TooLargeError, UnreadableError, unpack
 
 # Fewer records are walked sooner than vectors are set up for them.
@@ -47,6 +49,9 @@ class RecordRules(NamedTuple):
     most_unpacked_bytes: int
     before_ms: int
     after_ms: int
+    # Compaction needs keys; the broker's time takes the place of the producer's.
+    keyed: bool = False
+    append_time: bool = False
 
 
 class Times(NamedTuple):
@@ -66,7 +71,8 @@ def check_records(
     """Check the records of a batch whose header and checksum are right.
 
     Returns:
-        Header and batch, with the newest timestamp corrected where the producer's header had another one.
+        Header and batch, with the newest timestamp corrected where the producer's header had another one, or with
+        the broker's time.
 
     Raises:
         RefusedError: they may not be stored.
@@ -87,8 +93,25 @@ def check_records(
         times = record_times(records, header.record_count, header.first_timestamp)
     except InvalidRecordsError as error:
         raise RefusedError(ErrorCode.invalid_record, f"The records of the batch cannot be read: {error}.") from error
+    if rules.keyed:
+        _check_keys(records, header.record_count)
+    if rules.append_time:
+        return _corrected(header, batch, now, header.attributes | TIMESTAMP_TYPE_FLAG)
     _check_times(times, rules, now)
-    return (header, batch) if header.max_timestamp == times.newest else _corrected(header, batch, times.newest)
+    if header.max_timestamp == times.newest:
+        return header, batch
+    return _corrected(header, batch, times.newest, header.attributes)
+
+
+def _check_keys(records: bytes, count: int) -> None:
+    wrong = tuple(record.offset_delta for record in parse_records(records, count) if record.key is None)
+    if wrong:
+        raise RefusedError(
+            ErrorCode.invalid_record,
+            f"{len(wrong)} records have no key, the first of them record {wrong[0]} of the batch: "
+            "a topic with cleanup.policy=compact takes none of these.",
+            wrong,
+        )
 
 
 def record_times(records: bytes, count: int, first_timestamp: int) -> Times:
@@ -119,13 +142,14 @@ def _check_times(times: Times, rules: RecordRules, now: int) -> None:
         )
 
 
-def _corrected(header: BatchHeader, batch: memoryview, newest: int) -> tuple[BatchHeader, memoryview]:
-    """The batch with another newest timestamp, by which retention and look-ups by time go."""
+def _corrected(header: BatchHeader, batch: memoryview, newest: int, attributes: int) -> tuple[BatchHeader, memoryview]:
+    """The batch with another newest timestamp, by which retention and look-ups by time go, and other attributes."""
     changed = bytearray(batch)
+    struct.pack_into(">h", changed, CHECKED_FROM, attributes)
     struct.pack_into(">q", changed, _MAX_TIMESTAMP_AT, newest)
     checksum = crc32c(memoryview(changed)[CHECKED_FROM:])
     struct.pack_into(">I", changed, _CHECKSUM_AT, checksum)
-    return header._replace(max_timestamp=newest, checksum=checksum), memoryview(changed)
+    return header._replace(max_timestamp=newest, attributes=attributes, checksum=checksum), memoryview(changed)
 
 
 # One by one
