@@ -27,19 +27,20 @@ def unavailable(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-def class_path(cache: Path) -> str:
-    """The class path of Kafka's broker and tools; Maven fetches them once, and again when the pom changes."""
+def class_path(cache: Path, pom: Path = POM) -> str:
+    """The class path of Kafka's broker and tools, or of another pom's; Maven fetches it once, and again when that
+    changes."""
     for program, package in (("java", "openjdk-17-jre-headless"), ("mvn", "maven")):
         if shutil.which(program) is None:
             unavailable(f"Apache Kafka needs Java 17 and Maven: there is no {program} (apt-get install {package})")
     jars, complete = cache / "jars", cache / "complete"
-    wanted = hashlib.sha256(POM.read_bytes()).hexdigest()
+    wanted = hashlib.sha256(pom.read_bytes()).hexdigest()
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not complete.exists() or complete.read_text() != wanted:
             complete.unlink(missing_ok=True)
             shutil.rmtree(jars, ignore_errors=True)
-            _fetch(jars)
+            _fetch(pom, jars)
             complete.write_text(wanted)
     return f"{jars}/*"
 
@@ -50,8 +51,8 @@ def run_java(classes: str, name: str, *arguments: str, timeout: float = 300) -> 
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
 
 
-def _fetch(jars: Path) -> None:
-    command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={jars}"]
+def _fetch(pom: Path, jars: Path) -> None:
+    command = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={jars}"]
     for _ in range(FETCH_ATTEMPTS):
         fetched = subprocess.run(command, capture_output=True, text=True, timeout=600)
         if fetched.returncode == 0:

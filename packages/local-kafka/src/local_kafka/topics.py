@@ -25,12 +25,12 @@ from local_kafka.configs import (
     split_list,
 )
 from local_kafka.errors import ApiError
-from local_kafka.storage.cleaner import CleanRules
 from local_kafka.storage.disk import Disk
-from local_kafka.storage.log import PartitionLog, RecoveredLog, Retention, RollRules
+from local_kafka.storage.log import PartitionLog, RecoveredLog
 from local_kafka.storage.metadata import MetadataStore, Statement
 from local_kafka.storage.records import MAX_UNPACKED_BYTES
 from local_kafka.storage.recovery import empty_log, recover_log
+from local_kafka.storage.rules import CleanRules, Retention, RollRules
 from local_kafka.storage.validation import RecordRules
 from local_kafka.strays import Strays
 from local_service.files import sync_folder

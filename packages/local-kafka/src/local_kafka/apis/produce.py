@@ -51,10 +51,12 @@ class _PendingProduce:
         response["base_offset"] = result.base_offset
         response["log_start_offset"] = start_offset if result.error is ErrorCode.none else -1
         response["error_message"] = result.sentence
-        response["log_append_time"] = result.append_time
-        response["record_errors"] = [
-            {"batch_index": number, "batch_index_error_message": result.sentence} for number in result.wrong_records
-        ]
+        if result.append_time >= 0:
+            response["log_append_time"] = result.append_time
+        if result.wrong_records:
+            response["record_errors"] = [
+                {"batch_index": number, "batch_index_error_message": result.sentence} for number in result.wrong_records
+            ]
         self._failed = self._failed or result.error is not ErrorCode.none
         self.done()
 

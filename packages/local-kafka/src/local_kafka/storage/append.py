@@ -142,14 +142,11 @@ class WritePlan:
         """Tell every producer of the plan how the write went."""
         stored = error is ErrorCode.none
         for batch in self.placed:
-            batch.answer(AppendResult(error, batch.offset if stored else -1, sentence, _append_time(batch.header)))
+            at = batch.header.max_timestamp if batch.header.attributes & TIMESTAMP_TYPE_FLAG else -1
+            batch.answer(AppendResult(error, batch.offset if stored else -1, sentence, at))
         for repeated, offset in self.duplicates:
-            answer = AppendResult(error, offset if stored else -1, sentence, _append_time(repeated.header))
-            repeated.answer(answer)
-
-
-def _append_time(header: BatchHeader) -> int:
-    return header.max_timestamp if header.attributes & TIMESTAMP_TYPE_FLAG else -1
+            at = repeated.header.max_timestamp if repeated.header.attributes & TIMESTAMP_TYPE_FLAG else -1
+            repeated.answer(AppendResult(error, offset if stored else -1, sentence, at))
 
 
 def write_fully(descriptor: int, buffers: Sequence[bytes | memoryview], position: int, size: int) -> None:

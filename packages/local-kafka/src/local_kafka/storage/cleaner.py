@@ -50,15 +50,6 @@ class AbandonedError(Exception):
     """Nobody wants the result any more."""
 
 
-class CleanRules(NamedTuple):
-    """A topic's settings of compaction; times in milliseconds."""
-
-    min_dirty_ratio: float
-    min_lag_ms: int
-    max_lag_ms: int
-    delete_retention_ms: int
-
-
 class Newest(NamedTuple):
     """The newest offset of each key in the part of a log up to an offset."""
 

@@ -13,13 +13,13 @@ from typing import Protocol
 
 from local_kafka.storage.cleaner import (
     AbandonedError,
-    CleanRules,
     Newest,
     Pass,
     Turns,
     UncleanableError,
 )
 from local_kafka.storage.disk import Disk
+from local_kafka.storage.rules import CleanRules
 from local_kafka.storage.segment import Segment, read_first_timestamp
 from local_service.files import write_atomically
 

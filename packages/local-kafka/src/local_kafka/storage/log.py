@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from kio.schema.errors import ErrorCode
 
@@ -34,14 +34,9 @@ from local_kafka.storage.compaction import Compaction
 from local_kafka.storage.disk import Disk
 from local_kafka.storage.index import Entry, SegmentIndex
 from local_kafka.storage.producers import SNAPSHOT_FILE, ProducerTable, ProducerUpdate
-from local_kafka.storage.segment import (
-    Segment,
-    SegmentView,
-    find_time,
-    newest_timestamp,
-    read_batches,
-    write_index,
-)
+from local_kafka.storage.reading import find_in_log, read_log, views_of
+from local_kafka.storage.rules import Retention, RollRules
+from local_kafka.storage.segment import Segment, newest_timestamp, write_index
 from local_kafka.storage.validation import RecordRules
 from local_service.files import sync_folder, write_atomically
 
@@ -55,20 +50,6 @@ _SMALL_BATCH_BYTES, _SMALL_BATCH_RECORDS = 16_384, 200
 
 # (most bytes, the first batch whatever its size) -> batches. Raises OSError.
 Reader = Callable[[int, bool], bytes]
-
-
-class RollRules(NamedTuple):
-    """When a new segment is begun: at a size (bytes), or an age by the timestamps of its records (ms)."""
-
-    most_bytes: int
-    most_ms: int
-
-
-class Retention(NamedTuple):
-    """How long records are kept (ms), and how many bytes of them; -1 stands for no limit."""
-
-    ms: int
-    most_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,38 +254,22 @@ class PartitionLog:
     def reader(self, offset: int) -> Reader:
         """What reads batches from an offset on, in a disk worker."""
         first = max(bisect_right(self._segments, offset, key=_base_offset) - 1, 0)
-        return partial(self._read, tuple(SegmentView.of(segment) for segment in self._segments[first:]), offset)
-
-    def _read(self, views: tuple[SegmentView, ...], offset: int, max_bytes: int, at_least_one: bool) -> bytes:
-        for view in views:
-            wanted = max(offset, view.segment.base_offset)
-            chunk = read_batches(
-                self._disk.files, self._disk.indexes, view, wanted, max_bytes, at_least_one=at_least_one
-            )
-            if not chunk.next_segment:
-                return chunk.data
-        return b""
+        return partial(read_log, self._disk, views_of(self._segments[first:]), offset)
 
     async def offset_at(self, timestamp: int) -> tuple[int, int] | None:
         """The first record that is not older than a time (ms), as (timestamp, offset); None when all are older."""
-        return await self._disk.workers.run(partial(self._find_time, self._views(), self.start_offset, timestamp))
+        return await self._disk.workers.run(
+            partial(find_in_log, self._disk, views_of(self._segments), self.start_offset, timestamp)
+        )
 
     async def newest(self) -> tuple[int, int] | None:
         """The first record with the newest timestamp, as (timestamp, offset); None when the log is empty."""
         if self.start_offset == self.end_offset:
             return None
-        timestamp = newest_timestamp(self._views())
-        return await self._disk.workers.run(partial(self._find_time, self._views(), self.start_offset, timestamp))
-
-    def _views(self) -> tuple[SegmentView, ...]:
-        return tuple(SegmentView.of(segment) for segment in self._segments)
-
-    def _find_time(self, views: tuple[SegmentView, ...], start_offset: int, timestamp: int) -> tuple[int, int] | None:
-        for view in views:
-            found = find_time(self._disk.files, self._disk.indexes, view, start_offset, timestamp)
-            if found:
-                return found
-        return None
+        timestamp = newest_timestamp(views_of(self._segments))
+        return await self._disk.workers.run(
+            partial(find_in_log, self._disk, views_of(self._segments), self.start_offset, timestamp)
+        )
 
     # Saving
 
