@@ -21,6 +21,7 @@ class Code(enum.IntEnum):
     STATEMENT_COUNT = 8
     UNKNOWN = 603
     CANCELED = 604
+    NO_WAREHOUSE = 606
     DEADLOCK = 619
     CONFLICT = 625
     NO_RESULT = 705
@@ -38,10 +39,17 @@ class Code(enum.IntEnum):
     MISSING = 2003
     VALUE_COUNT = 2020
     TYPE_MISMATCH = 2023
+    VIEW_FAILED = 2037
     UNUSABLE = 2043
     NOT_BOUND = 2049
     UNKNOWN_FUNCTION = 2140
     NO_VARIABLE = 2211
+    NO_PRIVILEGE = 3001
+    ROLE_CYCLE = 3005
+    PARTLY_GRANTED = 3011
+    ROLE_NOT_GRANTED = 3013
+    DEPENDENT_GRANT = 3036
+    NOT_GRANTED = 3102
     TASK_SKIPPED = 40003
     TRANSACTION_LEFT_OPEN = 90087
     NO_CURRENT_DATABASE = 90105
@@ -80,6 +88,8 @@ class Code(enum.IntEnum):
     NOT_LOGGED_IN = 390104
     NO_TEXT = 390142
     WRONG_AUTHENTICATOR = 390144
+    LOGIN_ROLE = 390189
+    DEFAULT_ROLE = 390191
 
     @property
     def digits(self) -> str:
@@ -123,6 +133,32 @@ def unusable() -> SnowflakeError:
     )
 
 
+def insufficient(kind: str, name: str) -> SnowflakeError:
+    """An object that the roles of the session know of, but may not do this with."""
+    return SnowflakeError(
+        f"SQL access control error:\nInsufficient privileges to operate on {kind.lower()} '{name}'.",
+        Code.NO_PRIVILEGE,
+        "42501",
+    )
+
+
+def not_granted(role: str) -> SnowflakeError:
+    """USE of a role that the user was not granted."""
+    return SnowflakeError(
+        f"SQL access control error:\nRequested role '{role}' is not assigned to the executing user. "
+        "Specify another role to activate.",
+        Code.ROLE_NOT_GRANTED,
+        "42501",
+    )
+
+
+def view_failed(view: str, error: SnowflakeError) -> SnowflakeError:
+    """A view whose owner may not read what it is made of."""
+    return SnowflakeError(
+        f"SQL compilation error:\nFailure during expansion of view '{view}': {error.message}", Code.VIEW_FAILED, "42601"
+    )
+
+
 def statement_count(actual: int, desired: int) -> SnowflakeError:
     """A request with another number of statements than it says (MULTI_STATEMENT_COUNT)."""
     return SnowflakeError(
@@ -147,6 +183,15 @@ def no_current(what: str) -> SnowflakeError:
         f"Call 'USE {what.upper()}', or use a qualified name.",
         Code.NO_CURRENT_DATABASE if what == "database" else Code.NO_CURRENT_SCHEMA,
         "22000",
+    )
+
+
+def no_warehouse() -> SnowflakeError:
+    return SnowflakeError(
+        "No active warehouse selected in the current session.  Select an active warehouse with the 'use warehouse' "
+        "command.",
+        Code.NO_WAREHOUSE,
+        "57P03",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from local_snowflake.engine.engine import Engine
@@ -22,13 +22,18 @@ class Warehouse:
         self._renew_views()
 
     def connect(
-        self, *, database: str | None = None, schema: str | None = None, role: str | None = None,
-        warehouse: str | None = None, parameters: Mapping[str, object] | None = None,
+        self, *, database: str | None = None, schema: str | None = None, user: str | None = None,
+        role: str | None = None, secondary: Sequence[str] = (), warehouse: str | None = None,
+        parameters: Mapping[str, object] | None = None,
     ) -> Session:  # fmt: skip
-        """A session of its own. Its statements are run by statements.execution."""
+        """A session of its own, of the server itself if there is no user.
+
+        Its statements are run by statements.execution.
+        """
         return Session(
             self.engine, SessionEnvironment,
-            database=database, schema=schema, role=role, warehouse=warehouse, parameters=parameters,
+            database=database, schema=schema, user=user, role=role, secondary=secondary, warehouse=warehouse,
+            parameters=parameters,
         )  # fmt: skip
 
     def _renew_views(self) -> None:

@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS load_history (
     database VARCHAR, schema VARCHAR, name VARCHAR, file VARCHAR, md5 VARCHAR, rows_loaded BIGINT, loaded TIMESTAMPTZ
 );
 
--- Account objects and grants are recorded and shown, never enforced.
+-- Account objects; who owns what, and who was granted what. What has no owner here belongs to ACCOUNTADMIN.
 CREATE TABLE IF NOT EXISTS objects (
     kind VARCHAR, name VARCHAR, properties VARCHAR, comment VARCHAR, created TIMESTAMPTZ
 );
@@ -48,6 +48,12 @@ CREATE TABLE IF NOT EXISTS grants (
     created TIMESTAMPTZ, privilege VARCHAR, granted_on VARCHAR, name VARCHAR, granted_to VARCHAR, grantee VARCHAR,
     grant_option BOOLEAN
 );
+ALTER TABLE grants ADD COLUMN IF NOT EXISTS granted_by VARCHAR;
+CREATE TABLE IF NOT EXISTS future_grants (
+    privilege VARCHAR, kind VARCHAR, database VARCHAR, schema VARCHAR, grantee VARCHAR, grant_option BOOLEAN
+);
+-- Since when grants are enforced in this file.
+CREATE TABLE IF NOT EXISTS enforced (since TIMESTAMPTZ);
 
 CREATE TABLE IF NOT EXISTS tasks (
     id VARCHAR, database VARCHAR, schema VARCHAR, name VARCHAR, definition VARCHAR, condition VARCHAR, schedule VARCHAR,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from local_snowflake.engine.access import Access, Need
 from local_snowflake.engine.account import Account
 from local_snowflake.engine.catalog import Catalog
 from local_snowflake.engine.change_logs import ChangeLogs
@@ -39,6 +40,7 @@ class Engine:
         self.stages = Stages(self.store)
         self.locks = LockManager()
         self.objects = Account(self.store)
+        self.access = Access(self.store, user)
         self.tasks = Tasks(self.store)
         self.graphs: GraphRunner = NoGraphs()
         self.definitions = threading.RLock()
@@ -48,6 +50,7 @@ class Engine:
         self.plans = KeptPlans(folder / "plans.json")
         self.plans.read(self.catalog.definitions(), self.streams.find, self.version)
         self.columns: Versioned[Name, list[tuple[str, str]]] = Versioned()
+        self.view_reads: Versioned[Name, tuple[Need, ...]] = Versioned()
         self._written: dict[Name, int] = {}
 
     @contextmanager

@@ -11,12 +11,13 @@ import importlib.metadata
 import importlib.resources
 import json
 import logging
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from local_service.files import write_atomically
+from local_snowflake.engine.access import Need, Securable
 from local_snowflake.engine.locks import Mode
 from local_snowflake.engine.plans import PLANS_KEPT, Plan, Step, Versioned
 from local_snowflake.engine.slots import Slot, SlotKind, SlottedText
@@ -122,6 +123,7 @@ def _to_json(plan: Plan) -> dict[str, Any]:
         ],
         "streams": [_parts(stream.name) for stream in plan.streams],
         "targets": [[_parts(name), mode.name] for name, mode in plan.targets.items()],
+        "needs": [[need.privilege, need.on, need.view] for need in plan.needs],
     }  # fmt: skip
 
 
@@ -137,7 +139,13 @@ def _from_json(kept: Mapping[str, Any], stream: Callable[[Name], Stream | None],
         tuple(found for found in streams if found is not None),
         {Name(*parts): Mode[mode] for parts, mode in kept["targets"]},
         version,
-    )
+        tuple(Need(privilege, _securable(on), _securable(view) if view else None)
+              for privilege, on, view in kept["needs"]),
+    )  # fmt: skip
+
+
+def _securable(kept: Sequence[Any]) -> Securable:
+    return Securable(kept[0], tuple(kept[1]))
 
 
 def _text(parts: Iterable[Any]) -> SlottedText:

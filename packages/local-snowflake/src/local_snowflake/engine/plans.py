@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from local_snowflake.engine.access import Need
 from local_snowflake.engine.locks import Mode
 from local_snowflake.engine.slots import SlottedText
 from local_snowflake.engine.streams import Stream
@@ -44,13 +45,18 @@ def step(sql: str, label: str | None = None, *, guard: bool = False, repeatable:
 
 @dataclass(frozen=True)
 class Plan:
-    """A statement ready to run, as the catalogue was at `version`."""
+    """A statement ready to run, as the catalogue was at `version`.
+
+    Attributes:
+        needs: the privileges that it needs, whoever runs it.
+    """
 
     kind: StatementType
     steps: tuple[Step, ...]
     streams: tuple[Stream, ...] = ()
     targets: Mapping[Name, Mode] = field(default_factory=dict)
     version: int = 0
+    needs: tuple[Need, ...] = ()
 
 
 K = TypeVar("K")

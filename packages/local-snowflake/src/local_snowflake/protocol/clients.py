@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import re
 import secrets
 import threading
 import time
@@ -18,6 +19,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from local_snowflake.engine.access import ADMINISTRATOR, PUBLIC
+from local_snowflake.engine.users import has_password, has_token
 from local_snowflake.errors import Code, SnowflakeError, invalid, refuse, statement_count
 from local_snowflake.protocol import rowset
 from local_snowflake.results import Result, StatementType, table
@@ -94,21 +97,74 @@ class Clients:
         self._reaper = threading.Thread(target=self._reap, name="idle-sessions", daemon=True)
         self._reaper.start()
 
-    def log_in(self, user: str, password: str, **session: Any) -> Client:
-        """A session for the one user there is.
+    def log_in(
+        self, user: str, password: str, token: str | None = None, *, role: str | None = None,
+        warehouse: str | None = None, **session: Any,
+    ) -> Client:  # fmt: skip
+        """A session for a user, by password or by a signed token.
 
         Raises:
-            SnowflakeError: 390100, wrong user or password.
+            SnowflakeError: 390100 and 390144, wrong user, password or token; 390189 and 390191, a role that is not
+                granted to the user.
         """
-        right_user = hmac.compare_digest(user.upper().encode(), self._engine.user.upper().encode())
-        right_password = hmac.compare_digest(password.encode(), self._password.encode())
-        if not (right_user and right_password):
-            raise SnowflakeError("Incorrect username or password was specified.", Code.WRONG_PASSWORD, "08001")
-        client = Client(self._warehouse.connect(**session), secrets.token_urlsafe(32), secrets.token_urlsafe(32))
+        name = user if user.startswith('"') else user.upper()
+        name = name.strip('"')
+        properties = self._authenticated(name, password, token)
+        role = self._role_of(name, role, properties)
+        listed = str(properties.get("DEFAULT_SECONDARY_ROLES", "('ALL')"))
+        client = Client(
+            self._warehouse.connect(
+                user=name, role=role, secondary=re.findall(r"'([^']*)'", listed.upper()),
+                warehouse=warehouse or properties.get("DEFAULT_WAREHOUSE"), **session,
+            ),
+            secrets.token_urlsafe(32), secrets.token_urlsafe(32),
+        )  # fmt: skip
         with self._guard:
             self._by_token[client.token] = client
             self._by_master[client.master_token] = client
         return client
+
+    def _authenticated(self, name: str, password: str, token: str | None) -> dict[str, Any]:
+        """What is recorded of a user who has shown who he is."""
+        properties = self._engine.objects.find("USER", name)
+        disabled = str((properties or {}).get("DISABLED", "FALSE")).upper() == "TRUE"
+        if token is not None:
+            if properties is None or disabled or not has_token(properties, token, self._engine.account, name):
+                raise SnowflakeError("JWT token is invalid.", Code.WRONG_AUTHENTICATOR, "08001")
+            return properties
+        if hmac.compare_digest(name.encode(), self._engine.user.upper().encode()):
+            right = hmac.compare_digest(password.encode(), self._password.encode())
+        else:
+            right = properties is not None and not disabled and has_password(properties, password)
+        if not right:
+            raise SnowflakeError("Incorrect username or password was specified.", Code.WRONG_PASSWORD, "08001")
+        return properties or {}
+
+    def _role_of(self, user: str, wanted: str | None, properties: dict[str, Any]) -> str:
+        """The role that a session begins with."""
+        granted = self._engine.access.now.roles_of(user)
+        if wanted is not None:
+            if wanted in granted:
+                return wanted
+            raise SnowflakeError(
+                f"Role '{wanted}' specified in the connect string does not exist or not authorized. Contact your local "
+                "system administrator, or attempt to login with another role, e.g. PUBLIC.",
+                Code.LOGIN_ROLE,
+                "08001",
+            )
+        default = properties.get("DEFAULT_ROLE")
+        if default is None:
+            return ADMINISTRATOR if user == self._engine.user.upper() else PUBLIC
+        name = str(default).strip('"') if str(default).startswith('"') else str(default).upper()
+        if name in granted:
+            return name
+        raise SnowflakeError(
+            f"User's configured default role '{name}' is not granted to this user. Contact your local system "
+            "administrator, or attempt to login using a CLI client with a connect string selecting another role, e.g. "
+            "PUBLIC.",
+            Code.DEFAULT_ROLE,
+            "08001",
+        )
 
     def find(self, token: str) -> Client | None:
         return self._by_token.get(token)

@@ -141,9 +141,10 @@ class Server:
         data = (await _body(request)).get("data")
         if not isinstance(data, dict):
             raise _BadRequest("the log-in has no data")
-        if data.get("AUTHENTICATOR", "SNOWFLAKE").upper() not in ("SNOWFLAKE", "SNOWFLAKE_PASSWORD"):
+        authenticator = str(data.get("AUTHENTICATOR", "SNOWFLAKE")).upper()
+        if authenticator not in ("SNOWFLAKE", "SNOWFLAKE_PASSWORD", "SNOWFLAKE_JWT"):
             error = SnowflakeError(
-                "The embedded warehouse knows passwords only, no other authenticator.",
+                "The embedded warehouse knows passwords and key pairs only, no other authenticator.",
                 Code.WRONG_AUTHENTICATOR,
                 "08001",
             )
@@ -156,6 +157,7 @@ class Server:
             client = await asyncio.to_thread(
                 self._clients.log_in,
                 str(data.get("LOGIN_NAME", "")), str(data.get("PASSWORD", "")),
+                str(data.get("TOKEN", "")) if authenticator == "SNOWFLAKE_JWT" else None,
                 database=_identifier(names.get("databaseName")), schema=_identifier(names.get("schemaName")),
                 role=_identifier(names.get("roleName")), warehouse=_identifier(names.get("warehouse")),
                 parameters=settings,
@@ -171,7 +173,7 @@ class Server:
             "success": True, "code": None, "message": None,
             "data": {
                 "token": client.token, "masterToken": client.master_token, "validityInSeconds": 3600,
-                "masterValidityInSeconds": 14400, "displayUserName": self._engine.user, "serverVersion": "10.0.0",
+                "masterValidityInSeconds": 14400, "displayUserName": session.user, "serverVersion": "10.0.0",
                 "firstLogin": False, "healthCheckInterval": 45, "sessionId": int(session.id, 16) >> 8,
                 "parameters": parameters(session), "sessionInfo": info,
             },

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 import duckdb
 from sqlglot import exp
 
+from local_snowflake.engine.access import ADMINISTRATOR, USAGE, Securable
 from local_snowflake.engine.engine import Engine
 from local_snowflake.engine.store import TEMPORARY
-from local_snowflake.errors import invalid, no_current
+from local_snowflake.errors import invalid, no_current, no_warehouse
 from local_snowflake.session import bindings
 from local_snowflake.session.probe import Probe
 from local_snowflake.session.result_cache import ResultCache, scanned_table
+from local_snowflake.session.rights import Rights
 from local_snowflake.session.transactions import Transactional
 from local_snowflake.syntax.names import Name, literal, quote
 from local_snowflake.translate.environment import Environment
@@ -40,23 +42,25 @@ class Session(Transactional):
         return_value: what SYSTEM$SET_RETURN_VALUE has set.
         results: the results that RESULT_SCAN can read.
         probe: tells types.
+        rights: its roles, and what they may do.
         last_used: when a statement last began or ended, by the monotonic clock.
     """
 
     def __init__(
         self, engine: Engine, environment: Callable[[Session, bool], Environment], *, database: str | None = None,
-        schema: str | None = None, role: str | None = None, warehouse: str | None = None,
-        parameters: Mapping[str, object] | None = None,
+        schema: str | None = None, user: str | None = None, role: str | None = None, secondary: Sequence[str] = (),
+        warehouse: str | None = None, parameters: Mapping[str, object] | None = None,
     ) -> None:  # fmt: skip
         super().__init__(engine)
+        self.rights = Rights(engine, user, role or ADMINISTRATOR, secondary)
         self._environment = environment
         self.id = uuid.uuid4().hex[:16]
         self.mutex = threading.Lock()
         self.probe = Probe(engine)
-        self.database = database if database and engine.catalog.has_database(database) else None
+        self.database = database if database and self._usable(database) else None
         wanted = schema or "PUBLIC"
-        self.schema = wanted if self.database and engine.catalog.has_schema(self.database, wanted) else None
-        self.role, self.warehouse = role or "ACCOUNTADMIN", warehouse
+        self.schema = wanted if self.database and self._usable(self.database, wanted) else None
+        self.warehouse = warehouse
         for key, value in (parameters or {}).items():
             self.set_parameter(key, str(value))
         self.variables: dict[str, exp.Expr] = {}
@@ -69,6 +73,21 @@ class Session(Transactional):
         self.last_used = time.monotonic()
         self.results = ResultCache()
         self._scanned: set[str] = set()
+
+    @property
+    def role(self) -> str:
+        return self.rights.role
+
+    @property
+    def user(self) -> str:
+        """The user's name; that of the server's own sessions is SYSTEM."""
+        return self.rights.user or "SYSTEM"
+
+    def _usable(self, database: str, *schema: str) -> bool:
+        """Whether there is such a database, or schema in it, and the session's roles may use it."""
+        known = self.engine.catalog
+        present = known.has_schema(database, *schema) if schema else known.has_database(database)
+        return present and self.rights.sees(Securable("SCHEMA" if schema else "DATABASE", (database, *schema)))
 
     def begin_statement(self, query_id: str | None = None) -> None:
         """A statement begins: it has an id and can be cancelled."""
@@ -128,6 +147,18 @@ class Session(Transactional):
         if self.database is None:
             raise no_current("database")
         return self.database
+
+    def require_warehouse(self) -> None:
+        """Refuse to compute with a warehouse that the session's roles may not use; without one, the server computes.
+
+        Raises:
+            SnowflakeError: 000606, the current warehouse is not theirs to use.
+        """
+        name = self.warehouse
+        if name is None or self.rights.may(USAGE, Securable("WAREHOUSE", (name,))):
+            return
+        if self.engine.objects.find("WAREHOUSE", name) is not None:
+            raise no_warehouse()
 
     def qualify(self, parts: Sequence[str]) -> Name:
         """A name of one to three parts in full, by the current database and schema."""

@@ -275,6 +275,7 @@ class Transactional:
                     self._abort()
                     raise
                 self.engine.streams.reload_if_changed()
+                self.engine.access.reload_if_changed()
                 self.engine.defined()
         finally:
             self.engine.locks.release(self)

@@ -8,7 +8,7 @@ from local_snowflake.errors import Code, SnowflakeError, statement_count, syntax
 from local_snowflake.results import Result
 from local_snowflake.session.session import Session
 from local_snowflake.statements import scripting, session_commands
-from local_snowflake.statements.ddl import account, schemas, streams, tasks
+from local_snowflake.statements.ddl import account, grants, schemas, streams, tasks
 from local_snowflake.statements.dml import dml
 from local_snowflake.statements.introspection import describe, show
 from local_snowflake.statements.loading import copy_into, stages
@@ -152,7 +152,7 @@ _OF_TOKENS: dict[str, Callable[[Session, Cursor], Result]] = {
     "UNSET": session_commands.unset_variable,
     "DROP": _drop,
     "COMMENT": schemas.comment,
-    **dict.fromkeys(("GRANT", "REVOKE"), account.grant),
+    **dict.fromkeys(("GRANT", "REVOKE"), grants.run),
     "SHOW": show.run,
     **dict.fromkeys(("DESC", "DESCRIBE"), describe.run),
     **dict.fromkeys(("LIST", "LS"), stages.list_files),

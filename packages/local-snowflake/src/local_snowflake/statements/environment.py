@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 from sqlglot import exp
 
+from local_snowflake.engine.access import SELECT, USAGE, Need, in_schema
 from local_snowflake.engine.stream_sql import reader, window_variables
 from local_snowflake.errors import Code, SnowflakeError, invalid, missing, unsupported
 from local_snowflake.session import bindings
 from local_snowflake.session.session import Session
 from local_snowflake.statements import system_functions
+from local_snowflake.statements.ddl import views
 from local_snowflake.statements.introspection import information_schema
 from local_snowflake.syntax.names import Name
 
@@ -25,6 +28,7 @@ class SessionEnvironment:
     def __init__(self, session: Session, cached: bool) -> None:
         self._session, self._cached = session, cached
         self.session_specific = False
+        self.needs: list[Need] = []
 
     def qualify(self, parts: Sequence[str]) -> Name:
         return self._session.qualify(parts)
@@ -33,6 +37,7 @@ class SessionEnvironment:
         session = self._session
         stream = session.engine.streams.find(name)
         if stream is not None and name not in session.temporary:
+            self._reads(Need(SELECT, in_schema("STREAM", name)), Need(SELECT, in_schema("TABLE", stream.table)))
             session.engine.streams.check(stream)
             bounds = [
                 exp.Anonymous(this="getvariable", expressions=[exp.Literal.string(variable)])
@@ -44,15 +49,28 @@ class SessionEnvironment:
         if not catalog.has_schema(name.database, name.schema):
             raise missing("Schema" if catalog.has_database(name.database) else "Database", name.schema_key)
         stored = session.stored(name)
+        if name not in session.temporary:
+            self._reads(Need(SELECT, in_schema("TABLE", name)), *views.reads(session, name))
         return exp.Table(
             this=exp.to_identifier(stored.name, quoted=True), db=exp.to_identifier(stored.schema_key, quoted=True)
         )
 
+    def sequence(self, name: Name) -> str:
+        self._reads(Need(USAGE, in_schema("SEQUENCE", name)))
+        return name.sql
+
+    def _reads(self, *needs: Need) -> None:
+        self._session.rights.require(needs)
+        self.needs.extend(needs)
+
     def information_schema(self, database: str | None, view: str) -> str:
-        return information_schema.view(database or self._session.require_database(), view)
+        session = self._session
+        self.session_specific |= not session.rights.unrestricted
+        return information_schema.view(session, database or session.require_database(), view)
 
     def table_function(self, name: str, arguments: Mapping[str, exp.Expr]) -> str:
-        self.session_specific |= name != "TASK_HISTORY"  # who waits for a graph asks for it again and again
+        # who waits for a graph asks for TASK_HISTORY again and again
+        self.session_specific |= name != "TASK_HISTORY" or not self._session.rights.unrestricted
         if name == "RESULT_SCAN":
             query_id = arguments.get("0")
             if not isinstance(query_id, exp.Literal):
@@ -68,7 +86,12 @@ class SessionEnvironment:
         session = self._session
         match function:
             case "CURRENT_USER":
-                return session.engine.user
+                return session.user
+            case "CURRENT_AVAILABLE_ROLES":
+                return json.dumps(sorted(session.rights.available()))
+            case "CURRENT_SECONDARY_ROLES":
+                roles = ",".join(session.rights.secondary_roles())
+                return json.dumps({"roles": roles, "value": ",".join(session.rights.secondary)})
             case "CURRENT_ROLE":
                 return session.role
             case "CURRENT_DATABASE":
@@ -86,6 +109,10 @@ class SessionEnvironment:
             case "CURRENT_TRANSACTION":
                 return session.id if session.transaction is not None else None
         raise unsupported(f"the function {function}")
+
+    def role_in_session(self, role: str) -> bool:
+        self.session_specific = True
+        return role in self._session.rights.active()
 
     def system_function(self, name: str, arguments: Sequence[exp.Expr]) -> exp.Expr:
         self.session_specific = True

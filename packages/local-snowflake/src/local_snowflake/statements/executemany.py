@@ -39,7 +39,7 @@ def execute_many(session: Session, statement: Statement, bound: bindings.Values,
         return _one_by_one(session, statement, bound, query_id)
     session.begin_statement(query_id)
     name = target_name(session, tree.this)
-    dml.require_table(session, name)
+    dml.require_table(session, name, "INSERT")
     stored = session.stored(name)
     table_facts(session.connection, stored)
     kinds = session.probe.columns_of(stored)

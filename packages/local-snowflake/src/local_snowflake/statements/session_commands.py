@@ -6,9 +6,10 @@ import datetime as dt
 
 from sqlglot import exp
 
-from local_snowflake.engine import account
+from local_snowflake.engine.access import USAGE, Securable
 from local_snowflake.errors import invalid, refuse, unsupported, unusable
 from local_snowflake.results import DONE, Result, StatementType, status
+from local_snowflake.session.rights import ALL
 from local_snowflake.session.session import Session
 from local_snowflake.statements.query import evaluate
 from local_snowflake.syntax.lexer import Cursor
@@ -75,17 +76,17 @@ def end(session: Session, cursor: Cursor) -> Result:
 def use(session: Session, cursor: Cursor) -> Result:
     cursor.expect("USE")
     if cursor.accept("WAREHOUSE"):
-        session.warehouse = _usable(session, "WAREHOUSE", cursor.identifier())
+        session.warehouse = _usable_warehouse(session, cursor.identifier())
     elif cursor.accept("ROLE"):
-        session.role = _usable(session, "ROLE", cursor.identifier())
+        session.rights.use(cursor.identifier())
     elif cursor.accept("SECONDARY"):
-        cursor.rest()
+        _use_secondary_roles(session, cursor)
     elif cursor.accept("SCHEMA"):
         parts = cursor.name()
         database = parts[-2] if len(parts) > 1 else session.database
         if database is None:
             raise invalid("there is no current database; name it: USE SCHEMA database.schema")
-        if not session.engine.catalog.has_schema(database, parts[-1]):
+        if not session.engine.catalog.has_schema(database, parts[-1]) or not _sees(session, database, parts[-1]):
             raise unusable()
         session.database, session.schema = database, parts[-1]
     else:
@@ -93,22 +94,43 @@ def use(session: Session, cursor: Cursor) -> Result:
         parts = cursor.name()
         schema = parts[1] if len(parts) > 1 else "PUBLIC"
         known = session.engine.catalog
-        if not known.has_database(parts[0]) or (len(parts) > 1 and not known.has_schema(parts[0], schema)):
+        if not known.has_database(parts[0]) or not _sees(session, parts[0]):
             raise unusable()
-        session.database = parts[0]
-        session.schema = schema if session.engine.catalog.has_schema(parts[0], schema) else None
+        usable = known.has_schema(parts[0], schema) and _sees(session, parts[0], schema)
+        if len(parts) > 1 and not usable:
+            raise unusable()
+        session.database, session.schema = parts[0], schema if usable else None
     return status(DONE, StatementType.USE)
 
 
-def _usable(session: Session, kind: str, name: str) -> str:
-    """The name of a role or warehouse, if there is one of it.
+def _sees(session: Session, *parts: str) -> bool:
+    return session.rights.sees(Securable("SCHEMA" if len(parts) > 1 else "DATABASE", parts))
+
+
+def _usable_warehouse(session: Session, name: str) -> str:
+    """The name of a warehouse, if there is one of it that the session's roles may use.
 
     Raises:
         SnowflakeError: 002043, there is none.
     """
-    if not (kind == "ROLE" and name in account.SYSTEM_ROLES) and session.engine.objects.find(kind, name) is None:
+    found = session.engine.objects.find("WAREHOUSE", name)
+    if found is None or not session.rights.may(USAGE, Securable("WAREHOUSE", (name,))):
         raise unusable()
     return name
+
+
+def _use_secondary_roles(session: Session, cursor: Cursor) -> None:
+    cursor.expect("ROLES")
+    if cursor.accept("NONE"):
+        session.rights.use_secondary([])
+    elif cursor.accept("ALL"):
+        session.rights.use_secondary([ALL])
+    else:
+        roles = [cursor.identifier()]
+        while cursor.accept(","):
+            roles.append(cursor.identifier())
+        session.rights.use_secondary(roles)
+    cursor.end()
 
 
 def set_variable(session: Session, cursor: Cursor) -> Result:

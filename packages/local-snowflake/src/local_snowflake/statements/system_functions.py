@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
+from local_snowflake.engine.access import in_schema
 from local_snowflake.errors import invalid, missing, unsupported
 from local_snowflake.session.session import Session
 from local_snowflake.syntax.lexer import Cursor
@@ -27,6 +28,7 @@ def call(session: Session, name: str, arguments: Sequence[exp.Expr]) -> exp.Expr
         case "SYSTEM$STREAM_HAS_DATA":
             stream_name = session.qualify(Cursor(_text(arguments, 0, name)).name())
             stream = session.engine.streams.find(stream_name)
+            session.rights.need(None, in_schema("STREAM", stream_name))
             if stream is None:
                 raise missing("Stream", stream_name)
             return exp.Boolean(this=session.engine.streams.has_data(session.connection, stream))
@@ -37,6 +39,8 @@ def call(session: Session, name: str, arguments: Sequence[exp.Expr]) -> exp.Expr
             return _predecessor(session, arguments, name)
         case "SYSTEM$TASK_DEPENDENTS_ENABLE":
             task = session.engine.tasks.find(session.qualify(Cursor(_text(arguments, 0, name)).name()))
+            for each in [task, *session.engine.tasks.descendants(task)]:
+                session.rights.need("OPERATE", in_schema("TASK", each.name))
             session.engine.tasks.resume_graph(task)
             return exp.Boolean(this=True)
         case "SYSTEM$CURRENT_USER_TASK_NAME":

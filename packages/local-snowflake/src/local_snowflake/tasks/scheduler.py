@@ -13,10 +13,12 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from local_snowflake.engine.access import in_schema
 from local_snowflake.engine.engine import Engine
 from local_snowflake.engine.tasks import UTC, Task, next_run
 from local_snowflake.errors import Code, SnowflakeError
 from local_snowflake.session.session import Session, TaskContext
+from local_snowflake.statements.ddl.tasks import require_execute
 from local_snowflake.statements.execution import execute
 from local_snowflake.statements.scripting import run as run_block
 from local_snowflake.syntax.names import Name
@@ -223,7 +225,7 @@ class Scheduler:
         wait = task.number("USER_TASK_MINIMUM_TRIGGER_INTERVAL_IN_SECONDS", _TRIGGER_SECONDS)
         if time.monotonic() - self._triggered.get(task.id, -wait) < wait:
             return
-        session = self._connect(database=task.name.database, schema=task.name.schema)
+        session = self._connect(database=task.name.database, schema=task.name.schema, role=self._owner(task))
         try:
             with session.mutex:
                 due = self._condition(session, task)
@@ -325,7 +327,7 @@ class Scheduler:
     def _run_in_session(self, run: Run, task: Task, entry: str) -> tuple[str, str | None]:
         """State and return value of the task."""
         session = self._connect(
-            database=task.name.database, schema=task.name.schema, warehouse=task.warehouse,
+            database=task.name.database, schema=task.name.schema, role=self._owner(task), warehouse=task.warehouse,
             parameters={key: task.properties[key] for key in ("TIMEZONE", "LOCK_TIMEOUT", "QUERY_TAG")
                         if key in task.properties},
         )  # fmt: skip
@@ -362,10 +364,15 @@ class Scheduler:
         )
         return state, returned
 
+    def _owner(self, task: Task) -> str:
+        """The role that a task runs as."""
+        return self._engine.access.now.owner(in_schema("TASK", task.name))
+
     def _run_body(self, session: Session, task: Task, entry: str) -> tuple[str, str | None, str | None]:
         self._engine.store.execute(
             "UPDATE task_history SET state = 'EXECUTING', query_start_time = now() WHERE entry = ?", [entry]
         )
+        require_execute(session)
         if task.condition and not self._condition(session, task):
             return "SKIPPED", *_SKIPPED
         run_block(session, Statement(task.definition), execute).drain()

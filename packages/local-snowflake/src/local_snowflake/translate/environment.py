@@ -7,6 +7,7 @@ from typing import Protocol
 
 from sqlglot import exp
 
+from local_snowflake.engine.access import Need
 from local_snowflake.syntax.names import Name
 
 
@@ -15,9 +16,11 @@ class Environment(Protocol):
 
     Attributes:
         session_specific: something of this session alone has gone into the text.
+        needs: the privileges that reading what was asked for takes.
     """
 
     session_specific: bool
+    needs: list[Need]
 
     def qualify(self, parts: Sequence[str]) -> Name:
         """A name of one to three parts in full, by the current database and schema."""
@@ -28,6 +31,9 @@ class Environment(Protocol):
         Raises:
             SnowflakeError: 002003, it does not exist.
         """
+
+    def sequence(self, name: Name) -> str:
+        """A sequence in DuckDB SQL."""
 
     def information_schema(self, database: str | None, view: str) -> str:
         """The DuckDB query of an INFORMATION_SCHEMA view."""
@@ -40,6 +46,9 @@ class Environment(Protocol):
 
     def context(self, function: str) -> str | None:
         """The value of CURRENT_ROLE() and its like."""
+
+    def role_in_session(self, role: str) -> bool:
+        """Whether a role is active in the session, as its primary or secondary role or by inheritance."""
 
     def system_function(self, name: str, arguments: Sequence[exp.Expr]) -> exp.Expr:
         """The value of SYSTEM$name(...), as a constant."""

@@ -6,7 +6,7 @@ It works from the leaves up and in place, so a handler sees arguments that are D
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from sqlglot import exp
@@ -29,6 +29,8 @@ _CONTEXT: dict[type[exp.Expr], str] = {
     exp.CurrentWarehouse: "CURRENT_WAREHOUSE",
     exp.CurrentAccount: "CURRENT_ACCOUNT",
     exp.CurrentSession: "CURRENT_SESSION",
+    exp.CurrentAvailableRoles: "CURRENT_AVAILABLE_ROLES",
+    exp.CurrentSecondaryRoles: "CURRENT_SECONDARY_ROLES",
 }
 _CONTEXT_NAMES = {"LAST_QUERY_ID", "CURRENT_TRANSACTION", "CURRENT_STATEMENT", *_CONTEXT.values()}
 
@@ -205,7 +207,8 @@ class Rewriter:
             return cast("exp.Expr", node.this)
         if node.name == "NEXTVAL" and node.table:
             parts = [part.name for part in node.parts[:-1]]
-            return fill("nextval({0})", [exp.Literal.string(self._environment.qualify(parts).sql)])
+            sequence = self._environment.sequence(self._environment.qualify(parts))
+            return fill("nextval({0})", [exp.Literal.string(sequence)])
         node.set("db", None)
         node.set("catalog", None)
         return node
@@ -306,11 +309,18 @@ class Rewriter:
             if node.expressions and [argument.sql() for argument in node.expressions] != ["-1"]:
                 refuse(f"{name} with an argument")
             return self._context(name)
+        if name == "IS_ROLE_IN_SESSION":
+            return self._is_role_in_session(node.expressions)
         if isinstance(node.parent, exp.TableFromRows | exp.Dot):
             return node
         if name in ("GETDATE", "LOCALTIMESTAMP"):
             return fill(STATEMENT_TIMESTAMP.call, [])
         return functions.build(name, node.expressions)
+
+    def _is_role_in_session(self, arguments: Sequence[exp.Expr]) -> exp.Expr:
+        if len(arguments) != 1 or not isinstance(arguments[0], exp.Literal):
+            refuse("IS_ROLE_IN_SESSION of anything but a constant")
+        return exp.Boolean(this=self._environment.role_in_session(str(arguments[0].name)))
 
     def _path(self, node: exp.JSONExtract) -> exp.Expr:
         steps: list[str | int] = []

@@ -1,9 +1,14 @@
-"""CREATE, ALTER and DROP of warehouses, roles, users and resource monitors; GRANT and REVOKE."""
+"""CREATE, ALTER and DROP of warehouses, roles, users and resource monitors.
+
+Source: docs.snowflake.com/en/user-guide/security-access-control-privileges, .../sql-reference/sql/create-user.
+"""
 
 from __future__ import annotations
 
+from local_snowflake.engine import users
+from local_snowflake.engine.access import ACCOUNT, ADMINISTRATOR, OWNERSHIP, SYSTEM_ROLES, Securable
 from local_snowflake.engine.account import KINDS
-from local_snowflake.errors import exists, missing, syntax
+from local_snowflake.errors import exists, insufficient, missing, syntax
 from local_snowflake.results import DONE, Result, status
 from local_snowflake.session.session import Session
 from local_snowflake.syntax.lexer import Cursor
@@ -19,18 +24,46 @@ def create(session: Session, kind_: str, cursor: Cursor, replace: bool) -> Resul
     name = ".".join(cursor.name())
     objects = session.engine.objects
     properties = _properties(cursor)
-    properties.pop("PASSWORD", None)
+    if kind_ == "USER":
+        properties = users.settled(properties)
+    _require_create(session, kind_)
     session.commit()
+    on = Securable(kind_, (name,))
     with session.engine.definitions:
-        if objects.find(kind_, name) is not None:
+        taken = name == session.engine.user if kind_ == "USER" else kind_ == "ROLE" and name in SYSTEM_ROLES
+        if taken or objects.find(kind_, name) is not None:
             if if_not_exists:
                 return status(f"{name} already exists, statement succeeded.")
-            if not replace:
+            if taken or not replace:
                 raise exists(name)
+            session.rights.need(OWNERSHIP, on)
+        with session.engine.store.control() as connection:
+            session.engine.access.created(connection, on, session.role)
+        session.engine.access.reload_if_changed()
         objects.put(kind_, name, properties)
     if kind_ == "WAREHOUSE":
         session.warehouse = name
     return status(f"{kind_.capitalize()} {name} successfully created.")
+
+
+def _require_create(session: Session, kind_: str) -> None:
+    """Resource monitors are made by account administrators alone (create-resource-monitor)."""
+    if kind_ == "RESOURCE MONITOR" and ADMINISTRATOR not in session.rights.primary():
+        raise insufficient("ACCOUNT", session.engine.account.upper())
+    if kind_ == "DATABASE ROLE":
+        session.rights.need("CREATE DATABASE ROLE", Securable("DATABASE", (session.require_database(),)))
+    elif kind_ != "RESOURCE MONITOR":
+        session.rights.need(f"CREATE {kind_}", ACCOUNT)
+
+
+def _require_alter(session: Session, kind_: str, name: str, cursor: Cursor) -> None:
+    on = Securable(kind_, (name,))
+    if kind_ == "WAREHOUSE" and cursor.word() in ("RESUME", "SUSPEND"):
+        session.rights.need("OPERATE", on)
+    elif kind_ in ("WAREHOUSE", "RESOURCE MONITOR"):
+        session.rights.need("MODIFY", on)
+    else:
+        session.rights.need(OWNERSHIP, on)
 
 
 def _properties(cursor: Cursor) -> dict[str, str]:
@@ -55,9 +88,16 @@ def alter(session: Session, kind_: str, cursor: Cursor) -> Result:
         if if_exists:
             return status(DONE)
         raise missing(kind_.capitalize(), name)
+    _require_alter(session, kind_, name, cursor)
     session.commit()
     if cursor.accept("SET"):
-        objects.put(kind_, name, found | {k: v for k, v in _properties(cursor).items() if k != "PASSWORD"})
+        changes = _properties(cursor)
+        if kind_ == "USER":
+            changes = users.settled(changes)
+        monitor = changes.get("RESOURCE_MONITOR", "").strip('"')
+        if kind_ == "WAREHOUSE" and monitor:
+            session.rights.need("MODIFY", Securable("RESOURCE MONITOR", (monitor,)))
+        objects.put(kind_, name, found | changes)
     elif cursor.accept("UNSET"):
         while not cursor.done:
             found.pop(cursor.identifier(), None)
@@ -75,61 +115,16 @@ def drop(session: Session, kind_: str, cursor: Cursor) -> Result:
     if_exists = cursor.accept("IF", "EXISTS")
     name = ".".join(cursor.name())
     cursor.end()
-    if session.engine.objects.find(kind_, name) is None and not if_exists:
+    on = Securable(kind_, (name,))
+    if session.engine.objects.find(kind_, name) is None:
+        if if_exists:
+            return status(f"Drop statement executed successfully ({name} already dropped).")
         raise missing(kind_.capitalize(), name)
+    session.rights.need(OWNERSHIP, on)
     session.commit()
-    session.engine.objects.remove(kind_, name)
+    with session.engine.definitions:
+        session.engine.objects.remove(kind_, name)
+        with session.engine.store.control() as connection:
+            session.engine.access.dropped(connection, on)
+        session.engine.access.reload_if_changed()
     return status(f"{name} successfully dropped.")
-
-
-def grant(session: Session, cursor: Cursor) -> Result:
-    """GRANT and REVOKE, of privileges, ownership and roles."""
-    revoke = cursor.accept("REVOKE")
-    if not revoke:
-        cursor.expect("GRANT")
-    words: list[str] = []
-    privileges: list[str] = []
-    while cursor.word() not in ("ON", "TO", "FROM"):
-        if cursor.done:
-            raise syntax("syntax error: expected ON, TO or FROM")
-        if cursor.word() == ",":
-            privileges.append(" ".join(words))
-            words = []
-            cursor.at += 1
-            continue
-        words.append(cursor.value().upper())
-    privileges.append(" ".join(words))
-    granted_on, name = _granted_object(session, cursor, privileges)
-    to = "FROM" if revoke else "TO"
-    cursor.expect(to)
-    granted_to = next((k for k in ("DATABASE ROLE", "ROLE", "USER", "SHARE") if cursor.accept(*k.split())), "ROLE")
-    grantee = ".".join(cursor.name())
-    option = cursor.accept("WITH", "GRANT", "OPTION")
-    session.commit()
-    for privilege in privileges:
-        session.engine.objects.record_grant((privilege, granted_on, name, granted_to, grantee, option), revoke=revoke)
-    return status(DONE)
-
-
-def _granted_object(session: Session, cursor: Cursor, privileges: list[str]) -> tuple[str, str]:
-    """What is granted on: its kind and its name in full. A granted role is the privilege USAGE on it."""
-    if not cursor.accept("ON"):
-        role = privileges[0].removeprefix("DATABASE ROLE ").removeprefix("ROLE ").strip()
-        privileges[:] = ["USAGE"]
-        return "ROLE", role
-    words: list[str] = []
-    while cursor.word(1) not in ("TO", "FROM", ".", "(", "") and cursor.word() != "":
-        words.append(cursor.value().upper())
-    if words == [] and cursor.word() == "ACCOUNT":
-        cursor.at += 1
-        return "ACCOUNT", session.engine.account.upper()
-    parts = cursor.name()
-    if cursor.accept("("):
-        while not cursor.accept(")"):
-            cursor.at += 1
-    kind_ = " ".join(words) or "TABLE"
-    if kind_ in ("TABLE", "VIEW", "STREAM", "TASK", "STAGE", "FILE FORMAT", "SEQUENCE"):
-        return kind_, str(session.qualify(parts))
-    if kind_ == "SCHEMA" and len(parts) == 1 and session.database:
-        parts = [session.database, *parts]
-    return kind_, ".".join(parts)

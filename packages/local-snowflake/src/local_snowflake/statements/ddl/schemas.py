@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from local_snowflake.engine.access import ACCOUNT, OWNERSHIP, Securable, in_schema
 from local_snowflake.engine.catalog import kind_of, set_table_facts, table_facts
 from local_snowflake.engine.store import first
 from local_snowflake.errors import exists, missing, refuse, unsupported
@@ -24,14 +25,18 @@ def create_database(session: Session, cursor: Cursor, replace: bool, *, transien
     name = cursor.name()[-1]
     properties = cursor.properties()
     catalog = session.engine.catalog
+    session.rights.need("CREATE DATABASE", ACCOUNT)
     with session.engine.definitions:
         if catalog.has_database(name):
             if if_not_exists:
                 return status(f"{name} already exists, statement succeeded.")
             if not replace:
                 raise exists(name)
+            session.rights.need(OWNERSHIP, Securable("DATABASE", (name,)))
             _drop_database(session, name)
         with session.define() as connection:
+            for created in (Securable("DATABASE", (name,)), Securable("SCHEMA", (name, "PUBLIC"))):
+                session.engine.access.created(connection, created, session.role)
             catalog.create_database(connection, name, comment=properties.get("COMMENT", ""), transient=transient)
         catalog.reload()
     session.database, session.schema = name, "PUBLIC"
@@ -48,14 +53,18 @@ def create_schema(session: Session, cursor: Cursor, replace: bool, *, transient:
     name, catalog = parts[-1], session.engine.catalog
     if not catalog.has_database(database):
         raise missing("Database", database)
+    created = Securable("SCHEMA", (database, name))
+    session.rights.need("CREATE SCHEMA", Securable("DATABASE", (database,)))
     with session.engine.definitions:
         if catalog.has_schema(database, name):
             if if_not_exists:
                 return status(f"{name} already exists, statement succeeded.")
             if not replace:
                 raise exists(f"{database}.{name}")
+            session.rights.need(OWNERSHIP, created)
             _drop_schema(session, database, name)
         with session.define() as connection:
+            session.engine.access.created(connection, created, session.role)
             comment_ = properties.get("COMMENT", "")
             catalog.create_schema(connection, database, name, comment=comment_, transient=transient)
         catalog.reload()
@@ -85,12 +94,15 @@ def create_sequence(session: Session, cursor: Cursor, replace: bool) -> Result:
     session.engine.catalog.require_schema(name.database, name.schema)
     key = [name.database, name.schema, name.name]
     where = "database = ? AND schema = ? AND name = ?"
+    session.rights.need("CREATE SEQUENCE", Securable("SCHEMA", (name.database, name.schema)))
     with session.define() as connection:
         if first(connection, f"SELECT 1 FROM _sf.sequences WHERE {where}", key):
             if if_not_exists:
                 return status(f"{name.name} already exists, statement succeeded.")
             if not replace:
                 raise exists(name)
+            session.rights.need(OWNERSHIP, in_schema("SEQUENCE", name))
+        session.engine.access.created(connection, in_schema("SEQUENCE", name), session.role)
         connection.execute(f"DROP SEQUENCE IF EXISTS {name.sql}")
         connection.execute(f"DELETE FROM _sf.sequences WHERE {where}", key)
         connection.execute(
@@ -145,16 +157,21 @@ def comment(session: Session, cursor: Cursor) -> Result:
 
 def _comment(session: Session, kind: str, parts: list[str], text: str, *, if_exists: bool) -> None:
     if kind == "DATABASE":
+        session.rights.need(OWNERSHIP, Securable("DATABASE", (parts[-1],)))
         session.engine.store.execute("UPDATE databases SET comment = ? WHERE name = ?", [text, parts[-1]])
     elif kind == "SCHEMA":
-        database = parts[-2] if len(parts) > 1 else session.database
+        database = parts[-2] if len(parts) > 1 else session.require_database()
+        session.rights.need(OWNERSHIP, Securable("SCHEMA", (database, parts[-1])))
         session.engine.store.execute(
             "UPDATE schemas SET comment = ? WHERE database = ? AND name = ?", [text, database, parts[-1]]
         )
     elif kind == "COLUMN":
         tables.comment_column(session, session.qualify(parts[:-1]), parts[-1], text)
     elif kind in ("TABLE", "VIEW"):
-        name = session.stored(session.qualify(parts))
+        named = session.qualify(parts)
+        name = session.stored(named)
+        if not (if_exists and kind_of(session.connection, name) is None):
+            tables.require_owned(session, named)
         with session.define(name) as connection:
             found = kind_of(connection, name)
             if found is None and not if_exists:
@@ -175,12 +192,14 @@ def drop(session: Session, cursor: Cursor) -> Result:
     catalog = session.engine.catalog
     if kind == "DATABASE":
         if catalog.has_database(parts[-1]):
+            session.rights.need(OWNERSHIP, Securable("DATABASE", (parts[-1],)))
             _drop_database(session, parts[-1])
         elif not if_exists:
             raise missing("Database", parts[-1])
     elif kind == "SCHEMA":
         database = parts[-2] if len(parts) > 1 else session.require_database()
         if catalog.has_schema(database, parts[-1]):
+            session.rights.need(OWNERSHIP, Securable("SCHEMA", (database, parts[-1])))
             _drop_schema(session, database, parts[-1])
         elif not if_exists:
             raise missing("Schema", f"{database}.{parts[-1]}")
@@ -199,6 +218,9 @@ def _drop_sequence(session: Session, name: Name, *, if_exists: bool) -> None:
         ).fetchall()
         if not gone and not if_exists:
             raise missing("Sequence", name)
+        if gone:
+            session.rights.need(OWNERSHIP, in_schema("SEQUENCE", name))
+            session.engine.access.dropped(connection, in_schema("SEQUENCE", name))
         connection.execute(f"DROP SEQUENCE IF EXISTS {name.sql}")
 
 
@@ -207,6 +229,7 @@ def _drop_database(session: Session, database: str) -> None:
         _drop_schema(session, database, schema)
     with session.define() as connection:
         connection.execute("DELETE FROM _sf.databases WHERE name = ?", [database])
+        session.engine.access.dropped(connection, Securable("DATABASE", (database,)))
     session.engine.catalog.reload()
     if session.database == database:
         session.database = session.schema = None
@@ -231,6 +254,7 @@ def _drop_schema(session: Session, database: str, schema: str) -> None:
             connection.execute(
                 f"DELETE FROM _sf.{control} WHERE database = {literal(database)} AND schema = {literal(schema)}"
             )
+        session.engine.access.dropped(connection, Securable("SCHEMA", (database, schema)))
         connection.execute(f"DELETE FROM _sf.schemas WHERE database = {literal(database)} AND name = {literal(schema)}")
     session.engine.catalog.reload()
     if (session.database, session.schema) == (database, schema):

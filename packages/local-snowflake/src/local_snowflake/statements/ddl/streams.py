@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from local_snowflake.engine.access import OWNERSHIP, SELECT, Securable, in_schema
 from local_snowflake.engine.streams import Request
 from local_snowflake.errors import invalid, missing, refuse, unsupported
 from local_snowflake.results import DONE, Result, status
@@ -21,7 +22,7 @@ def create(session: Session, cursor: Cursor, replace: bool) -> Result:
     """CREATE STREAM s ON TABLE t [AT (STREAM => 's')] [APPEND_ONLY | SHOW_INITIAL_ROWS | COMMENT = ...]."""
     if_not_exists = cursor.accept("IF", "NOT", "EXISTS")
     name = session.qualify(cursor.name())
-    cursor.accept("COPY", "GRANTS")
+    copy_grants = cursor.accept("COPY", "GRANTS")
     cursor.expect("ON")
     if not cursor.accept("TABLE"):
         refuse(f"a stream ON {cursor.near()}; only streams ON TABLE")
@@ -38,9 +39,26 @@ def create(session: Session, cursor: Cursor, replace: bool) -> Result:
     session.engine.catalog.require_schema(name.database, name.schema)
     if table in session.temporary:
         refuse("a stream on a temporary table")
+    _require(session, request)
     with session.define(name, table) as connection:
+        present = session.engine.streams.find(name) is not None
         message = session.engine.streams.create(connection, request)
+        if replace or not present:
+            access = session.engine.access
+            access.created(connection, in_schema("STREAM", name), session.role, copy_grants=copy_grants)
     return status(message)
+
+
+def _require(session: Session, request: Request) -> None:
+    """The first stream on a table turns change tracking on, which its owner alone may (create-stream)."""
+    rights, name = session.rights, request.name
+    rights.need("CREATE STREAM", Securable("SCHEMA", (name.database, name.schema)))
+    table = in_schema("TABLE", request.table)
+    rights.need(SELECT, table)
+    if session.engine.change_logs.log_of(request.table) is None:
+        rights.need(OWNERSHIP, table)
+    if request.replace and session.engine.streams.find(name) is not None:
+        rights.need(OWNERSHIP, in_schema("STREAM", name))
 
 
 def _at(session: Session, cursor: Cursor) -> Name | None:
@@ -66,6 +84,7 @@ def alter(session: Session, cursor: Cursor) -> Result:
         if if_exists:
             return status(DONE)
         raise missing("Stream", name)
+    session.rights.need(OWNERSHIP, in_schema("STREAM", name))
     cursor.expect("SET")
     properties = cursor.properties()
     if set(properties) - {"COMMENT"}:
@@ -84,6 +103,8 @@ def drop(session: Session, cursor: Cursor) -> Result:
         if if_exists:
             return status(f"Drop statement executed successfully ({name.name} already dropped).")
         raise missing("Stream", name)
+    session.rights.need(OWNERSHIP, in_schema("STREAM", name))
     with session.define(name, stream.table) as connection:
         session.engine.streams.drop(connection, stream)
+        session.engine.access.dropped(connection, in_schema("STREAM", name))
     return status(f"{name.name} successfully dropped.")

@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 from sqlglot import exp
 
+from local_snowflake.engine.access import OWNERSHIP, SELECT, Securable, in_schema
 from local_snowflake.engine.catalog import (
     column_facts,
     forget_loads,
@@ -44,6 +45,10 @@ def create(session: Session, tree: exp.Create) -> Result:
     recorded, temporary = _properties(tree)
     home = session.temporary_home(name) if temporary else name
     streams = streams_in(session, tree.expression) if tree.expression is not None else []
+    if not temporary:
+        session.rights.need("CREATE TABLE", Securable("SCHEMA", (name.database, name.schema)))
+    if tree.args.get("replace") and not temporary and kind_of(session.connection, name):
+        session.rights.need(OWNERSHIP, in_schema("TABLE", name))
     with session.define(home) as connection:
         present = kind_of(connection, home)
         if present and tree.args.get("exists"):
@@ -54,6 +59,9 @@ def create(session: Session, tree: exp.Create) -> Result:
             _drop_table(session, connection, home)
         if temporary:
             session.temporary[name] = home
+        else:
+            copy = tree.find(exp.CopyGrantsProperty) is not None
+            session.engine.access.created(connection, in_schema("TABLE", name), session.role, copy_grants=copy)
         like = tree.args.get("clone") or next(iter(tree.find_all(exp.LikeProperty)), None)
         if like is not None:
             _copy_definition(session, connection, home, like.this, with_rows=isinstance(like, exp.Clone))
@@ -177,7 +185,10 @@ def _copy_definition(
     session: Session, connection: duckdb.DuckDBPyConnection, name: Name, source: exp.Expr, *, with_rows: bool
 ) -> None:
     """CREATE TABLE LIKE and CLONE: columns, defaults and what is recorded of them; CLONE also the rows."""
-    origin = session.stored(target_name(session, source))
+    named = target_name(session, source)
+    origin = session.stored(named)
+    if named not in session.temporary:
+        session.rights.need(SELECT, in_schema("TABLE", named))
     if kind_of(connection, origin) != "TABLE":
         raise missing("Table", origin)
     definitions = [
@@ -194,6 +205,8 @@ def _copy_definition(
 def drop(session: Session, kind: str, name: Name, *, if_exists: bool) -> None:
     """DROP TABLE or DROP VIEW."""
     stored = session.stored(name)
+    if name not in session.temporary and not (if_exists and kind_of(session.connection, stored) is None):
+        session.rights.need(OWNERSHIP, in_schema(kind, name))
     with session.define(stored) as connection:
         present = kind_of(connection, stored)
         if present is None:
@@ -206,6 +219,8 @@ def drop(session: Session, kind: str, name: Name, *, if_exists: bool) -> None:
             connection.execute(f"DROP VIEW {stored.sql}")
         else:
             _drop_table(session, connection, stored)
+        if name not in session.temporary:
+            session.engine.access.dropped(connection, in_schema(kind, name))
     session.temporary.pop(name, None)
 
 
@@ -220,11 +235,18 @@ def _drop_table(session: Session, connection: duckdb.DuckDBPyConnection, name: N
 
 def comment_column(session: Session, name: Name, column: str, text: str) -> None:
     stored = session.stored(name)
+    require_owned(session, name)
     with session.define(stored) as connection:
         found = column_facts(connection, stored)
         if column not in found:
             raise missing("Column", f"{name}.{column}")
         set_column_facts(connection, stored, column, found[column] | {"comment": text})
+
+
+def require_owned(session: Session, name: Name) -> None:
+    """Refuse to change a table or view of another role."""
+    if name not in session.temporary:
+        session.rights.need(OWNERSHIP, in_schema("TABLE", name))
 
 
 def alter(session: Session, statement: Statement) -> Result:
@@ -238,6 +260,7 @@ def alter(session: Session, statement: Statement) -> Result:
         if if_exists:
             return status(DONE)
         raise missing("Table", name)
+    require_owned(session, name)
     if cursor.accept("SET"):
         return _set_properties(session, stored, cursor.properties())
     if cursor.accept("CLUSTER", "BY"):
@@ -281,6 +304,7 @@ def _alter_columns(session: Session, connection: duckdb.DuckDBPyConnection, name
             if kind_of(connection, renamed):
                 raise exists(renamed)
             connection.execute(f"ALTER TABLE {name.sql} RENAME TO {quote(renamed.name)}")
+            session.engine.access.renamed(connection, in_schema("TABLE", name), in_schema("TABLE", renamed))
         elif isinstance(action, exp.AddConstraint):
             found = table_facts(connection, name)
             found["keys"] = [*found.get("keys", []), *table_keys(session, list(action.expressions))]

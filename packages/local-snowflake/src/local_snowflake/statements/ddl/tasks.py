@@ -6,6 +6,7 @@ import datetime as dt
 import uuid
 from dataclasses import replace as changed
 
+from local_snowflake.engine.access import ACCOUNT, OWNERSHIP, Securable, in_schema
 from local_snowflake.engine.tasks import OVERLAP_POLICIES, UTC, Task, next_run
 from local_snowflake.errors import (
     Code,
@@ -108,6 +109,7 @@ def create(session: Session, cursor: Cursor, replace: bool) -> Result:
         comment=properties.pop("COMMENT", ""), properties=properties, created=dt.datetime.now(UTC), resumed=None,
         scheduled_until=None, suspended=None, suspended_reason=None, failures=0,
     )  # fmt: skip
+    _require(session, task)
     session.commit()
     with session.engine.definitions:
         old = session.engine.tasks.get(name)
@@ -115,8 +117,20 @@ def create(session: Session, cursor: Cursor, replace: bool) -> Result:
             return status(f"{name.name} already exists, statement succeeded.")
         if old and not replace:
             raise exists(name)
+        if old:
+            session.rights.need(OWNERSHIP, in_schema("TASK", name))
         _put_new(session, task)
     return status(f"Task {name.name} successfully created.")
+
+
+def _require(session: Session, task: Task) -> None:
+    """docs.snowflake.com/en/sql-reference/sql/create-task, access control requirements."""
+    name = task.name
+    session.rights.need("CREATE TASK", Securable("SCHEMA", (name.database, name.schema)))
+    if task.warehouse is None:
+        session.rights.need("EXECUTE MANAGED TASK", ACCOUNT)
+    elif session.engine.objects.find("WAREHOUSE", task.warehouse) is not None:
+        session.rights.need("USAGE", Securable("WAREHOUSE", (task.warehouse,)))
 
 
 def _put_new(session: Session, task: Task) -> None:
@@ -126,6 +140,9 @@ def _put_new(session: Session, task: Task) -> None:
         if found.state == "started" and found.is_root:
             raise graph_not_suspended(above)
     _require_acyclic(session, task)
+    with session.engine.store.control() as connection:  # an owner without a task means nothing, so it comes first
+        session.engine.access.created(connection, in_schema("TASK", task.name), session.role)
+    session.engine.access.reload_if_changed()
     session.engine.tasks.put(task)
 
 
@@ -156,12 +173,31 @@ def alter(session: Session, cursor: Cursor) -> Result:
     if task is None and if_exists:
         return status(DONE)
     task = tasks.find(name)
+    operates = cursor.word() in ("RESUME", "SUSPEND")
+    require_operated(session, name) if operates else session.rights.need(OWNERSHIP, in_schema("TASK", name))
     session.commit()
     with session.engine.definitions:
         _alter(session, cursor, task)
     cursor.end()
     session.engine.graphs.wake()
     return status(DONE)
+
+
+def require_operated(session: Session, name: Name) -> None:
+    """OPERATE lets a role resume, suspend and execute a task."""
+    session.rights.need("OPERATE", in_schema("TASK", name))
+
+
+def require_execute(session: Session) -> None:
+    """Refuse a run of a task whose owner, the role of this session, may not have tasks run.
+
+    Raises:
+        SnowflakeError: 003001; EXECUTE TASK is a privilege on the account (tasks-intro, "Task security").
+    """
+    if not session.rights.may("EXECUTE TASK", ACCOUNT):
+        raise SnowflakeError(
+            "Cannot execute task, EXECUTE TASK privilege must be granted to owner role", Code.NO_PRIVILEGE, "42501"
+        )
 
 
 def _alter(session: Session, cursor: Cursor, task: Task) -> None:
@@ -249,16 +285,21 @@ def drop(session: Session, cursor: Cursor) -> Result:
     if task is None and if_exists:
         return status(f"Drop statement executed successfully ({name.name} already dropped).")
     task = tasks.find(name)
+    session.rights.need(OWNERSHIP, in_schema("TASK", name))
     session.commit()
     for child in tasks.children(task):
         tasks.put(changed(child, predecessors=tuple(above for above in child.predecessors if above != name)))
     tasks.drop(task)
+    with session.engine.store.control() as connection:
+        session.engine.access.dropped(connection, in_schema("TASK", name))
+    session.engine.access.reload_if_changed()
     return status(f"{name.name} successfully dropped.")
 
 
 def execute(session: Session, cursor: Cursor) -> Result:
     """EXECUTE TASK t [RETRY LAST | USING CONFIG = '...']: starts a run and does not wait for it."""
     task = session.engine.tasks.find(session.qualify(cursor.name()))
+    require_operated(session, task.name)
     if not task.is_root:
         raise SnowflakeError(
             f"Cannot execute task {task.name}: only a standalone or root task can be executed.",

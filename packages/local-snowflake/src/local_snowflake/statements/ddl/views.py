@@ -7,11 +7,16 @@ the libraries that it was made for.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from typing import Any
 
 import duckdb
 from sqlglot import exp
 
+from local_snowflake.engine.access import OWNERSHIP, Need, Securable, in_schema
 from local_snowflake.engine.catalog import column_facts, kind_of, set_column_facts, set_table_facts, table_facts
+from local_snowflake.engine.catalog import facts as facts_of
+from local_snowflake.engine.store import first
 from local_snowflake.errors import SnowflakeError, exists, refuse
 from local_snowflake.results import Result, status
 from local_snowflake.session.session import Session
@@ -32,7 +37,7 @@ def create(session: Session, tree: exp.Create, text: str) -> Result:
         refuse("a view over a stream")
     comment = ""
     temporary = False
-    for entry in tree.args["properties"].expressions if tree.args.get("properties") else []:
+    for entry in _entries(tree):
         if isinstance(entry, exp.SchemaCommentProperty):
             comment = entry.this.name
         elif isinstance(entry, exp.MaterializedProperty):
@@ -41,7 +46,11 @@ def create(session: Session, tree: exp.Create, text: str) -> Result:
             temporary = True
         elif not isinstance(entry, exp.SecureProperty | exp.CopyGrantsProperty):
             refuse(f"the view property {entry.sql('snowflake')}")
-    query = _translated(session, tree)
+    if not temporary:
+        session.rights.need("CREATE VIEW", Securable("SCHEMA", (name.database, name.schema)))
+    if tree.args.get("replace") and kind_of(session.connection, name):
+        session.rights.need(OWNERSHIP, in_schema("VIEW", name))
+    query, needs = _translated(session, tree)
     home = session.temporary_home(name) if temporary else name
     with session.define(home) as connection:
         present = kind_of(connection, home)
@@ -52,19 +61,53 @@ def create(session: Session, tree: exp.Create, text: str) -> Result:
         connection.execute(f"CREATE OR REPLACE VIEW {home.sql}{query}")
         if temporary:
             session.temporary[name] = home
+        else:
+            copy = any(isinstance(entry, exp.CopyGrantsProperty) for entry in _entries(tree))
+            session.engine.access.created(connection, in_schema("VIEW", name), session.role, copy_grants=copy)
         made_in = [session.database, session.schema]
-        facts = {"comment": comment, "text": text.strip().rstrip(";"), "made_in": made_in}
+        facts = {"comment": comment, "text": text.strip().rstrip(";"), "made_in": made_in, "reads": _kept(needs)}
         set_table_facts(connection, home, facts, "VIEW")
     return status(f"View {name.name} successfully created.")
 
 
-def _translated(session: Session, tree: exp.Create) -> str:
-    """What follows the name of the view in DuckDB's statement."""
+def _entries(tree: exp.Create) -> list[exp.Expr]:
+    return list(tree.args["properties"].expressions) if tree.args.get("properties") else []
+
+
+def _kept(needs: Sequence[Need]) -> list[list[Any]]:
+    """What a view reads by itself, as its record has it; the views that it reads have records of their own."""
+    return [[need.privilege, need.on.kind, need.on.parts] for need in needs if need.view is None]
+
+
+def reads(session: Session, name: Name) -> tuple[Need, ...]:
+    """What the owner of a view has to be allowed to read, for anybody to read the view; nothing for a table."""
+    engine, version = session.engine, session.engine.version
+    known = engine.view_reads.get(name, version)
+    if known is None:
+        row = first(
+            session.connection,
+            "SELECT comment FROM duckdb_views() WHERE database_name = current_database() AND schema_name = ? "
+            "AND view_name = ?",
+            [name.schema_key, name.name],
+        )
+        found: list[Need] = []
+        for privilege, kind, parts in facts_of(row[0]).get("reads", []) if row else []:
+            found.append(Need(privilege, Securable(kind, tuple(parts)), in_schema("VIEW", name)))
+            if kind == "TABLE":
+                found.extend(reads(session, Name(*parts)))
+        known = tuple(found)
+        engine.view_reads.put(name, version, known)
+    return known
+
+
+def _translated(session: Session, tree: exp.Create) -> tuple[str, list[Need]]:
+    """What follows the name of the view in DuckDB's statement, and what reading it takes."""
     listed = ""
     if isinstance(tree.this, exp.Schema):
         names = [quote(identifier(item)) for item in tree.this.expressions]
         listed = f" ({', '.join(names)})"
-    return f"{listed} AS {render_definition(translate(tree.expression, session.environment()))}"
+    environment = session.environment()
+    return f"{listed} AS {render_definition(translate(tree.expression, environment))}", environment.needs
 
 
 def translate_again(session: Session) -> bool:
@@ -103,7 +146,8 @@ def _make_again(session: Session, name: Name) -> None:
     of_columns = column_facts(session.connection, name)
     tree = parse_statement(Statement(facts["text"]))
     assert isinstance(tree, exp.Create)
-    query = _translated(session, tree)
+    query, needs = _translated(session, tree)
+    facts["reads"] = _kept(needs)
     with session.define(name) as connection:
         connection.execute(f"CREATE OR REPLACE VIEW {name.sql}{query}")
         set_table_facts(connection, name, facts, "VIEW")

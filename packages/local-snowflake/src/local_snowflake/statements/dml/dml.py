@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
+from local_snowflake.engine.access import SELECT, Need, in_schema
 from local_snowflake.engine.catalog import forget_loads
 from local_snowflake.engine.locks import Mode
 from local_snowflake.engine.plans import Plan, step
@@ -47,12 +48,21 @@ from local_snowflake.translate.templates import OF_COLUMN, cast_to, fill
 from local_snowflake.translate.translator import render, translate
 
 
-def require_table(session: Session, name: Name) -> None:
-    """Refuse DML on a stream, which would otherwise fail with an odd message."""
+def require_table(session: Session, name: Name, *privileges: str) -> tuple[Need, ...]:
+    """Refuse DML on a stream, which would otherwise fail with an odd message, or without its privileges.
+
+    Returns:
+        What a plan for it needs, whoever runs it.
+    """
     if session.engine.streams.find(name) is not None and name not in session.temporary:
         refuse(f"DML on the stream {name}")
     if not session.engine.catalog.has_schema(name.database, name.schema):
         raise missing("Table", name)
+    if name in session.temporary:
+        return ()
+    needs = tuple(Need(privilege, in_schema("TABLE", name)) for privilege in privileges)
+    session.rights.require(needs)
+    return needs
 
 
 def run(session: Session, sql: str, build: Callable[[Environment], Plan]) -> Result:
@@ -85,7 +95,7 @@ def _insert(session: Session, environment: Environment, tree: exp.Expr) -> Plan:
     if not isinstance(tree, exp.Insert):
         raise unsupported(tree.sql("snowflake")[:60])
     name = target_name(session, tree.this)
-    require_table(session, name)
+    needs = require_table(session, name, *(("INSERT", "DELETE") if tree.args.get("overwrite") else ("INSERT",)))
     streams = tuple(streams_in(session, tree))
     columns = [identifier(column) for column in tree.this.expressions] if isinstance(tree.this, exp.Schema) else []
     source = tree.expression
@@ -103,7 +113,7 @@ def _insert(session: Session, environment: Environment, tree: exp.Expr) -> Plan:
     if tree.args.get("overwrite"):
         steps.insert(0, step(f"DELETE FROM {stored}"))
     mode = Mode.CHANGE if len(steps) > 1 else Mode.APPEND
-    return Plan(StatementType.INSERT, tuple(steps), streams, {name: mode})
+    return Plan(StatementType.INSERT, tuple(steps), streams, {name: mode}, needs=needs)
 
 
 def _target(session: Session, name: Name, columns: list[str]) -> list[tuple[str, str]]:
@@ -135,7 +145,7 @@ def update(session: Session, statement: Statement) -> Result:
 
 def _update(session: Session, environment: Environment, tree: exp.Expr) -> Plan:
     name = target_name(session, tree.this)
-    require_table(session, name)
+    needs = require_table(session, name, "UPDATE")
     streams = tuple(streams_in(session, tree))
     kinds = dict(session.probe.columns_of(session.stored(name)))
     for assignment in tree.expressions:
@@ -153,7 +163,7 @@ def _update(session: Session, environment: Environment, tree: exp.Expr) -> Plan:
         assignment.set("expression", fill(fitting, [value]))
     translated = annotate.apply(rewritten, environment)
     change = step(render(translated), UPDATED, repeatable=is_repeatable(translated))
-    return Plan(StatementType.UPDATE, (change,), streams, {name: Mode.CHANGE})
+    return Plan(StatementType.UPDATE, (change,), streams, {name: Mode.CHANGE}, needs=needs)
 
 
 def delete(session: Session, statement: Statement) -> Result:
@@ -162,11 +172,11 @@ def delete(session: Session, statement: Statement) -> Result:
 
 def _delete(session: Session, environment: Environment, tree: exp.Expr) -> Plan:
     name = target_name(session, tree.this)
-    require_table(session, name)
+    needs = require_table(session, name, "DELETE")
     streams = tuple(streams_in(session, tree))
     translated = translate(tree, environment)
     change = step(render(translated), DELETED, repeatable=is_repeatable(translated))
-    return Plan(StatementType.DELETE, (change,), streams, {name: Mode.CHANGE})
+    return Plan(StatementType.DELETE, (change,), streams, {name: Mode.CHANGE}, needs=needs)
 
 
 def truncate(session: Session, cursor: Cursor) -> Result:
@@ -181,7 +191,7 @@ def truncate(session: Session, cursor: Cursor) -> Result:
     cursor.end()
     if if_exists and not table_exists(session, name):
         return status(DONE)
-    require_table(session, name)
+    require_table(session, name, "TRUNCATE")
     with session.change({name: Mode.CHANGE}, []):
         session.apply(step(f"DELETE FROM {session.stored(name).sql}"))
         session.apply(step(forget_loads(name)))
@@ -196,16 +206,28 @@ def _merge(session: Session, environment: Environment, tree: exp.Expr) -> Plan:
     if not isinstance(tree, exp.Merge):
         raise unsupported(tree.sql("snowflake")[:60])
     name = target_name(session, tree.this)
-    require_table(session, name)
+    needs = require_table(session, name, SELECT, *_merged(tree))
     streams = tuple(streams_in(session, tree))
-    return Plan(StatementType.MERGE, merge_steps(session, environment, name, tree), streams, {name: Mode.CHANGE})
+    steps = merge_steps(session, environment, name, tree)
+    return Plan(StatementType.MERGE, steps, streams, {name: Mode.CHANGE}, needs=needs)
+
+
+def _merged(tree: exp.Merge) -> list[str]:
+    """The privileges that the clauses of a MERGE take."""
+    actions = [clause.args["then"] for clause in tree.args["whens"].expressions]
+    kinds = {"INSERT": exp.Insert, "UPDATE": exp.Update}
+    found = {name for name, kind in kinds.items() if any(isinstance(action, kind) for action in actions)}
+    if any(not isinstance(action, tuple(kinds.values())) for action in actions):
+        found.add("DELETE")
+    return sorted(found)
 
 
 def _multi_insert(session: Session, environment: Environment, tree: exp.MultitableInserts) -> Plan:
     names = [target_name(session, branch.this.this) for branch in tree.expressions]
-    for name in names:
-        require_table(session, name)
-    mode = Mode.CHANGE if tree.args.get("overwrite") else Mode.APPEND
+    overwrite = bool(tree.args.get("overwrite"))
+    privileges = ("INSERT", "DELETE") if overwrite else ("INSERT",)
+    needs = tuple(need for name in names for need in require_table(session, name, *privileges))
+    mode = Mode.CHANGE if overwrite else Mode.APPEND
     streams = tuple(streams_in(session, tree))
     steps = multi_insert_steps(session, environment, names, tree)
-    return Plan(StatementType.MULTI_INSERT, steps, streams, dict.fromkeys(names, mode))
+    return Plan(StatementType.MULTI_INSERT, steps, streams, dict.fromkeys(names, mode), needs=needs)

@@ -1,7 +1,8 @@
-"""DESCRIBE TABLE, VIEW, STREAM and TASK."""
+"""DESCRIBE TABLE, VIEW, STREAM, TASK and USER."""
 
 from __future__ import annotations
 
+from local_snowflake.engine.access import Securable, in_schema
 from local_snowflake.engine.catalog import table_columns, table_facts
 from local_snowflake.errors import missing, unsupported
 from local_snowflake.results import Result, StatementType, table
@@ -17,9 +18,11 @@ def run(session: Session, cursor: Cursor) -> Result:
     for kind in ("STREAM", "TASK"):
         if cursor.accept(kind):
             return _one(session, kind, session.qualify(cursor.name()))
+    if cursor.accept("USER"):
+        return _user(session, ".".join(cursor.name()))
     if cursor.word() in ("TABLE", "VIEW") and cursor.word(1) not in ("", ";"):
         cursor.at += 1
-    elif cursor.word() in ("WAREHOUSE", "SCHEMA", "DATABASE", "USER", "STAGE", "FILE", "SEQUENCE", "RESULT"):
+    elif cursor.word() in ("WAREHOUSE", "SCHEMA", "DATABASE", "STAGE", "FILE", "SEQUENCE", "RESULT"):
         raise unsupported(f"DESCRIBE {cursor.near()}; use SHOW")
     return _columns(session, session.qualify(cursor.name()))
 
@@ -36,6 +39,8 @@ def _one(session: Session, kind: str, name: Name) -> Result:
 
 def _columns(session: Session, name: Name) -> Result:
     stored = session.stored(name)
+    if name not in session.temporary:
+        session.rights.need(None, in_schema("TABLE", name))
     keys = table_facts(session.connection, stored).get("keys", [])
     primary = {column for key in keys if key["kind"] == "PRIMARY KEY" for column in key["columns"]}
     unique = {column for key in keys if key["kind"] == "UNIQUE" for column in key["columns"]}
@@ -47,5 +52,17 @@ def _columns(session: Session, name: Name) -> Result:
          column.facts.get("comment"), None, None)
         for column in table_columns(session.connection, stored)
     ])  # fmt: skip
+    result.type = StatementType.DESCRIBE
+    return result
+
+
+def _user(session: Session, name: str) -> Result:
+    """DESCRIBE USER: properties without secrets; docs.snowflake.com/en/sql-reference/sql/desc-user."""
+    found = session.engine.objects.find("USER", name)
+    if found is None or not (name == session.user or session.rights.sees(Securable("USER", (name,)))):
+        raise missing("User", name)
+    rows = [("NAME", name, None, None), ("PASSWORD", "********" if found.get("PASSWORD") else None, None, None)]
+    rows.extend((key, value, None, None) for key, value in sorted(found.items()) if key != "PASSWORD")
+    result = table(["property", "value", "default", "description"], rows)
     result.type = StatementType.DESCRIBE
     return result

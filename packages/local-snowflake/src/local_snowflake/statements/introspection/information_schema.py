@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from sqlglot import exp
 
+from local_snowflake.engine.access import ACCOUNT, Securable, in_schema, objects_of
 from local_snowflake.engine.store import TEMPORARY
 from local_snowflake.errors import Code, SnowflakeError, invalid, unsupported
 from local_snowflake.session.session import Session
@@ -37,18 +38,27 @@ DECLARED = (
 """The type of a row of duckdb_columns() as DESCRIBE TABLE shows it."""
 
 
+_NAME = "schema_name || '.' || {}"
+
+
+def _owner(name: str, kind: str) -> str:
+    """The owner of an object of this name, ACCOUNTADMIN if none is recorded."""
+    owners = "(SELECT any_value(g.grantee) FROM _sf.grants g WHERE g.privilege = 'OWNERSHIP'"
+    return f"coalesce({owners} AND g.granted_on = {literal(kind)} AND g.name = {name}), 'ACCOUNTADMIN')"
+
+
 def _tables(database: str) -> str:
     return f"""
     SELECT {DATABASE} AS TABLE_CATALOG, {SCHEMA} AS TABLE_SCHEMA, table_name AS TABLE_NAME,
-        'ACCOUNTADMIN' AS TABLE_OWNER, 'BASE TABLE' AS TABLE_TYPE,
+        {_owner(_NAME.format("table_name"), "TABLE")} AS TABLE_OWNER, 'BASE TABLE' AS TABLE_TYPE,
         CASE comment ->> '$.kind' WHEN 'TRANSIENT' THEN 'YES' ELSE 'NO' END AS IS_TRANSIENT,
         comment ->> '$.cluster_by' AS CLUSTERING_KEY, estimated_size::BIGINT AS ROW_COUNT, NULL::BIGINT AS BYTES,
         1::BIGINT AS RETENTION_TIME, TRY_CAST(comment ->> '$.created' AS TIMESTAMPTZ) AS CREATED,
         TRY_CAST(comment ->> '$.created' AS TIMESTAMPTZ) AS LAST_ALTERED, comment ->> '$.comment' AS COMMENT
     FROM duckdb_tables() WHERE {OURS} AND {DATABASE} = {literal(database)}
     UNION ALL
-    SELECT {DATABASE}, {SCHEMA}, view_name, 'ACCOUNTADMIN', 'VIEW', 'NO', NULL, NULL, NULL, NULL,
-        NULL, NULL, comment ->> '$.comment'
+    SELECT {DATABASE}, {SCHEMA}, view_name, {_owner(_NAME.format("view_name"), "VIEW")}, 'VIEW', 'NO', NULL, NULL,
+        NULL, NULL, NULL, NULL, comment ->> '$.comment'
     FROM duckdb_views() WHERE {OURS} AND {DATABASE} = {literal(database)}"""
 
 
@@ -76,22 +86,24 @@ def _columns(database: str) -> str:
 def _views(database: str) -> str:
     return f"""
     SELECT {DATABASE} AS TABLE_CATALOG, {SCHEMA} AS TABLE_SCHEMA, view_name AS TABLE_NAME,
-        'ACCOUNTADMIN' AS TABLE_OWNER, comment ->> '$.text' AS VIEW_DEFINITION, 'NO' AS IS_SECURE,
+        {_owner(_NAME.format("view_name"), "VIEW")} AS TABLE_OWNER, comment ->> '$.text' AS VIEW_DEFINITION,
+        'NO' AS IS_SECURE,
         comment ->> '$.comment' AS COMMENT
     FROM duckdb_views() WHERE {OURS} AND {DATABASE} = {literal(database)}"""
 
 
 def _schemata(database: str) -> str:
+    owned = "_sf.schemas.database || '.' || _sf.schemas.name"
     return f"""
-    SELECT database AS CATALOG_NAME, name AS SCHEMA_NAME, 'ACCOUNTADMIN' AS SCHEMA_OWNER,
+    SELECT database AS CATALOG_NAME, name AS SCHEMA_NAME, {_owner(owned, "SCHEMA")} AS SCHEMA_OWNER,
         CASE WHEN transient THEN 'YES' ELSE 'NO' END AS IS_TRANSIENT, created AS CREATED, comment AS COMMENT
     FROM _sf.schemas WHERE database = {literal(database)}
     UNION ALL SELECT {literal(database)}, 'INFORMATION_SCHEMA', '', 'NO', NULL, NULL"""
 
 
 def _databases(_: str) -> str:
-    return """
-    SELECT name AS DATABASE_NAME, 'ACCOUNTADMIN' AS DATABASE_OWNER,
+    return f"""
+    SELECT name AS DATABASE_NAME, {_owner("_sf.databases.name", "DATABASE")} AS DATABASE_OWNER,
         CASE WHEN transient THEN 'YES' ELSE 'NO' END AS IS_TRANSIENT, comment AS COMMENT, created AS CREATED
     FROM _sf.databases"""
 
@@ -114,12 +126,47 @@ _VIEWS: dict[str, Callable[[str], str]] = {
 }
 
 
-def view(database: str, name: str) -> str:
-    """The query of a view of the schema."""
+_KEYS = {
+    "TABLES": ("TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME"),
+    "COLUMNS": ("TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME"),
+    "VIEWS": ("TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME"),
+    "LOAD_HISTORY": (None, "SCHEMA_NAME", "TABLE_NAME"),
+    "SCHEMATA": ("CATALOG_NAME", "SCHEMA_NAME"),
+    "DATABASES": ("DATABASE_NAME",),
+}
+"""The columns with the parts of the name of what a row tells of."""
+
+
+def view(session: Session, database: str, name: str) -> str:
+    """The query of a view of the schema, which shows what the session's roles have any privilege on."""
     build = _VIEWS.get(name)
     if build is None:
         raise unsupported(f"INFORMATION_SCHEMA.{name}; there are {', '.join(sorted(_VIEWS))}")
-    return build(database)
+    session.rights.need(None, Securable("DATABASE", (database,)))
+    if session.rights.unrestricted:
+        return build(database)
+    keys = [literal(database) if column is None else column for column in _KEYS[name]]
+    seen = _seen(session, database, len(keys))
+    condition = f"({', '.join(keys)}) IN ({', '.join(seen)})" if seen else "FALSE"
+    if name == "SCHEMATA":
+        condition += " OR SCHEMA_NAME = 'INFORMATION_SCHEMA'"
+    return f"SELECT * FROM ({build(database)}) WHERE {condition}"
+
+
+def _seen(session: Session, database: str, depth: int) -> list[str]:
+    """The databases, the schemas, or the tables and views that the session sees, as rows of constants."""
+    catalog, store = session.engine.catalog, session.engine.store
+    if depth == 1:
+        found = [Securable("DATABASE", (name,)) for (name,) in store.query("SELECT name FROM databases")]
+    elif depth == 2:
+        found = [Securable("SCHEMA", (database, schema)) for schema in catalog.schemas_of(database)]
+    else:
+        with store.reading() as connection:
+            found = [
+                each for schema in catalog.schemas_of(database) for kind in ("TABLE", "VIEW")
+                for each in objects_of(connection, kind, database, schema)
+            ]  # fmt: skip
+    return [f"({', '.join(literal(part) for part in on.parts)})" for on in found if session.rights.sees(on)]
 
 
 def _text(arguments: Mapping[str, exp.Expr], name: str) -> str | None:
@@ -135,7 +182,7 @@ def table_function(session: Session, environment: Environment, name: str, argume
     """The query of TABLE(INFORMATION_SCHEMA.name(...)), and of GENERATOR."""
     match name:
         case "TASK_HISTORY":
-            return _task_history(environment, arguments)
+            return _task_history(session, environment, arguments)
         case "CURRENT_TASK_GRAPHS" | "COMPLETE_TASK_GRAPHS":
             raise unsupported(f"{name}; read TASK_HISTORY")
         case "TASK_DEPENDENTS":
@@ -153,13 +200,26 @@ def table_function(session: Session, environment: Environment, name: str, argume
 _RESULT_LIMIT, _RESULT_LIMIT_MAX = 100, 10_000
 
 
-def _task_history(environment: Environment, arguments: Mapping[str, exp.Expr]) -> str:
+def _history_seen(session: Session) -> list[str]:
+    """Whose history is shown: of all tasks by MONITOR EXECUTION, else by OWNERSHIP or MONITOR of a task."""
+    if session.rights.unrestricted or session.rights.may("MONITOR EXECUTION", ACCOUNT):
+        return []
+    names = [task.name for task in session.engine.tasks.all()]
+    seen = [
+        f"({literal(name.database)}, {literal(name.schema)}, {literal(name.name)})"
+        for name in names
+        if session.rights.may("MONITOR", in_schema("TASK", name))
+    ]
+    return [f"(database_name, schema_name, name) IN ({', '.join(seen)})" if seen else "FALSE"]
+
+
+def _task_history(session: Session, environment: Environment, arguments: Mapping[str, exp.Expr]) -> str:
     """docs.snowflake.com/en/sql-reference/functions/task_history; the last 7 days."""
     known = {"SCHEDULED_TIME_RANGE_START", "SCHEDULED_TIME_RANGE_END", "RESULT_LIMIT", "TASK_NAME", "ERROR_ONLY",
              "ROOT_TASK_ID", "DATABASE_NAME", "SCHEMA_NAME"}  # fmt: skip
     if set(arguments) - known:
         raise invalid(f"unknown argument {(set(arguments) - known).pop()} of TASK_HISTORY")
-    conditions = ["coalesce(query_start_time, scheduled_time) > now() - INTERVAL 7 DAY"]
+    conditions = ["coalesce(query_start_time, scheduled_time) > now() - INTERVAL 7 DAY", *_history_seen(session)]
     for name, operator in (("SCHEDULED_TIME_RANGE_START", ">="), ("SCHEDULED_TIME_RANGE_END", "<=")):
         if name in arguments:
             time = render(annotate.apply(arguments[name].copy(), environment))
@@ -200,6 +260,7 @@ def _task_dependents(session: Session, arguments: Mapping[str, exp.Expr]) -> str
     if name is None:
         raise invalid("TASK_DEPENDENTS needs TASK_NAME")
     root = session.engine.tasks.find(session.qualify(Cursor(name).name()))
+    session.rights.need(None, in_schema("TASK", root.name))
     names = [root, *session.engine.tasks.descendants(root)]
     ids = ", ".join(literal(task.id) for task in names)
     return f"""

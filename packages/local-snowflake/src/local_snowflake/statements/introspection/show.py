@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from local_snowflake.engine.access import Securable
 from local_snowflake.engine.catalog import facts
 from local_snowflake.engine.store import TEMPORARY
 from local_snowflake.errors import unsupported
@@ -17,7 +18,7 @@ from local_snowflake.statements.introspection import (
     show_columns,
     show_pipeline,
 )
-from local_snowflake.statements.introspection.column_specs import OWNER, TIME, ColumnSpecs, Rows
+from local_snowflake.statements.introspection.column_specs import TIME, ColumnSpecs, Rows, owner, owner_of, sees
 from local_snowflake.statements.introspection.show_filter import ShowFilter, read_filter
 from local_snowflake.syntax.lexer import Cursor
 from local_snowflake.syntax.names import Name, literal
@@ -57,7 +58,8 @@ def _duckdb_rows(session: Session, function: str, found: ShowFilter, columns: st
         (hidden.database, hidden.schema, hidden.name, *rest) for key, *rest in made if (hidden := own.get(key))
     ]
     rows = [row for row in rows if Name(*row[:3]) not in session.temporary] + temporary
-    kept = sorted(row for row in rows if found.has(Name(*row[:3])))
+    kind = "TABLE" if name == "table_name" else "VIEW"
+    kept = sorted(row for row in rows if found.has(Name(*row[:3])) and sees(session, kind, Name(*row[:3])))
     return kept if found.limit is None else kept[: found.limit]
 
 
@@ -77,10 +79,10 @@ def _databases(session: Session, cursor: Cursor) -> Rows:
         "kind",
     ]
     return columns, [
-        (created, name, "N", "Y" if name == session.database else "N", "", OWNER, comment,
+        (created, name, "N", "Y" if name == session.database else "N", "", owner(session, "DATABASE", name), comment,
          "TRANSIENT" if transient else "", "1", "STANDARD")
         for created, name, comment, transient in rows
-        if found.matches(name)
+        if found.matches(name) and session.rights.sees(Securable("DATABASE", (name,)))
     ]  # fmt: skip
 
 
@@ -101,10 +103,11 @@ def _schemas(session: Session, cursor: Cursor) -> Rows:
         "retention_time",
     ]
     shown: list[Sequence[Any]] = [
-        (created, name, "N", "Y" if (database, name) == (session.database, session.schema) else "N", database, OWNER,
-         comment, "TRANSIENT" if transient else "", "1")
+        (created, name, "N", "Y" if (database, name) == (session.database, session.schema) else "N", database,
+         owner(session, "SCHEMA", database, name), comment, "TRANSIENT" if transient else "", "1")
         for created, name, database, comment, transient in rows
         if found.database in (None, database) and found.matches(name)
+        and session.rights.sees(Securable("SCHEMA", (database, name)))
     ]  # fmt: skip
     databases = sorted({row[4] for row in shown})
     shown.extend(
@@ -141,7 +144,8 @@ def _tables(session: Session, cursor: Cursor) -> Rows:
         tracked = session.engine.change_logs.log_of(Name(database, schema, name)) is not None
         shown.append(
             (created, name, database, schema, _kind(session, Name(database, schema, name), about),
-             about.get("comment", ""), about.get("cluster_by", ""), size, None, OWNER,
+             about.get("comment", ""), about.get("cluster_by", ""), size, None,
+             owner_of(session, "TABLE", Name(database, schema, name)),
              about.get("data_retention_time_in_days", "1"), "OFF", "ON" if tracked else "OFF")
         )  # fmt: skip
     return columns, shown
@@ -167,8 +171,8 @@ def _views(session: Session, cursor: Cursor) -> Rows:
         "is_materialized",
     ]
     return columns, [
-        (None, name, "", database, schema, OWNER, facts(c).get("comment", ""), facts(c).get("text", ""), "false",
-         "false")
+        (None, name, "", database, schema, owner_of(session, "VIEW", Name(database, schema, name)),
+         facts(c).get("comment", ""), facts(c).get("text", ""), "false", "false")
         for database, schema, name, c in rows
     ]  # fmt: skip
 
@@ -185,7 +189,7 @@ def _objects(session: Session, cursor: Cursor) -> Rows:
     ]  # fmt: skip
     rest = ("ROLE", "N", "N", "N")
     rows: list[Sequence[Any]] = [(*row[:11], *rest) for row in base]
-    rows.extend((row[0], row[1], row[3], row[4], "VIEW", row[6], "", None, None, OWNER, "1", *rest) for row in views)
+    rows.extend((row[0], row[1], row[3], row[4], "VIEW", row[6], "", None, None, row[5], "1", *rest) for row in views)
     return columns, sorted(rows, key=lambda row: (row[2], row[3], row[1]))
 
 
@@ -209,10 +213,11 @@ def _stages(session: Session, cursor: Cursor) -> Rows:
         "cloud",
     ]
     return columns, [
-        (created, name, database, schema, "", "N", "N", OWNER, comment, None, "INTERNAL", None)
+        (created, name, database, schema, "", "N", "N", owner(session, "STAGE", database, schema, name), comment, None,
+         "INTERNAL", None)
         for created, name, database, schema, comment in rows
-        if found.has(Name(database, schema, name))
-    ]
+        if found.has(Name(database, schema, name)) and sees(session, "STAGE", Name(database, schema, name))
+    ]  # fmt: skip
 
 
 def _formats(session: Session, cursor: Cursor) -> Rows:
@@ -230,7 +235,11 @@ def _formats(session: Session, cursor: Cursor) -> Rows:
         "comment",
         "format_options",
     ]
-    return columns, [(*row[:5], OWNER, row[5], row[6]) for row in rows if found.has(Name(row[2], row[3], row[1]))]
+    return columns, [
+        (*row[:5], owner(session, "FILE FORMAT", row[2], row[3], row[1]), row[5], row[6])
+        for row in rows
+        if found.has(Name(row[2], row[3], row[1])) and sees(session, "FILE FORMAT", Name(row[2], row[3], row[1]))
+    ]
 
 
 def _sequences(session: Session, cursor: Cursor) -> Rows:
@@ -249,7 +258,11 @@ def _sequences(session: Session, cursor: Cursor) -> Rows:
         "comment",
         "ordered",
     ]
-    return columns, [(*row[:6], OWNER, row[6], "Y") for row in rows if found.has(Name(row[1], row[2], row[0]))]
+    return columns, [
+        (*row[:6], owner(session, "SEQUENCE", row[1], row[2], row[0]), row[6], "Y")
+        for row in rows
+        if found.has(Name(row[1], row[2], row[0])) and sees(session, "SEQUENCE", Name(row[1], row[2], row[0]))
+    ]
 
 
 def _nothing(session: Session, cursor: Cursor) -> Rows:
@@ -273,6 +286,7 @@ _COMMANDS: dict[str, Callable[[Session, Cursor], Rows]] = {
     "ROLES": show_account.recorded("ROLE"),
     "USERS": show_account.recorded("USER"),
     "RESOURCE MONITORS": show_account.recorded("RESOURCE MONITOR"),
+    "FUTURE GRANTS": show_account.future_grants,
     "GRANTS": show_account.grants,
     "PRIMARY KEYS": show_columns.keys("PRIMARY KEY"),
     "UNIQUE KEYS": show_columns.keys("UNIQUE"),

@@ -9,7 +9,7 @@ from typing import Any
 from local_snowflake.engine.catalog import facts
 from local_snowflake.session.session import Session
 from local_snowflake.statements.introspection import information_schema
-from local_snowflake.statements.introspection.column_specs import TIME, ColumnSpecs, Rows
+from local_snowflake.statements.introspection.column_specs import TIME, ColumnSpecs, Rows, sees
 from local_snowflake.statements.introspection.show_filter import read_filter
 from local_snowflake.syntax.lexer import Cursor
 from local_snowflake.syntax.names import Name
@@ -40,6 +40,8 @@ def columns(session: Session, cursor: Cursor) -> Rows:
     for database, schema, owner, name, kind, nullable, default, comment in rows:
         inside = found.database in (None, database) and found.schema in (None, schema)
         if not inside or found.table not in (None, owner) or not found.matches(name):
+            continue
+        if not sees(session, "TABLE", Name(database, schema, owner)):
             continue
         data_type = json.dumps(_wire_type(kind, nullable=nullable))
         shown.append(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from local_snowflake.engine.streams import RETENTION
 from local_snowflake.session.session import Session
-from local_snowflake.statements.introspection.column_specs import OWNER, TIME, ColumnSpecs, Rows
+from local_snowflake.statements.introspection.column_specs import TIME, ColumnSpecs, Rows, owner_of, sees
 from local_snowflake.statements.introspection.show_filter import read_filter
 from local_snowflake.syntax.lexer import Cursor
 from local_snowflake.syntax.names import Name
@@ -39,11 +39,11 @@ def stream_rows(session: Session, wanted: Callable[[Name], bool]) -> Rows:
         "owner_role_type",
     ]
     return columns, [
-        (s.created, s.name.name, s.name.database, s.name.schema, OWNER, s.comment, str(s.table), "Table", str(s.table),
-         "DELTA", "true" if s.stale else "false", s.mode, advanced.get(s.id, s.created) + RETENTION,
-         "Base table dropped" if s.stale else "N/A", "ROLE")
+        (s.created, s.name.name, s.name.database, s.name.schema, owner_of(session, "STREAM", s.name), s.comment,
+         str(s.table), "Table", str(s.table), "DELTA", "true" if s.stale else "false", s.mode,
+         advanced.get(s.id, s.created) + RETENTION, "Base table dropped" if s.stale else "N/A", "ROLE")
         for s in session.engine.streams.all()
-        if wanted(s.name)
+        if wanted(s.name) and sees(session, "STREAM", s.name)
     ]  # fmt: skip
 
 
@@ -79,12 +79,12 @@ def task_rows(session: Session, wanted: Callable[[Name], bool]) -> Rows:
         "last_suspended_reason",
     ]
     return columns, [
-        (t.created, t.name.name, t.id, t.name.database, t.name.schema, OWNER, t.comment, t.warehouse, t.schedule,
-         json.dumps([str(p) for p in t.predecessors]), t.state, t.definition, t.condition,
+        (t.created, t.name.name, t.id, t.name.database, t.name.schema, owner_of(session, "TASK", t.name), t.comment,
+         t.warehouse, t.schedule, json.dumps([str(p) for p in t.predecessors]), t.state, t.definition, t.condition,
          "true" if t.overlap_policy == "ALLOW_CHILD_OVERLAP" else "false", None, t.resumed, t.suspended, "ROLE",
          t.config, None,
          json.dumps({"Predecessors": [str(p) for p in t.predecessors],
                      **({"FinalizedRootTask": str(t.finalizes)} if t.finalizes else {})}), t.suspended_reason)
         for t in session.engine.tasks.all()
-        if wanted(t.name)
+        if wanted(t.name) and sees(session, "TASK", t.name)
     ]  # fmt: skip

@@ -65,7 +65,7 @@ def run(session: Session, statement: Statement) -> Result:
     if isinstance(tree.this, exp.Table) and isinstance(tree.this.this, exp.Var):
         raise unsupported("COPY INTO a location (unloading); only COPY INTO <table>")
     name = target_name(session, tree.this)
-    dml.require_table(session, name)
+    dml.require_table(session, name, "INSERT")
     columns = [identifier(item) for item in tree.this.expressions] if isinstance(tree.this, exp.Schema) else []
     select, reference = _source(session, tree)
     location = stages.locate(session, reference)

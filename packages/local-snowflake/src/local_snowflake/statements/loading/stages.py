@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import duckdb
 from sqlglot import exp
 
+from local_snowflake.engine.access import OWNERSHIP, USAGE, Securable, in_schema
 from local_snowflake.engine.stages import USER_STAGE, Location
 from local_snowflake.errors import (
     Code,
@@ -29,11 +30,11 @@ from local_snowflake.syntax.names import Name
 from local_snowflake.translate.dialect import parse
 
 
-def locate(session: Session, text: str) -> Location:
+def locate(session: Session, text: str, privilege: str = "READ") -> Location:
     """The place that `@[database.][schema.]stage[/path]` or `@~[/path]` means.
 
     Raises:
-        SnowflakeError: no such stage, or a path that leads out of it.
+        SnowflakeError: no such stage, or a path that leads out of it; the privilege (READ or WRITE) is not granted.
     """
     if not text.startswith("@"):
         raise invalid(f"invalid location '{text}'; a stage is written @name")
@@ -52,6 +53,8 @@ def locate(session: Session, text: str) -> Location:
     found = stages.find(name)
     if found is None:
         raise missing("Stage", name)
+    if name not in session.temporary_stages:
+        session.rights.need(privilege, in_schema("STAGE", name))
     folder, file_format = found
     return Location(stages.folder(folder), path, file_format, name.name.lower())
 
@@ -89,9 +92,11 @@ def _create_stage(session: Session, cursor: Cursor, replace: bool, *, temporary:
         refuse(f"the stage property {unknown.pop()}")
     session.engine.catalog.require_schema(name.database, name.schema)
     file_format = format_options(session, properties.get("FILE_FORMAT", ""))
+    session.rights.need("CREATE STAGE", Securable("SCHEMA", (name.database, name.schema)))
     with session.define() as connection:
         if _stays(session, connection, "stages", name, replace=replace, if_not_exists=if_not_exists):
             return status(f"{name.name} already exists, statement succeeded.")
+        session.engine.access.created(connection, in_schema("STAGE", name), session.role)
         replaced = session.engine.stages.put(connection, name, file_format, properties.get("COMMENT", ""))
     session.engine.stages.remove_folders(replaced)
     if temporary:
@@ -105,9 +110,11 @@ def _create_format(session: Session, cursor: Cursor, replace: bool) -> Result:
     properties = cursor.properties()
     session.engine.catalog.require_schema(name.database, name.schema)
     comment = properties.pop("COMMENT", "")
+    session.rights.need("CREATE FILE FORMAT", Securable("SCHEMA", (name.database, name.schema)))
     with session.define() as connection:
         if _stays(session, connection, "file_formats", name, replace=replace, if_not_exists=if_not_exists):
             return status(f"{name.name} already exists, statement succeeded.")
+        session.engine.access.created(connection, in_schema("FILE FORMAT", name), session.role)
         session.engine.stages.put_format(connection, name, properties, comment)
     return status(f"File format {name.name} successfully created.")
 
@@ -125,6 +132,8 @@ def _stays(
         return False
     if not if_not_exists and not replace:
         raise exists(name)
+    if replace and name not in session.temporary_stages:
+        session.rights.need(OWNERSHIP, in_schema("STAGE" if table == "stages" else "FILE FORMAT", name))
     return if_not_exists
 
 
@@ -143,6 +152,7 @@ def named_format(session: Session, text: str) -> dict[str, str]:
     options = session.engine.stages.find_format(name)
     if options is None:
         raise missing("File format", name)
+    session.rights.need(USAGE, in_schema("FILE FORMAT", name))
     return options
 
 
@@ -154,8 +164,14 @@ def drop(session: Session, cursor: Cursor) -> Result:
     name = session.qualify(cursor.name())
     cursor.end()
     stages = session.engine.stages
+    on = in_schema(kind.upper(), name)
     with session.define() as connection:
+        present = stages.exists(connection, "stages" if kind == "Stage" else "file_formats", name)
+        if present and name not in session.temporary_stages:
+            session.rights.need(OWNERSHIP, on)
         folders = stages.remove(connection, name) if kind == "Stage" else []
+        if present:
+            session.engine.access.dropped(connection, on)
         gone = bool(folders) or (kind == "File format" and stages.remove_format(connection, name))
     stages.remove_folders(folders)
     if not gone and not if_exists:
@@ -189,7 +205,7 @@ def transfer(session: Session, sql: str) -> Result:
         target = session.bound("1").name
     if not source.startswith("file://"):
         raise invalid(f"invalid source '{source}'; it is written file:///path/of/the/files")
-    location = locate(session, target)
+    location = locate(session, target, "READ" if isinstance(tree, exp.Get) else "WRITE")
     if isinstance(tree, exp.Get):
         return _get(location, unquote(source.removeprefix("file://")), _options(tree))
     folder = location.folder / location.path
@@ -236,12 +252,12 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _stage_argument(session: Session, cursor: Cursor) -> tuple[Location, str | None]:
+def _stage_argument(session: Session, cursor: Cursor, privilege: str = "READ") -> tuple[Location, str | None]:
     text = cursor.sql[cursor.tokens[0].end + 1 :].strip().rstrip(";")
     matched = re.match(r"('[^']*'|\S+)\s*(?:PATTERN\s*=\s*'((?:[^']|'')*)')?\s*$", text, re.IGNORECASE)
     if not matched:
         raise invalid(f"invalid location '{text}'")
-    return locate(session, matched.group(1).strip("'")), matched.group(2)
+    return locate(session, matched.group(1).strip("'"), privilege), matched.group(2)
 
 
 def matching(files: list[tuple[str, Path]], pattern: str | None) -> list[tuple[str, Path]]:
@@ -269,7 +285,7 @@ def list_files(session: Session, cursor: Cursor) -> Result:
 
 def remove(session: Session, cursor: Cursor) -> Result:
     """REMOVE @stage/path."""
-    location, pattern = _stage_argument(session, cursor)
+    location, pattern = _stage_argument(session, cursor, "WRITE")
     rows = []
     for name, file in matching(location.files(), pattern):
         try:
