@@ -188,6 +188,11 @@ def test_a_warehouse_that_the_roles_may_not_use_is_no_current_warehouse(
     session.run(f"GRANT USAGE ON WAREHOUSE W_{database} TO ROLE ONE_{database}")
     assert one.run("SELECT * FROM PUBLIC.T") == []
     refused(one, f"ALTER WAREHOUSE W_{database} SET AUTO_SUSPEND = 30", 3001)
+    session.run(f"GRANT CREATE WAREHOUSE ON ACCOUNT TO ROLE ONE_{database}")
+    one.run(f"CREATE WAREHOUSE THEIRS_{database}")
+    session.run(f"ALTER WAREHOUSE THEIRS_{database} SET AUTO_SUSPEND = 30")  # ACCOUNTADMIN has MANAGE WAREHOUSES
+    refused(session, f"DROP WAREHOUSE THEIRS_{database}", 3001)
+    one.run(f"DROP WAREHOUSE THEIRS_{database}")
     session.run(f"DROP WAREHOUSE W_{database}")
 
 

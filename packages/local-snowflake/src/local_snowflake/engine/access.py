@@ -32,6 +32,11 @@ _OF_SYSTEM_ROLES = {
 """docs.snowflake.com/en/user-guide/security-access-control-overview#system-defined-roles"""
 
 
+_WAREHOUSES = "MANAGE WAREHOUSES"
+_OF_EVERY_WAREHOUSE = (None, "MODIFY", "MONITOR", "OPERATE")
+"""What MANAGE WAREHOUSES, a privilege on the account, stands for on every warehouse; ACCOUNTADMIN has it."""
+
+
 class Securable(NamedTuple):
     """What privileges are granted on: a kind, and the parts of a name in full."""
 
@@ -154,6 +159,8 @@ class Snapshot:
     def may(self, active: frozenset[str], privilege: str | None, on: Securable) -> bool:
         """Whether roles have a privilege on an object; None for any privilege. The owner has all of them."""
         if self.owner(on) in active:
+            return True
+        if on.kind == "WAREHOUSE" and privilege in _OF_EVERY_WAREHOUSE and self.may(active, _WAREHOUSES, ACCOUNT):
             return True
         held = self._held.get(on.key)
         if not held:
