@@ -356,6 +356,13 @@ def test_a_user_logs_in_with_a_key_pair(session: Session, server: Server, tmp_pa
     assert described["RSA_PUBLIC_KEY_FP"] == expected
     session.run(f"ALTER USER {user} SET RSA_PUBLIC_KEY_2 = '{base64.b64encode(publics[1]).decode()}'")
     snowflake.connector.connect(**login, private_key_file=str(paths[1]), authenticator="SNOWFLAKE_JWT").close()
+    first = server.login["user"]
+    session.run(f"ALTER USER {first} SET RSA_PUBLIC_KEY = '{base64.b64encode(publics[0]).decode()}'")
+    with snowflake.connector.connect(
+        **login | {"user": first}, private_key_file=str(paths[0]), authenticator="SNOWFLAKE_JWT"
+    ) as connection:
+        assert connection.cursor().execute("SELECT CURRENT_ROLE()").fetchone() == ("ACCOUNTADMIN",)
+    session.run(f"ALTER USER {first} UNSET RSA_PUBLIC_KEY")
     error = session.fails(f"ALTER USER {user} SET RSA_PUBLIC_KEY = 'bm8ga2V5'")
     assert "New public key rejected" in str(error)
     session.run(f"DROP USER {user}")

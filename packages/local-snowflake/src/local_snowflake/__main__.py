@@ -124,7 +124,9 @@ def main(arguments: list[str] | None = None) -> int:
         help="more names by which clients may call it (a comma between two), beside localhost and its address",
     )  # fmt: skip
     parser.add_argument("--account", type=_name, default="embedded", help="its name in answers (%(default)s)")
-    parser.add_argument("--user", type=_identifier, default="LOCAL", help="the first user, an ACCOUNTADMIN (%(default)s)")
+    parser.add_argument(
+        "--user", type=_identifier, default="LOCAL", help="the first user, an ACCOUNTADMIN (%(default)s)"
+    )
     parser.add_argument(
         "--database", type=_identifier, default="LOCAL", help="created when it is not there (%(default)s)"
     )

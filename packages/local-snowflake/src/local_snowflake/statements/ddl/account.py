@@ -8,7 +8,7 @@ from __future__ import annotations
 from local_snowflake.engine import users
 from local_snowflake.engine.access import ACCOUNT, ADMINISTRATOR, OWNERSHIP, SYSTEM_ROLES, Securable
 from local_snowflake.engine.account import KINDS
-from local_snowflake.errors import exists, insufficient, missing, syntax
+from local_snowflake.errors import exists, insufficient, missing, refuse, syntax
 from local_snowflake.results import DONE, Result, status
 from local_snowflake.session.session import Session
 from local_snowflake.syntax.lexer import Cursor
@@ -84,6 +84,8 @@ def alter(session: Session, kind_: str, cursor: Cursor) -> Result:
         name = ".".join(cursor.name())
     objects = session.engine.objects
     found = objects.find(kind_, name)
+    if found is None and kind_ == "USER" and name == session.engine.user:
+        found = {}
     if found is None:
         if if_exists:
             return status(DONE)
@@ -93,6 +95,8 @@ def alter(session: Session, kind_: str, cursor: Cursor) -> Result:
     if cursor.accept("SET"):
         changes = _properties(cursor)
         if kind_ == "USER":
+            if "PASSWORD" in changes and name == session.engine.user:
+                refuse("another password of the first user, which its folder's service.json tells")
             changes = users.settled(changes)
         monitor = changes.get("RESOURCE_MONITOR", "").strip('"')
         if kind_ == "WAREHOUSE" and monitor:
