@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 import snowflake.connector
 from cryptography.hazmat.primitives import serialization
@@ -382,3 +383,30 @@ def test_grants_and_owners_outlive_a_restart(own_server: Server) -> None:
     session.run("USE SECONDARY ROLES NONE")
     assert session.run("SELECT * FROM OURS") == []
     refused(session, "SELECT * FROM THEIRS", 2003)
+
+
+def test_a_folder_of_before_belongs_to_accountadmin_and_to_who_had_all_privileges_on_a_schema(
+    own_server: Server,
+) -> None:
+    session = own_server.session(database="LOCAL")
+    for statement in (
+        "CREATE ROLE MAKER", "GRANT ROLE MAKER TO ROLE ACCOUNTADMIN", "GRANT USAGE ON DATABASE LOCAL TO ROLE MAKER",
+        "CREATE SCHEMA MADE", "CREATE TABLE MADE.T (I NUMBER)",
+        "CREATE VIEW MADE.V AS SELECT I FROM MADE.T", "CREATE TASK MADE.K AS SELECT 1", "CREATE TABLE PUBLIC.T (I NUMBER)",
+    ):  # fmt: skip
+        session.run(statement)
+    own_server.stop()
+    with duckdb.connect(str(own_server.folder / "warehouse.duckdb")) as file:  # as an earlier version has left it
+        file.execute("DROP TABLE _sf.enforced; DROP TABLE _sf.future_grants; ALTER TABLE _sf.grants DROP granted_by")
+        file.execute("DELETE FROM _sf.grants WHERE privilege = 'OWNERSHIP'")
+        file.execute(
+            "INSERT INTO _sf.grants VALUES (now(), 'ALL PRIVILEGES', 'SCHEMA', 'LOCAL.MADE', 'ROLE', 'MAKER', FALSE)"
+        )
+    own_server.start()
+    session = own_server.session(database="LOCAL")
+    owners = {(row[3], row[1]): row[9] for row in session.run("SHOW TABLES IN DATABASE")}
+    assert owners == {("MADE", "T"): "MAKER", ("PUBLIC", "T"): "ACCOUNTADMIN"}
+    assert [row[5] for row in session.run("SHOW TASKS IN SCHEMA MADE")] == ["MAKER"]
+    assert session.run("SELECT * FROM MADE.V") == []
+    session.run("USE ROLE MAKER")
+    session.run("CREATE TABLE MADE.NEW (I NUMBER)")
