@@ -392,7 +392,8 @@ def test_a_folder_of_before_belongs_to_accountadmin_and_to_who_had_all_privilege
     for statement in (
         "CREATE ROLE MAKER", "GRANT ROLE MAKER TO ROLE ACCOUNTADMIN", "GRANT USAGE ON DATABASE LOCAL TO ROLE MAKER",
         "CREATE SCHEMA MADE", "CREATE TABLE MADE.T (I NUMBER)",
-        "CREATE VIEW MADE.V AS SELECT I FROM MADE.T", "CREATE TASK MADE.K AS SELECT 1", "CREATE TABLE PUBLIC.T (I NUMBER)",
+        "CREATE VIEW MADE.V AS SELECT I FROM MADE.T", "CREATE TASK MADE.K AS SELECT 1",
+        "CREATE TABLE PUBLIC.T (I NUMBER)",
     ):  # fmt: skip
         session.run(statement)
     own_server.stop()
