@@ -32,6 +32,7 @@ INSERT FIRST
       EVENT_ID, EVENT_TYPE, SCHEMA_VERSION, VERSION, EVENT_TIME,
       ENTITY_ID, NAME, EMAIL, PHONE, CITY, COUNTRY, LOCALE, ACQUISITION_CHANNEL, SEGMENT, SIGNED_UP_AT, PAYLOAD
     )
+SELECT * FROM (
 WITH messages AS (
   SELECT
     arrived.*,
@@ -102,7 +103,8 @@ judged AS (
     END AS BROKEN_RULE
   FROM typed
 )
-<% verdicts %>;
+<% verdicts %>
+);
 
 -- STAGING -> PROD. The source of each MERGE is one row per key, and what arrived is compared with what is there by
 -- version, so events may come late, twice and in any order (docs.snowflake.com/en/sql-reference/sql/merge). Among events

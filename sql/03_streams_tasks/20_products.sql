@@ -39,6 +39,7 @@ INSERT FIRST
       SUPPLIER_ID, SUPPLIER_NAME, SUPPLIER_COUNTRY, LEAD_TIME_DAYS, RELIABILITY, RETURN_WINDOW_DAYS,
       STOCK, CREATED_AT, PAYLOAD
     )
+SELECT * FROM (
 WITH messages AS (
   SELECT
     arrived.*,
@@ -149,7 +150,8 @@ judged AS (
     END AS BROKEN_RULE
   FROM typed
 )
-<% verdicts %>;
+<% verdicts %>
+);
 
 CREATE OR REPLACE TASK OPS.MERGE_SUPPLIERS
   WAREHOUSE = "<% warehouse %>"

@@ -32,6 +32,7 @@ INSERT FIRST
       DISCOUNT, SHIPPING_FEE, TOTAL, PROMISED_AT, LINE_COUNT, UNITS, LINES_COST,
       CARRIER, TRACKING_NUMBER, REASON, REFUNDED_AMOUNT, PAYLOAD
     )
+SELECT * FROM (
 WITH messages AS (
   SELECT
     arrived.*,
@@ -215,4 +216,5 @@ judged AS (
     END AS BROKEN_RULE
   FROM events
 )
-<% verdicts %>;
+<% verdicts %>
+);

@@ -1,4 +1,6 @@
--- The first branches of the INSERT FIRST of a staging task: what broke a rule, and what waits for the next run.
+-- The first branches of the INSERT FIRST of a staging task: what broke a rule, and what waits for the next run. VALUES may
+-- name columns of the subquery, DEFAULT and NULL, and nothing else, and the subquery begins with SELECT
+-- (docs.snowflake.com/en/sql-reference/sql/insert-multi-table).
   WHEN REJECT_REASON IS NOT NULL THEN
     INTO STAGING.REJECTED_EVENTS (
       SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
@@ -12,6 +14,6 @@
       RETRY_ID, SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
       BATCH_ID, INGESTED_AT, ATTEMPT, RETRIED_AT
     ) VALUES (
-      'deferred', SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
+      RETRY_ID, SOURCE, TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP,
       BATCH_ID, INGESTED_AT, ATTEMPT, JUDGED_AT
     )
