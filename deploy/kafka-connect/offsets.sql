@@ -1,5 +1,7 @@
--- OPS.KAFKA_OFFSETS moved to where the connector got. A channel delivers a partition in order, so what is in RAW has no
--- hole behind its greatest offset. Run it before `dropship verify`, and before the loader takes over from the connector.
+-- OPS.KAFKA_OFFSETS moved to where the connector got. A channel delivers a partition in order, but it drops a row that the
+-- pipe cannot write and goes on (ON_ERROR = CONTINUE, the only value of Snowpipe Streaming's high-performance
+-- architecture), so there may be holes before the greatest offset. Nothing here records them as known: run `dropship verify`
+-- next, which reports each, and only then let the loader take over from the connector.
 
 UPDATE OPS.KAFKA_OFFSETS
 SET NEXT_OFFSET = loaded.NEXT_OFFSET, LAST_BATCH_ID = 'kafka-connect', UPDATED_AT = SYSDATE()

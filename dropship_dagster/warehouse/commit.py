@@ -28,9 +28,12 @@ from dropship_dagster.warehouse.errors import LoadError, OffsetsMovedError
 from dropship_dagster.warehouse.offsets import record_gaps, transaction
 from dropship_dagster.warehouse.stage import STAGE, Staged, put, remove
 
-# NULL_IF: without it a message that is the text \N would be read as NULL
-# (docs.snowflake.com/en/sql-reference/sql/create-file-format, NULL_IF of PARQUET).
-_COPY = """
+# Nothing but what the documentation lists for COPY transformations: TRY_PARSE_JSON, SYSDATE and COALESCE are not there
+# (docs.snowflake.com/en/user-guide/data-load-transform, supported functions). The time is that at which the file was
+# scanned, a TIMESTAMP_LTZ (.../user-guide/querying-metadata). NULL_IF is empty whatever its default is: a message that is
+# the text \N stays one. USE_VECTORIZED_SCANNER is named because its default is to change, and the other scanner reads
+# some types otherwise (.../sql-reference/sql/copy-into-table, TYPE = PARQUET).
+COPY = """
 COPY INTO RAW.{table} (
   TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP, BATCH_ID, INGESTED_AT
 )
@@ -42,14 +45,14 @@ FROM (
     $1:KAFKA_OFFSET::NUMBER(19, 0),
     $1:KEY::BINARY,
     NVL2($1:VALUE_TEXT::VARCHAR, TO_BINARY($1:VALUE_TEXT::VARCHAR, 'UTF-8'), $1:VALUE_BYTES::BINARY),
-    TRY_PARSE_JSON($1:VALUE_TEXT::VARCHAR),
+    IFF(CHECK_JSON($1:VALUE_TEXT::VARCHAR) IS NULL, PARSE_JSON($1:VALUE_TEXT::VARCHAR), NULL),
     PARSE_JSON($1:HEADERS::VARCHAR),
     TO_TIMESTAMP_NTZ($1:KAFKA_TIMESTAMP::NUMBER(19, 0), 3),
     $1:BATCH_ID::VARCHAR,
-    SYSDATE()
+    CONVERT_TIMEZONE('UTC', METADATA$START_SCAN_TIME)::TIMESTAMP_NTZ(3)
   FROM {stage}/{file}
 )
-FILE_FORMAT = (TYPE = PARQUET BINARY_AS_TEXT = FALSE NULL_IF = ())
+FILE_FORMAT = (TYPE = PARQUET BINARY_AS_TEXT = FALSE NULL_IF = () USE_VECTORIZED_SCANNER = FALSE)
 ON_ERROR = ABORT_STATEMENT
 """
 
@@ -144,7 +147,7 @@ def _is_loaded(cursor: SnowflakeCursor, batch: EncodedBatch, run_id: str) -> boo
 
 
 def _copy(cursor: SnowflakeCursor, batch: EncodedBatch, file: str) -> None:
-    result = cursor.execute(_COPY.format(table=batch.topic.table, stage=STAGE, file=file)).fetchall()
+    result = cursor.execute(COPY.format(table=batch.topic.table, stage=STAGE, file=file)).fetchall()
     columns = [column.name.lower() for column in cursor.description]
     loaded = sum(int(row[columns.index("rows_loaded")]) for row in result) if "rows_loaded" in columns else 0
     if loaded != batch.rows:
