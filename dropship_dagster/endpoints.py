@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 __all__ = ["KafkaEndpoint", "ServiceError", "WarehouseEndpoint", "kafka_endpoint", "supervisor", "warehouse_endpoint"]
 
 
+LOCAL_SCHEDULE = "1 MINUTE"
+ACCOUNT_SCHEDULE = "15 MINUTES"
+"""A warehouse suspends itself after a minute without work, so a graph that runs each minute keeps it running all day: 24
+credits, where one each quarter of an hour takes about 3 (`dropship cost`)."""
+
+
 @dataclass(frozen=True)
 class KafkaEndpoint:
     """A Kafka cluster: the client configuration every producer, consumer and admin client begins with."""
@@ -38,7 +44,8 @@ class WarehouseEndpoint:
     """A Snowflake account or the embedded warehouse.
 
     `connect_args` are keyword arguments of `snowflake.connector.connect`; database and warehouse are not among them,
-    because both must be reachable before the deployment has made either.
+    because both must be reachable before the deployment has made either. `is_account`: not the embedded warehouse, so
+    its deployment is somebody's decision and its minutes cost money. `refresh_schedule`: what the graph is deployed with.
     """
 
     account: str
@@ -46,6 +53,8 @@ class WarehouseEndpoint:
     warehouse: str
     role: str | None
     connect_args: Mapping[str, Any] = field(repr=False)
+    is_account: bool = False
+    refresh_schedule: str = LOCAL_SCHEDULE
 
 
 def kafka_endpoint(settings: Settings) -> KafkaEndpoint:
@@ -76,6 +85,8 @@ def warehouse_endpoint(settings: Settings) -> WarehouseEndpoint:
         warehouse=settings.snowflake_warehouse,
         role=settings.snowflake_role,
         connect_args=args,
+        is_account=bool(settings.snowflake_account),
+        refresh_schedule=settings.refresh_schedule or (ACCOUNT_SCHEDULE if settings.snowflake_account else LOCAL_SCHEDULE),
     )
 
 

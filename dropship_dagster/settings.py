@@ -36,6 +36,10 @@ HOW_TO_ALLOW_A_HOST = "add it to DROPSHIP_ALLOWED_HOSTS"
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,254}")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_SCHEDULE = re.compile(r"(\d+) ?(SECOND|MINUTE|HOUR)S?|USING CRON( [A-Za-z0-9*,/?#-]+){5} [A-Za-z0-9_+/-]+", re.IGNORECASE)
+_SECONDS_OF = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600}
+TRIGGERED = "TRIGGERED"
+"""The schedule of a graph that runs when there is something to do, and has none."""
 
 # librdkafka's settings that hold a secret: sasl.password, ssl.key.pem, sasl.oauthbearer.client.secret ...
 _SECRET_NAME = re.compile(r"password|secret|\.pem$|oauthbearer\.config")
@@ -65,12 +69,28 @@ def _topic(value: str) -> str:
     return value
 
 
+def _schedule(value: str) -> str:
+    """SCHEDULE of CREATE TASK, 10 seconds to 8 days (docs.snowflake.com/en/sql-reference/sql/create-task), or TRIGGERED."""
+    text = " ".join(value.split())
+    if text.upper() == TRIGGERED:
+        return TRIGGERED
+    found = _SCHEDULE.fullmatch(text)
+    if found and found[1] and not 10 <= int(found[1]) * _SECONDS_OF[found[2].upper()] <= 691_200:
+        raise ValueError(f"{value!r} is out of range: a schedule is 10 seconds to 8 days")
+    if not found:
+        raise ValueError(
+            f"{value!r} is no schedule: use a time like '15 MINUTES', 'USING CRON 0 6-22 * * * Europe/Paris', or 'triggered'"
+        )
+    return text if text[:5].upper() == "USING" else f"{int(found[1])} {found[2].upper()}{'' if int(found[1]) == 1 else 'S'}"
+
+
 def _from_root(value: Path) -> Path:
     return (PROJECT_ROOT / value.expanduser()).absolute()
 
 
 Identifier = Annotated[str, AfterValidator(_identifier)]
 TopicName = Annotated[str, AfterValidator(_topic)]
+Schedule = Annotated[str, AfterValidator(_schedule)]
 Folder = Annotated[Path, AfterValidator(_from_root)]
 HostNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(host_names)]
 
@@ -153,6 +173,7 @@ class Settings(BaseSettings):
     snowflake_role: Identifier | None = Field(None, validation_alias="SNOWFLAKE_ROLE")
     snowflake_database: Identifier = Field("DROPSHIP", validation_alias="SNOWFLAKE_DATABASE")
     snowflake_warehouse: Identifier = Field("DROPSHIP_WH", validation_alias="SNOWFLAKE_WAREHOUSE")
+    refresh_schedule: Schedule | None = Field(None, validation_alias="DROPSHIP_REFRESH_SCHEDULE")
 
     # Logs of the long-running commands
     log_format: Literal["text", "json"] = Field("text", validation_alias="DROPSHIP_LOG_FORMAT")

@@ -1,9 +1,10 @@
 -- deploy: once
+-- replaces: 8652c24909cc95b7d32add18b59b57bb0d65725a7b009f585cbf023b350ee2b0
 --
 -- Warehouse, database, schemas and roles, with least privilege.
 --
--- Variables: <% database %>, <% warehouse %>, <% admin_role %> (a role that may create databases, warehouses, roles and
--- resource monitors and grant EXECUTE TASK: ACCOUNTADMIN, or a role made for deployments).
+-- Variables: <% database %>, <% warehouse %>, <% admin_role %> (ACCOUNTADMIN, or a role with CREATE DATABASE, CREATE
+-- WAREHOUSE, CREATE ROLE, MANAGE GRANTS, and EXECUTE TASK with the grant option: docs/snowflake.md).
 --
 -- Roles, all granted to the admin role:
 --   <database>_LOADER        writes RAW through the stage and moves the offsets
@@ -13,23 +14,17 @@
 
 USE ROLE "<% admin_role %>";
 
-CREATE RESOURCE MONITOR IF NOT EXISTS "<% warehouse %>_MONITOR" WITH
-  CREDIT_QUOTA = 20
-  FREQUENCY = MONTHLY
-  START_TIMESTAMP = IMMEDIATELY
-  TRIGGERS
-    ON 80 PERCENT DO NOTIFY
-    ON 100 PERCENT DO SUSPEND;
-
--- Each resume bills at least 60 seconds, so a shorter AUTO_SUSPEND saves nothing.
+-- Each resume bills at least 60 seconds, so a shorter AUTO_SUSPEND saves nothing. Recent accounts create warehouses of the
+-- second generation, with query acceleration, which cost more and gain nothing at this size
+-- (docs.snowflake.com/en/user-guide/warehouses-gen2). 08_resource_monitor.sql gives it a ceiling.
 CREATE WAREHOUSE IF NOT EXISTS "<% warehouse %>"
   WAREHOUSE_SIZE = XSMALL
+  GENERATION = '1'
+  ENABLE_QUERY_ACCELERATION = FALSE
   AUTO_SUSPEND = 60
   AUTO_RESUME = TRUE
   INITIALLY_SUSPENDED = TRUE
   COMMENT = 'Dropship: loading, tasks, dashboard';
-
-ALTER WAREHOUSE "<% warehouse %>" SET RESOURCE_MONITOR = "<% warehouse %>_MONITOR";
 
 CREATE DATABASE IF NOT EXISTS "<% database %>" COMMENT = 'Dropship: a drop-shipping clothing shop';
 
@@ -72,12 +67,23 @@ GRANT ALL PRIVILEGES ON SCHEMA PROD TO ROLE "<% database %>_TRANSFORMER";
 GRANT ALL PRIVILEGES ON SCHEMA OPS TO ROLE "<% database %>_TRANSFORMER";
 GRANT EXECUTE TASK ON ACCOUNT TO ROLE "<% database %>_TRANSFORMER";
 
--- What the transformer makes later is granted at birth.
+-- What the transformer makes later is granted at birth, by schema: where a schema has future grants for a kind of object,
+-- those of its database for that kind are ignored, for every role
+-- (docs.snowflake.com/en/sql-reference/sql/grant-privilege, considerations for future grants).
 GRANT SELECT ON FUTURE TABLES IN SCHEMA PROD TO ROLE "<% database %>_READER";
 GRANT SELECT ON FUTURE VIEWS IN SCHEMA PROD TO ROLE "<% database %>_READER";
-GRANT SELECT ON FUTURE TABLES IN DATABASE "<% database %>" TO ROLE "<% database %>_ORCHESTRATOR";
-GRANT SELECT ON FUTURE VIEWS IN DATABASE "<% database %>" TO ROLE "<% database %>_ORCHESTRATOR";
-GRANT SELECT ON FUTURE STREAMS IN DATABASE "<% database %>" TO ROLE "<% database %>_ORCHESTRATOR";
+GRANT SELECT ON FUTURE TABLES IN SCHEMA RAW TO ROLE "<% database %>_ORCHESTRATOR";
+GRANT SELECT ON FUTURE VIEWS IN SCHEMA RAW TO ROLE "<% database %>_ORCHESTRATOR";
+GRANT SELECT ON FUTURE STREAMS IN SCHEMA RAW TO ROLE "<% database %>_ORCHESTRATOR";
+GRANT SELECT ON FUTURE TABLES IN SCHEMA STAGING TO ROLE "<% database %>_ORCHESTRATOR";
+GRANT SELECT ON FUTURE VIEWS IN SCHEMA STAGING TO ROLE "<% database %>_ORCHESTRATOR";
+GRANT SELECT ON FUTURE STREAMS IN SCHEMA STAGING TO ROLE "<% database %>_ORCHESTRATOR";
+GRANT SELECT ON FUTURE TABLES IN SCHEMA PROD TO ROLE "<% database %>_ORCHESTRATOR";
+GRANT SELECT ON FUTURE VIEWS IN SCHEMA PROD TO ROLE "<% database %>_ORCHESTRATOR";
+GRANT SELECT ON FUTURE STREAMS IN SCHEMA PROD TO ROLE "<% database %>_ORCHESTRATOR";
+GRANT SELECT ON FUTURE TABLES IN SCHEMA OPS TO ROLE "<% database %>_ORCHESTRATOR";
+GRANT SELECT ON FUTURE VIEWS IN SCHEMA OPS TO ROLE "<% database %>_ORCHESTRATOR";
+GRANT SELECT ON FUTURE STREAMS IN SCHEMA OPS TO ROLE "<% database %>_ORCHESTRATOR";
 
 USE ROLE "<% database %>_TRANSFORMER";
 USE DATABASE "<% database %>";

@@ -1,8 +1,10 @@
 -- deploy: once
+-- replaces: 1b7cab98d77e9a3f8558c32fc0781b1374790edfaf961fd7eae8f6425fe5a51b
 --
 -- Tables of RAW, STAGING, PROD and OPS. Keys are declared for readers and tools; Snowflake records and does not enforce
--- them, the loader and the MERGEs keep them. There are no indexes in Snowflake: clustering keys stand where an index
--- would, and pay only on tables of many terabytes (docs.snowflake.com/en/user-guide/tables-clustering-keys).
+-- them, the loader and the MERGEs keep them. There are no indexes in Snowflake, and no clustering keys here: they pay on
+-- tables of many terabytes, and switch Automatic Clustering on, which is billed beside the warehouse and its monitor
+-- (docs.snowflake.com/en/user-guide/tables-auto-reclustering). Rows come in the order of time, so days are pruned without.
 
 USE ROLE "<% database %>_TRANSFORMER";
 USE DATABASE "<% database %>";
@@ -154,8 +156,7 @@ CREATE TABLE IF NOT EXISTS STAGING.ORDER_EVENTS (
   REFUNDED_AMOUNT NUMBER(12, 2) COMMENT 'order_cancelled, order_returned: EUR',
   PAYLOAD VARIANT NOT NULL COMMENT 'The whole event, fields unknown here included',
   PRIMARY KEY (TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET)
-) CLUSTER BY (ORDER_ID)
-  COMMENT = 'Accepted events of the order events topic';
+) COMMENT = 'Accepted events of the order events topic';
 
 -- Grain: a RAW message that broke a rule. Key: topic id, partition, offset.
 CREATE TABLE IF NOT EXISTS STAGING.REJECTED_EVENTS (
@@ -336,8 +337,7 @@ CREATE TABLE IF NOT EXISTS PROD.ORDERS (
   UPDATED_AT TIMESTAMP_NTZ(3) NOT NULL COMMENT 'UTC, when the row last changed',
   PRIMARY KEY (ORDER_ID),
   FOREIGN KEY (CUSTOMER_ID) REFERENCES PROD.CUSTOMERS (CUSTOMER_ID)
-) CLUSTER BY (TO_DATE(PLACED_AT))
-  COMMENT = 'Orders, newest state';
+) COMMENT = 'Orders, newest state';
 
 -- Grain: a line of an order. Insert only.
 CREATE TABLE IF NOT EXISTS PROD.ORDER_LINES (
@@ -353,8 +353,7 @@ CREATE TABLE IF NOT EXISTS PROD.ORDER_LINES (
   PRIMARY KEY (ORDER_ID, LINE_NO),
   FOREIGN KEY (ORDER_ID) REFERENCES PROD.ORDERS (ORDER_ID),
   FOREIGN KEY (PRODUCT_ID) REFERENCES PROD.PRODUCTS (PRODUCT_ID)
-) CLUSTER BY (TO_DATE(ORDERED_AT))
-  COMMENT = 'Lines of the orders';
+) COMMENT = 'Lines of the orders';
 
 -- Grain: an accepted business event of an order, with the place of its message. Insert only.
 CREATE TABLE IF NOT EXISTS PROD.ORDER_STATUS_HISTORY (
@@ -369,8 +368,7 @@ CREATE TABLE IF NOT EXISTS PROD.ORDER_STATUS_HISTORY (
   BATCH_ID VARCHAR NOT NULL COMMENT 'OPS.LOADS.BATCH_ID',
   PRIMARY KEY (EVENT_ID),
   FOREIGN KEY (ORDER_ID) REFERENCES PROD.ORDERS (ORDER_ID)
-) CLUSTER BY (ORDER_ID)
-  COMMENT = 'Steps in the life of the orders';
+) COMMENT = 'Steps in the life of the orders';
 
 -- Grain: a day, country, category and channel. An order's revenue is shared out over its categories by the value of
 -- their lines, to the cent, so REVENUE, COST, MARGIN and UNITS add up over everything. ORDERS counts an order in each
@@ -386,8 +384,7 @@ CREATE TABLE IF NOT EXISTS PROD.DAILY_SALES (
   COST NUMBER(16, 2) NOT NULL COMMENT 'EUR',
   MARGIN NUMBER(16, 2) NOT NULL COMMENT 'EUR',
   PRIMARY KEY (SALES_DATE, COUNTRY, CATEGORY, CHANNEL)
-) CLUSTER BY (SALES_DATE)
-  COMMENT = 'Sales by day, country, category and channel';
+) COMMENT = 'Sales by day, country, category and channel';
 
 -- Grain: a day, product and size: what was ordered and, without cancelled orders, what was sold. The product's attributes
 -- are not here: a product that changes its category or supplier touches no row.
@@ -400,8 +397,7 @@ CREATE TABLE IF NOT EXISTS PROD.DAILY_PRODUCT_SALES (
   AMOUNT NUMBER(16, 2) NOT NULL COMMENT 'EUR, quantity x price, before discounts, fees and refunds',
   COST NUMBER(16, 2) NOT NULL COMMENT 'EUR',
   PRIMARY KEY (SALES_DATE, PRODUCT_ID, SIZE)
-) CLUSTER BY (SALES_DATE)
-  COMMENT = 'Sales by day, product and size';
+) COMMENT = 'Sales by day, product and size';
 
 -- Grain: a day, supplier and time from paid to delivered: a histogram that adds up over days, so that medians and
 -- percentiles of any span are counted from it. An order counts once for each of its suppliers.
@@ -413,8 +409,7 @@ CREATE TABLE IF NOT EXISTS PROD.DAILY_SUPPLIER_DELIVERIES (
   LATE NUMBER(12, 0) NOT NULL COMMENT 'Those of them that came after the promise',
   PROMISED_MINUTES NUMBER(19, 0) NOT NULL COMMENT 'From paid to promised, the sum of all of them',
   PRIMARY KEY (SALES_DATE, SUPPLIER_ID, MINUTES)
-) CLUSTER BY (SALES_DATE)
-  COMMENT = 'How long deliveries took, by day and supplier';
+) COMMENT = 'How long deliveries took, by day and supplier';
 
 -- Grain: a customer with an order. Spares a look at all orders ever for who is new.
 CREATE TABLE IF NOT EXISTS PROD.CUSTOMER_FIRST_ORDERS (

@@ -37,7 +37,7 @@ class LoadConfig(dg.Config):
 def raw(
     context: dg.AssetExecutionContext, config: LoadConfig, kafka: KafkaResource, warehouse: WarehouseResource
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Deploy sql/ if it is not deployed as it is, then load the selected topics."""
+    """See that sql/ is deployed as it is (the embedded warehouse is), then load the selected topics."""
     from dropship_dagster import warehouse as wh
     from dropship_dagster.assets.batches import Batches
     from dropship_dagster.warehouse.offsets import read_positions
@@ -46,7 +46,7 @@ def raw(
     run_id = context.run.run_id
     with user_errors():
         settings = Settings.load()
-        deployed = wh.deploy(endpoint, progress=lambda file: context.log.info("Deploying sql/%s", file))
+        deployed = wh.prepare(endpoint, progress=lambda file: context.log.info("Deploying sql/%s", file))
         tables = {
             topic: table
             for topic, table in wh.raw_tables(settings).items()
@@ -84,6 +84,6 @@ def raw(
                     "load_seconds": metadata.seconds(report.seconds),
                     "load_events_per_second": metadata.per_second(report.events, report.seconds),
                     "ended": report.ended,
-                    "deployed": ", ".join(deployed.applied) or "unchanged",
+                    "deployed": ", ".join(deployed) or "unchanged",
                 },
             )

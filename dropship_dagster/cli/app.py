@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dropship_dagster import __version__
-from dropship_dagster.cli import demo, doctor, generate, jobs, produce, rejected, services, up, warehouse
+from dropship_dagster.cli import cost, demo, doctor, generate, jobs, produce, rejected, services, up, warehouse
 
 app = typer.Typer(
     name="dropship",
@@ -41,6 +41,7 @@ app.command()(warehouse.refresh)
 app.command()(jobs.validate)
 app.command()(warehouse.verify)
 app.command()(warehouse.sql)
+app.command()(cost.cost)
 app.command()(up.up)
 app.command()(up.down)
 app.command()(up.monitor)

@@ -26,6 +26,7 @@ from dropship_dagster.cli.console import (
 from dropship_dagster.cli.produce import prepare_topics
 from dropship_dagster.cli.signals import stop_on_signals
 from dropship_dagster.endpoints import kafka_endpoint, warehouse_endpoint
+from dropship_dagster.settings import TRIGGERED
 
 if TYPE_CHECKING:
     from dropship_dagster.warehouse import RebuildReport, VerifyReport
@@ -60,7 +61,18 @@ def deploy(
             progress=lambda name: err.print(f"  {name}"),
         )
         ran = ", ".join(report.applied) or "nothing to do"
-        out.print(f"Database {report.database}: {ran}.")
+        out.print(f"Database {report.database}: {ran}. The graph runs {_how_often(report.schedule)}.")
+        if report.left_out:
+            err.print(
+                f"  Left out, as only ACCOUNTADMIN may: {', '.join(report.left_out)}. Without it nothing caps the credits: "
+                "docs/snowflake.md has the statements."
+            )
+
+
+def _how_often(schedule: str) -> str:
+    if schedule == TRIGGERED:
+        return "whenever a stream has data"
+    return f"by {schedule}" if schedule.startswith("USING") else f"every {schedule.lower()}"
 
 
 def consume(
@@ -114,7 +126,7 @@ def consume(
         )
         kafka = prepare_topics(config)
         endpoint = warehouse_endpoint(config)
-        warehouse.deploy(endpoint)
+        warehouse.prepare(endpoint)
         observer: warehouse.LoadObserver = so_far
         if metrics_port is not None:
             from dropship_dagster.warehouse.metrics import LoadMetrics, served

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dropship_dagster.warehouse.deployment import DeployReport as DeployReport
     from dropship_dagster.warehouse.deployment import deploy as deploy
     from dropship_dagster.warehouse.deployment import is_deployed as is_deployed
+    from dropship_dagster.warehouse.deployment import prepare as prepare
     from dropship_dagster.warehouse.errors import CredentialsRefusedError as CredentialsRefusedError
     from dropship_dagster.warehouse.errors import DataLostError as DataLostError
     from dropship_dagster.warehouse.errors import DeploymentError as DeploymentError
@@ -68,7 +69,7 @@ else:
             "backlog": ("TopicVerdict",),
             "connection": ("connect",),
             "datasets": ("Admission", "admit", "compare"),
-            "deployment": ("DeployReport", "deploy", "is_deployed"),
+            "deployment": ("DeployReport", "deploy", "is_deployed", "prepare"),
             "errors": (
                 "CredentialsRefusedError",
                 "DataLostError",

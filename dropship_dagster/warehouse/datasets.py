@@ -20,7 +20,7 @@ from dropship_dagster.endpoints import ServiceError, WarehouseEndpoint, kafka_en
 from dropship_dagster.settings import Settings
 from dropship_dagster.shop.datasets import customer, order, product
 from dropship_dagster.warehouse.connection import connect, does_not_exist, is_transient, message_of
-from dropship_dagster.warehouse.deployment import deploy
+from dropship_dagster.warehouse import deployment
 from dropship_dagster.warehouse.errors import CredentialsRefusedError, SharedIdentifiersError, WarehouseError
 from dropship_dagster.warehouse.offsets import transaction
 
@@ -198,7 +198,7 @@ def _is_there(endpoint: WarehouseEndpoint, *, prepare: bool) -> bool:
             if not does_not_exist(error):
                 raise
             if prepare:
-                deploy(endpoint)
+                deployment.prepare(endpoint)
             return prepare
     return True
 

@@ -17,10 +17,11 @@ from snowflake.connector import SnowflakeConnection
 from snowflake.connector import errors as snowflake_errors
 
 from dropship_dagster.endpoints import WarehouseEndpoint
+from dropship_dagster.settings import TRIGGERED
 from dropship_dagster.warehouse.connection import connect, does_not_exist, message_of
-from dropship_dagster.warehouse.errors import DeploymentError
+from dropship_dagster.warehouse.errors import DeploymentError, NotDeployedError
 from dropship_dagster.warehouse.reports import Report
-from dropship_dagster.warehouse.scripts import SQL_DIR, Script, read_scripts, variables_of
+from dropship_dagster.warehouse.scripts import SQL_DIR, Script, admin_role, read_scripts, schedule_clause, variables_of
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,8 @@ class DeployReport(Report):
         unchanged: files that were deployed before, as they are.
         statements: statements run.
         seconds: how long it took.
+        left_out: files that only another role may run.
+        schedule: what the graph's schedule is now.
     """
 
     database: str
@@ -52,6 +55,8 @@ class DeployReport(Report):
     unchanged: tuple[str, ...]
     statements: int
     seconds: float
+    left_out: tuple[str, ...] = ()
+    schedule: str = ""
 
 
 def deploy(
@@ -75,8 +80,10 @@ def deploy(
         CredentialsRefusedError, WarehouseUnavailableError: as `connect`.
     """
     began = time.monotonic()
-    scripts = read_scripts(folder)
     variables = variables_of(endpoint)
+    scripts, left_out = [], []
+    for script in read_scripts(folder):
+        (scripts if script.only_as in (None, admin_role(endpoint)) else left_out).append(script)
     applied, unchanged, statements = [], [], 0
     with connect(endpoint, query_tag="dropship deploy") as connection:
         deployed = _deployed(connection, endpoint.database)
@@ -85,7 +92,8 @@ def deploy(
             if deployed.get(script.name) == script.checksum:
                 unchanged.append(script.name)
                 continue
-            if script.name in accept_changed and script.name in deployed:
+            known = deployed.get(script.name)
+            if known is not None and (script.name in accept_changed or known in script.replaces):
                 _record(connection, script, len(script.statements(variables)))
                 unchanged.append(script.name)
                 continue
@@ -93,15 +101,66 @@ def deploy(
                 progress(script.name)
             statements += _run_again_if_disturbed(connection, script, variables)
             applied.append(script.name)
+        _reschedule(connection, endpoint)
     return DeployReport(
-        endpoint.database, tuple(applied), tuple(unchanged), statements, round(time.monotonic() - began, 3)
+        endpoint.database,
+        tuple(applied),
+        tuple(unchanged),
+        statements,
+        round(time.monotonic() - began, 3),
+        tuple(script.name for script in left_out),
+        endpoint.refresh_schedule,
     )
 
 
 def is_deployed(connection: SnowflakeConnection, database: str, folder: Path = SQL_DIR) -> bool:
-    """Whether every file of the folder is deployed to the database as it is."""
+    """Whether every file of the folder is deployed to the database as it is; what only one role may run is left aside."""
     deployed = _deployed(connection, database)
-    return all(deployed.get(script.name) == script.checksum for script in read_scripts(folder))
+    return all(deployed.get(script.name) == script.checksum for script in read_scripts(folder) if not script.only_as)
+
+
+def prepare(endpoint: WarehouseEndpoint, *, progress: Callable[[str], None] | None = None) -> tuple[str, ...]:
+    """See that the database is deployed before loading into it: the embedded one is deployed, an account only looked at.
+
+    On an account the programs run as roles that may not deploy, and a deployment is decided by somebody.
+
+    Returns:
+        The files that were run.
+
+    Raises:
+        NotDeployedError: the account's database is not deployed as this version has it.
+        DeploymentError, CredentialsRefusedError, WarehouseUnavailableError: as `deploy`.
+    """
+    if not endpoint.is_account:
+        return deploy(endpoint, progress=progress).applied
+    with connect(endpoint, query_tag="dropship deployed?") as connection:
+        if not is_deployed(connection, endpoint.database):
+            raise NotDeployedError(
+                f"Database {endpoint.database} is not deployed as this version has it, or the role may not read its "
+                "OPS.SCHEMA_MIGRATIONS: run `dropship deploy` with SNOWFLAKE_ROLE set to the role that deploys "
+                "(docs/snowflake.md), then start this again."
+            )
+    return ()
+
+
+def _reschedule(connection: SnowflakeConnection, endpoint: WarehouseEndpoint) -> None:
+    """Give the graph the schedule of the settings where it has another; one that was suspended stays so."""
+    cursor = connection.cursor().execute(f"SHOW TASKS LIKE 'REFRESH' IN SCHEMA \"{endpoint.database}\".OPS")
+    names = [column.name.lower() for column in cursor.description]
+    tasks = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    clause = schedule_clause(endpoint.refresh_schedule)
+    if not tasks or schedule_clause(str(tasks[0]["schedule"] or TRIGGERED)) == clause:
+        return
+    logger.info("The graph's schedule was %s and becomes %s", tasks[0]["schedule"], endpoint.refresh_schedule)
+    task = f'"{endpoint.database}".OPS.REFRESH'
+    statements = [f"ALTER TASK {task} SUSPEND", f"ALTER TASK {task} {f'SET {clause}' if clause else 'UNSET SCHEDULE'}"]
+    if str(tasks[0]["state"]).lower() == "started":
+        statements.append(f"ALTER TASK {task} RESUME")
+    for statement in statements:
+        try:
+            connection.cursor().execute(statement)
+        except snowflake_errors.Error as error:
+            raise DeploymentError(f"The graph's schedule was not changed ({statement}): {message_of(error)}") from error
 
 
 def _deployed(connection: SnowflakeConnection, database: str) -> dict[str, str]:
@@ -118,7 +177,8 @@ def _deployed(connection: SnowflakeConnection, database: str) -> dict[str, str]:
 def _refuse_changed(scripts: list[Script], deployed: dict[str, str], accepted: Collection[str]) -> None:
     for script in scripts:
         before = deployed.get(script.name)
-        if script.when == "once" and before not in {None, script.checksum} and script.name not in accepted:
+        known = {None, script.checksum, *script.replaces}
+        if script.when == "once" and before not in known and script.name not in accepted:
             raise DeploymentError(
                 f"sql/{script.name} was changed after it was deployed, and it holds tables with data. Put the change "
                 "into a new file (say sql/06_change.sql, '-- deploy: once', ALTER ... IF EXISTS) and restore this one. "

@@ -72,6 +72,7 @@ def refresh(
     run_id: str | None = None,
     stop: threading.Event | None = None,
     on_task: Callable[[TaskRun], None] | None = None,
+    as_loader: bool = False,
 ) -> RefreshReport:
     """Run the graph now and wait for all of it.
 
@@ -85,6 +86,8 @@ def refresh(
         run_id: for the session's query tag.
         stop: when set, stops waiting (the graph runs on in the warehouse).
         on_task: told of each task as it ends, without its rows.
+        as_loader: do nothing that the loader's role may not: tables are not counted, and events that the run puts off
+            are left to the next one.
 
     Raises:
         RefreshError: a task failed (its name and error are told; its stream stays unread, so the next run makes up for
@@ -97,7 +100,7 @@ def refresh(
         waits = predecessors(tasks)
         patience = _Patience(began + timeout, timeout, stop)
         for run in range(1 + _FURTHER_RUNS):
-            if run and not _puts_off(connection):
+            if run and (as_loader or not _puts_off(connection)):
                 break
             root = _begun(connection, endpoint.database, patience)
             entries = _ended_run(connection, endpoint.database, root, waits, patience, on_task)
@@ -109,7 +112,7 @@ def refresh(
         schedule = GraphState(*state, (), 0).schedule
         if failed:
             raise RefreshError(_failure(failed, schedule))
-        runs = _runs(connection, entries, waits)
+        runs = _runs(connection, entries, waits, counted=not as_loader)
     seconds = round(time.monotonic() - began, 3)
     return RefreshReport(root.group, entries[ROOT].state, seconds, tuple(runs), schedule)
 
@@ -226,9 +229,9 @@ def _blocked(task: str, entries: Mapping[str, Entry], waits: Mapping[str, set[st
 
 
 def _runs(
-    connection: SnowflakeConnection, entries: Mapping[str, Entry], waits: Mapping[str, set[str]]
+    connection: SnowflakeConnection, entries: Mapping[str, Entry], waits: Mapping[str, set[str]], *, counted: bool
 ) -> list[TaskRun]:
-    ran = [task for task in waits if task in TABLE_OF_TASK]
+    ran = [task for task in waits if task in TABLE_OF_TASK and counted]
     counts = " UNION ALL ".join(f"SELECT '{task}', COUNT(*) FROM {TABLE_OF_TASK[task]}" for task in ran)
     rows = {str(task): int(count) for task, count in connection.cursor().execute(counts).fetchall()} if ran else {}
     order = [ROOT, *TABLE_OF_TASK]

@@ -52,7 +52,7 @@ class Refresher:
                 return
             self._loaded.clear()
             try:
-                refresh(self._endpoint, stop=self._stop)
+                refresh(self._endpoint, stop=self._stop, as_loader=True)
             except (WarehouseError, snowflake_errors.Error, OSError) as error:
                 if self._stop.is_set():
                     return

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from dropship_dagster.endpoints import WarehouseEndpoint
-from dropship_dagster.settings import PROJECT_ROOT
+from dropship_dagster.settings import PROJECT_ROOT, TRIGGERED
+from dropship_dagster.warehouse.costs import credit_quota
 from dropship_dagster.warehouse.errors import DeploymentError
 from dropship_dagster.warehouse.statements import split_statements
 
@@ -20,6 +21,8 @@ DEFAULT_ADMIN_ROLE = "ACCOUNTADMIN"
 _NAME = re.compile(r"\d{2,}_\w+")
 _STREAM = re.compile(r"^CREATE STREAM IF NOT EXISTS (\S+)", re.MULTILINE)
 _HEADER = re.compile(r"-- deploy: (once|on change)\s*\n")
+_ONLY_AS = re.compile(r"^-- only as: (\w+)$", re.MULTILINE)
+_REPLACES = re.compile(r"^-- replaces: ([0-9a-f]{64})$", re.MULTILINE)
 # The Snowflake CLI's template syntax, so `snow sql -D name=value` reads the same files.
 # docs.snowflake.com/en/developer-guide/snowflake-cli/sql/execute-sql
 _VARIABLE = re.compile(r"<%\s*(\w+)\s*%>")
@@ -44,11 +47,16 @@ class Script:
         name: of the file; of a folder with .sql behind, as OPS.SCHEMA_MIGRATIONS has known it since it was one file.
         when: "once" for objects that hold data, "on change" for what is replaced as a whole.
         files: the file, or those of the folder.
+        only_as: the role that alone may run it ("-- only as: ROLE"); None for the role that deploys.
+        replaces: checksums of earlier texts of a file deployed once ("-- replaces: checksum") that later files bring up
+            to this one: a database made from them is taken for one made from this text.
     """
 
     name: str
     when: When
     files: tuple[SqlFile, ...]
+    only_as: str | None = None
+    replaces: frozenset[str] = frozenset()
 
     @property
     def text(self) -> str:
@@ -101,19 +109,37 @@ def variables_of(endpoint: WarehouseEndpoint) -> dict[str, str]:
     variables = {
         "database": endpoint.database,
         "warehouse": endpoint.warehouse,
-        "admin_role": endpoint.role or DEFAULT_ADMIN_ROLE,
+        "admin_role": admin_role(endpoint),
     }
     for name, value in variables.items():
         if not _IDENTIFIER.fullmatch(value):
             raise DeploymentError(
                 f"{value!r} cannot be the {name}: use capital letters, digits, _ and $, not beginning with a digit."
             )
-    return variables
+    schedule = endpoint.refresh_schedule
+    return variables | {"refresh_schedule": schedule_clause(schedule), "credit_quota": str(credit_quota(schedule))}
+
+
+def admin_role(endpoint: WarehouseEndpoint) -> str:
+    """The role that deploys."""
+    return endpoint.role or DEFAULT_ADMIN_ROLE
+
+
+def schedule_clause(schedule: str) -> str:
+    """What CREATE TASK and ALTER TASK ... SET have of the schedule; empty for a triggered task, which has none."""
+    return "" if schedule == TRIGGERED else f"SCHEDULE = '{schedule}'"
 
 
 def _read_file(path: Path) -> Script:
     text = path.read_text(encoding="utf-8")
-    return Script(path.name, _when(path.name, text), (SqlFile(path.name, text),))
+    only_as = _ONLY_AS.search(text)
+    return Script(
+        path.name,
+        _when(path.name, text),
+        (SqlFile(path.name, text),),
+        only_as[1] if only_as else None,
+        frozenset(_REPLACES.findall(text)),
+    )
 
 
 def _read_folder(folder: Path) -> Script:

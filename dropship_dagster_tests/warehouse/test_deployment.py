@@ -63,7 +63,7 @@ def test_a_changed_graph_keeps_the_place_of_its_streams(own_database: WarehouseE
             "SELECT 't', 'i', 0, 0, 'b', SYSDATE()"
         )
         tasks = folder / "03_streams_tasks" / "01_root.sql"
-        tasks.write_text(tasks.read_text().replace("'1 MINUTE'", "'2 MINUTE'"))
+        tasks.write_text(tasks.read_text().replace("AFTER_NUM_FAILURES = 10", "AFTER_NUM_FAILURES = 9"))
         assert deploy(own_database, folder=folder).applied == ("03_streams_tasks.sql",)
         refresh(own_database)
         assert connection.cursor().execute("SELECT COUNT(*) FROM STAGING.REJECTED_EVENTS").fetchone() == (1,)
@@ -73,7 +73,7 @@ def test_a_graph_of_one_file_is_replaced_by_that_of_the_folder(own_database: War
     """Earlier versions have one file, under the name by which the folder is recorded."""
     graph = next(script for script in read_scripts(folder) if script.name == "03_streams_tasks.sql")
     shutil.rmtree(folder / "03_streams_tasks")
-    (folder / graph.name).write_text(graph.text.replace("'1 MINUTE'", "'5 MINUTE'"))
+    (folder / graph.name).write_text(graph.text.replace("AFTER_NUM_FAILURES = 10", "AFTER_NUM_FAILURES = 9"))
     assert deploy(own_database, folder=folder).applied == (graph.name,)
     with connect(own_database) as connection:
         cursor = connection.cursor()
@@ -125,7 +125,7 @@ def test_a_changed_graph_counts_the_derived_tables_anew(own_pipeline: Pipeline, 
     pipeline.refresh()
     assert not pipeline.verify().ok
     tasks = folder / "03_streams_tasks" / "01_root.sql"
-    tasks.write_text(tasks.read_text().replace("'1 MINUTE'", "'2 MINUTE'"))
+    tasks.write_text(tasks.read_text().replace("AFTER_NUM_FAILURES = 10", "AFTER_NUM_FAILURES = 9"))
     deploy(pipeline.endpoint, folder=folder)
     pipeline.refresh()
     pipeline.assert_sound(events=13)

@@ -43,9 +43,11 @@ def test_files_deployed_once_come_before_those_deployed_on_change() -> None:
         ("01", "once"),
         ("02", "once"),
         ("06", "once"),
+        ("07", "once"),
         ("03", "on change"),
         ("04", "on change"),
         ("05", "on change"),
+        ("08", "on change"),
     ]
 
 
@@ -85,7 +87,7 @@ def test_a_name_that_is_no_identifier_never_reaches_the_sql(field: str, name: st
 
 def test_an_unknown_variable_names_the_file_and_the_known_ones(tmp_path: Path) -> None:
     (tmp_path / "01_x.sql").write_text("-- deploy: once\nSELECT '<% nobody %>';")
-    with pytest.raises(DeploymentError, match=r"01_x.sql uses <% nobody %>.*admin_role, database, warehouse"):
+    with pytest.raises(DeploymentError, match=r"01_x.sql uses <% nobody %>.*admin_role, credit_quota, database, refresh_schedule, warehouse"):
         read_scripts(tmp_path)[0].statements(variables_of(ENDPOINT))
 
 
@@ -109,13 +111,18 @@ def test_the_shell_script_makes_of_every_file_what_deploy_makes_of_it(tmp_path: 
     (tmp_path / "snow").chmod(0o755)
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SNOWFLAKE_ROLE": "deployer"}
     subprocess.run([SQL_DIR / "run_all.sh", "-d", "shop"], check=True, env=environment, capture_output=True)
-    endpoint = WarehouseEndpoint("account", "SHOP", "DROPSHIP_WH", "DEPLOYER", {})
+    endpoint = WarehouseEndpoint("account", "SHOP", "DROPSHIP_WH", "DEPLOYER", {}, True, "15 MINUTES")
     expected: dict[str, list[str]] = {}
-    for script in read_scripts():
+    scripts = [script for script in read_scripts() if not script.only_as]
+    for script in scripts:
         for file, _, statement in script.located(variables_of(endpoint)):
             expected.setdefault(file, []).append(statement)
     found: dict[str, list[str]] = {}
+    recorded: dict[str, str] = {}
     for call in sorted(calls.iterdir()):
+        if call.read_text().startswith("sql\0--query"):
+            recorded.update(re.findall(r"SELECT '([^']+)' AS FILE, '([^']+)' AS CHECKSUM", call.read_text()))
+            continue
         _, _, path, *defined = call.read_text().split("\0")[:-1]
         assert defined[::2] == ["-D"] * (len(defined) // 2)
         variables = dict(pair.split("=", 1) for pair in defined[1::2])
@@ -123,6 +130,7 @@ def test_the_shell_script_makes_of_every_file_what_deploy_makes_of_it(tmp_path: 
         found[str(Path(path).relative_to(SQL_DIR))] = split_statements(text)
     assert list(found) == list(expected)
     assert found == expected
+    assert recorded == {script.name: script.checksum for script in scripts}
     refused = subprocess.run([SQL_DIR / "run_all.sh", "-d", "a b"], env=environment, capture_output=True, text=True)
     assert refused.returncode == 2
     assert "a b cannot be the database" in refused.stderr

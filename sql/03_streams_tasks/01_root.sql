@@ -39,10 +39,11 @@ USE WAREHOUSE "<% warehouse %>";
 -- A graph is changed while its root is suspended.
 ALTER TASK IF EXISTS OPS.REFRESH SUSPEND;
 
--- 90_start.sql adds its WHEN, when the streams are there.
+-- 90_start.sql adds its WHEN, when the streams are there. The schedule is DROPSHIP_REFRESH_SCHEDULE; without one the root is
+-- a triggered task, which runs when a stream of its WHEN gets data (docs.snowflake.com/en/user-guide/tasks-triggered).
 CREATE OR REPLACE TASK OPS.REFRESH
   WAREHOUSE = "<% warehouse %>"
-  SCHEDULE = '1 MINUTE'
+  <% refresh_schedule %>
   OVERLAP_POLICY = NO_OVERLAP
   SUSPEND_TASK_AFTER_NUM_FAILURES = 10
   COMMENT = 'Root of the graph that carries RAW into STAGING and PROD'

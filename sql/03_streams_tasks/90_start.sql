@@ -6,8 +6,11 @@ USE ROLE "<% database %>_TRANSFORMER";
 USE DATABASE "<% database %>";
 USE WAREHOUSE "<% warehouse %>";
 
+-- `dropship consume --follow` asks for a run after a load, as the loader.
 GRANT OPERATE ON TASK OPS.REFRESH TO ROLE "<% database %>_ORCHESTRATOR";
+GRANT OPERATE ON TASK OPS.REFRESH TO ROLE "<% database %>_LOADER";
 GRANT MONITOR ON ALL TASKS IN SCHEMA OPS TO ROLE "<% database %>_ORCHESTRATOR";
+GRANT MONITOR ON ALL TASKS IN SCHEMA OPS TO ROLE "<% database %>_LOADER";
 
 -- Streams of earlier versions, which followed events that were perhaps not merged yet.
 DROP STREAM IF EXISTS STAGING.DAILY_SALES_ORDERS_STREAM;
