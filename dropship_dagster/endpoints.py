@@ -86,7 +86,8 @@ def warehouse_endpoint(settings: Settings) -> WarehouseEndpoint:
         role=settings.snowflake_role,
         connect_args=args,
         is_account=bool(settings.snowflake_account),
-        refresh_schedule=settings.refresh_schedule or (ACCOUNT_SCHEDULE if settings.snowflake_account else LOCAL_SCHEDULE),
+        refresh_schedule=settings.refresh_schedule
+        or (ACCOUNT_SCHEDULE if settings.snowflake_account else LOCAL_SCHEDULE),
     )
 
 

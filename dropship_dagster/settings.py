@@ -36,7 +36,9 @@ HOW_TO_ALLOW_A_HOST = "add it to DROPSHIP_ALLOWED_HOSTS"
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,254}")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
-_SCHEDULE = re.compile(r"(\d+) ?(SECOND|MINUTE|HOUR)S?|USING CRON( [A-Za-z0-9*,/?#-]+){5} [A-Za-z0-9_+/-]+", re.IGNORECASE)
+_SCHEDULE = re.compile(
+    r"(\d+) ?(SECOND|MINUTE|HOUR)S?|USING CRON( [A-Za-z0-9*,/?#-]+){5} [A-Za-z0-9_+/-]+", re.IGNORECASE
+)
 _SECONDS_OF = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600}
 TRIGGERED = "TRIGGERED"
 """The schedule of a graph that runs when there is something to do, and has none."""
@@ -81,7 +83,11 @@ def _schedule(value: str) -> str:
         raise ValueError(
             f"{value!r} is no schedule: use a time like '15 MINUTES', 'USING CRON 0 6-22 * * * Europe/Paris', or 'triggered'"
         )
-    return text if text[:5].upper() == "USING" else f"{int(found[1])} {found[2].upper()}{'' if int(found[1]) == 1 else 'S'}"
+    return (
+        text
+        if text[:5].upper() == "USING"
+        else f"{int(found[1])} {found[2].upper()}{'' if int(found[1]) == 1 else 'S'}"
+    )
 
 
 def _from_root(value: Path) -> Path:

@@ -11,7 +11,7 @@ import streamlit as st
 from dropship_dagster.settings import Settings
 from streamlit_monitor import controls, states
 from streamlit_monitor.period import Period
-from streamlit_monitor.store import Pulse, Store
+from streamlit_monitor.store import HISTORY_SECONDS, LOOK_SECONDS, Pulse, Store
 from streamlit_monitor.topics import Topics
 from streamlit_monitor.warehouse import NotDeployedError, Warehouse, WarehouseDownError
 
@@ -98,4 +98,5 @@ def _settings() -> Settings:
 @st.cache_resource(show_spinner=False)  # type: ignore[untyped-decorator]
 def _shared() -> tuple[Warehouse, Store]:
     warehouse = Warehouse(settings())
-    return warehouse, Store(warehouse.query)
+    seconds = HISTORY_SECONDS if settings().snowflake_account else LOOK_SECONDS
+    return warehouse, Store(warehouse.query, seconds)

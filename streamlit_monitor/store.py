@@ -23,6 +23,9 @@ Run = Callable[[str, Mapping[str, Any]], pd.DataFrame]
 PULSE_SECONDS = 2.0
 LOOK_SECONDS = 4.0
 ANSWER_SECONDS = 60.0
+HISTORY_SECONDS = 300.0
+"""For table functions of INFORMATION_SCHEMA on an account: they run on the warehouse, and the result cache never answers
+them (docs.snowflake.com/en/user-guide/querying-persisted-results, whose conditions no system function meets)."""
 _ANSWERS = 512
 _RETRY_SECONDS = 4.0
 
@@ -71,8 +74,10 @@ class _Answer:
 class Store:
     """Answers by query and parameters; one for all sessions."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, history_seconds: float = LOOK_SECONDS) -> None:
+        """`run` asks the warehouse; what `history` asks is kept for `history_seconds`."""
         self._run = run
+        self._history_seconds = history_seconds
         self._lock = threading.Lock()
         self._answers: OrderedDict[tuple[Any, ...], _Answer] = OrderedDict()
         self._asking: dict[tuple[Any, ...], threading.Lock] = {}
@@ -111,6 +116,15 @@ class Store:
             NotDeployedError: it holds nothing of this project yet.
         """
         return self._ask(sql, parameters, None, LOOK_SECONDS)
+
+    def history(self, sql: str, **parameters: Any) -> pd.DataFrame:
+        """As `look`, for what wakes the warehouse whenever it is asked: TASK_HISTORY.
+
+        Raises:
+            WarehouseDownError: it does not answer and no answer is kept.
+            NotDeployedError: it holds nothing of this project yet.
+        """
+        return self._ask(sql, parameters, None, self._history_seconds)
 
     def retry(self) -> None:
         """Ask the warehouse again at once, and take no answer kept for fresh."""

@@ -21,7 +21,9 @@ def cost(
     measured: Annotated[
         bool, typer.Option("--measured", help="Take events, bytes and the graph's seconds from the database.")
     ] = False,
-    usd_per_credit: Annotated[float | None, typer.Option(min=0, help="The price of a credit in your contract (2).")] = None,
+    usd_per_credit: Annotated[
+        float | None, typer.Option(min=0, help="The price of a credit in your contract (2).")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the costs as JSON.")] = False,
 ) -> None:
     """Reckon the credits and money of 30 days on a Snowflake account, for each way of loading.
@@ -61,7 +63,13 @@ def cost(
     table = Table("loading", "runs", "hours", "credits", "USD", title=f"30 days, {rate:g} events/s, {when}")
     for month in months:
         table.add_row(
-            month.loading, f"{month.runs:,}", f"{month.warehouse_hours:,.0f}", f"{month.credits:,.1f}", f"{month.usd:,.2f}"
+            month.loading,
+            f"{month.runs:,}",
+            f"{month.warehouse_hours:,.0f}",
+            f"{month.credits:,.1f}",
+            f"{month.usd:,.2f}",
         )
     out.print(table)
-    err.print(f"  The deployment's resource monitor allows {costs.credit_quota(when)} credits a month on this schedule.")
+    err.print(
+        f"  The deployment's resource monitor allows {costs.credit_quota(when)} credits a month on this schedule."
+    )

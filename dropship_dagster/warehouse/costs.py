@@ -137,7 +137,9 @@ def _times(field: str, end: int) -> int:
     return len(found)
 
 
-def table(rates: tuple[float, ...] = (10, 100, 1_000), schedules: tuple[str, ...] = ("1 MINUTE", "15 MINUTES", "1 HOUR")) -> str:
+def table(
+    rates: tuple[float, ...] = (10, 100, 1_000), schedules: tuple[str, ...] = ("1 MINUTE", "15 MINUTES", "1 HOUR")
+) -> str:
     """The table of docs/snowflake.md, in Markdown: credits (USD) of 30 days."""
     lines = [
         "| events/s | schedule | COPY, `consume --follow` | COPY before each run | Snowpipe Streaming |",

@@ -306,9 +306,13 @@ def entries_of(rows: Iterable[Sequence[Any]]) -> list[Entry]:
 
 
 def _query(database: str, *arguments: str) -> str:
+    return _HISTORY.format(arguments=", ".join((scope(database), *arguments)))
+
+
+def scope(database: str) -> str:
+    """The arguments that have TASK_HISTORY count the graph's runs alone: RESULT_LIMIT comes before any WHERE."""
     name = database.replace('"', '""').replace("'", "''")
-    scope = (f"DATABASE_NAME => '\"{name}\"'", "SCHEMA_NAME => 'OPS'")
-    return _HISTORY.format(arguments=", ".join((*scope, *arguments)))
+    return f"DATABASE_NAME => '\"{name}\"', SCHEMA_NAME => 'OPS'"
 
 
 def _history(connection: SnowflakeConnection, database: str, *arguments: str) -> list[Entry]:

@@ -131,7 +131,8 @@ def test_a_role_without_the_privileges_to_deploy_is_told_each_grant(
     wrong = failures(list(account(as_account(SNOWFLAKE_ROLE=role, SNOWFLAKE_DATABASE="NOT_MADE_YET"))))
     assert set(wrong) == {"privileges", "objects"}
     assert "CREATE DATABASE" not in wrong["privileges"].seen
-    for privilege in ("CREATE ROLE", "CREATE WAREHOUSE", "EXECUTE TASK"):
+    assert f'GRANT EXECUTE TASK ON ACCOUNT TO ROLE "{role}" WITH GRANT OPTION' in wrong["privileges"].fix
+    for privilege in ("CREATE ROLE", "CREATE WAREHOUSE", "EXECUTE TASK", "MANAGE GRANTS"):
         assert f'GRANT {privilege} ON ACCOUNT TO ROLE "{role}"' in wrong["privileges"].fix
     assert "dropship deploy" in wrong["objects"].fix
 
@@ -152,6 +153,19 @@ def test_a_program_with_one_of_the_projects_roles_needs_no_other(
 ) -> None:
     findings = list(account(as_account(SNOWFLAKE_ROLE=f"{deployed.database}_LOADER")))
     assert "privileges" not in failures(findings)
+
+
+def test_a_privilege_that_a_role_of_the_project_lost_is_named_with_its_grant(
+    as_account: Callable[..., Settings], sql: Callable[[str], Any], deployed: WarehouseEndpoint
+) -> None:
+    loader = f"{deployed.database}_LOADER"
+    table = f"{deployed.database}.OPS.SCHEMA_MIGRATIONS"
+    sql(f"REVOKE SELECT ON TABLE {table} FROM ROLE {loader}")
+    for role in (None, loader):
+        finding = failures(list(account(as_account(SNOWFLAKE_ROLE=role))))["privileges"]
+        assert finding.fix == f'GRANT SELECT ON TABLE {table} TO ROLE "{loader}"'
+    sql(finding.fix)
+    assert "privileges" not in failures(list(account(as_account())))
 
 
 def test_a_warehouse_that_is_not_there_is_named(as_account: Callable[..., Settings]) -> None:

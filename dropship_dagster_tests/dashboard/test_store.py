@@ -10,7 +10,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from streamlit_monitor.store import PULSE, Store
+from dropship_dagster.settings import Settings
+from streamlit_monitor import live
+from streamlit_monitor.store import HISTORY_SECONDS, LOOK_SECONDS, PULSE, Store
 from streamlit_monitor.warehouse import WarehouseDownError
 
 QUERY = "SELECT COUNT(*) AS orders FROM PROD.ORDERS"
@@ -111,3 +113,25 @@ def test_for_some_seconds_after_a_failure_nothing_is_asked_until_the_reader_want
     assert len(shop.asked) == asked
     store.retry()
     assert orders(store) == 7
+
+
+def test_what_wakes_the_warehouse_is_kept_as_long_as_was_said_and_the_rest_is_not(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamlit_monitor.store.LOOK_SECONDS", 0.0)
+    kept, eager = Store(shop.query, 300.0), Store(shop.query, 0.0)
+    for store in (kept, eager):
+        for _ in range(3):
+            store.history("SELECT 1 FROM TABLE(INFORMATION_SCHEMA.TASK_HISTORY())")
+            store.look("SELECT 2")
+    assert [sum(query.startswith(text) for query in shop.asked) for text in ("SELECT 1", "SELECT 2")] == [1 + 3, 6]
+
+
+@pytest.mark.parametrize(("account", "seconds"), [("org-account", HISTORY_SECONDS), ("", LOOK_SECONDS)])
+def test_an_account_is_asked_for_its_task_history_seldom(
+    account: str, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = Settings.load(SNOWFLAKE_ACCOUNT=account, SNOWFLAKE_USER="U", SNOWFLAKE_PASSWORD="P")  # noqa: S106
+    monkeypatch.setattr(live, "settings", lambda: given)
+    _, store = live._shared.__wrapped__()
+    assert store._history_seconds == seconds

@@ -28,7 +28,7 @@ def test_the_graph_is_the_one_that_the_sql_files_create(store: Store) -> None:
 
 
 def test_each_task_has_its_last_runs_and_no_more_than_asked_for(platform: Platform, store: Store) -> None:
-    runs = pipeline.tasks(store, 2)
+    runs = pipeline.tasks(store, 2, platform.settings.snowflake_database)
     assert set(runs["name"]) == set(pipeline.task_graph(store))
     assert runs.groupby("name").size().max() <= 2
     [(newest,)] = platform.execute(

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import shutil
 import threading
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from dropship_dagster.endpoints import WarehouseEndpoint
-from dropship_dagster.warehouse import DeploymentError, NotDeployedError, connect, counts, deploy, is_deployed, refresh
+from dropship_dagster.warehouse import (
+    DeploymentError,
+    NotDeployedError,
+    connect,
+    counts,
+    deploy,
+    is_deployed,
+    prepare,
+    refresh,
+)
 from dropship_dagster.warehouse.scripts import SQL_DIR, read_scripts
 from dropship_dagster_tests.warehouse.events import Order, product
 from dropship_dagster_tests.warehouse.pipeline import Pipeline
@@ -192,3 +204,114 @@ def test_a_database_that_is_not_deployed_is_named(empty_database: Callable[[], W
         counts(endpoint)
     with pytest.raises(NotDeployedError, match="dropship deploy"):
         refresh(endpoint)
+
+
+def keys_and_root(endpoint: WarehouseEndpoint) -> tuple[set[str], dict[str, object]]:
+    """The tables with a clustering key, and what SHOW TASKS has of the graph's root."""
+    with connect(endpoint) as connection:
+        cursor = connection.cursor()
+        clustered = cursor.execute(
+            "SELECT TABLE_SCHEMA || '.' || TABLE_NAME FROM INFORMATION_SCHEMA.TABLES WHERE CLUSTERING_KEY <> ''"
+        ).fetchall()
+        cursor.execute(f"SHOW TASKS LIKE 'REFRESH' IN SCHEMA \"{endpoint.database}\".OPS")
+        names = [column.name.lower() for column in cursor.description]
+        return {name for (name,) in clustered}, dict(zip(names, cursor.fetchall()[0], strict=True))
+
+
+def test_a_database_of_an_earlier_version_loses_its_clustering_keys_and_gains_the_privileges(
+    own_database: WarehouseEndpoint,
+) -> None:
+    """As the version before left it: the checksums that the files say they replace, keys, and no file 07."""
+    replaced = {script.name: script.replaces for script in read_scripts() if script.replaces}
+    assert set(replaced) == {"01_warehouse_db_schemas.sql", "02_tables.sql"}
+    loader = f'"{own_database.database}_LOADER"'
+    with connect(own_database) as connection:
+        cursor = connection.cursor()
+        for name, (checksum,) in replaced.items():
+            cursor.execute("UPDATE OPS.SCHEMA_MIGRATIONS SET CHECKSUM = ? WHERE FILE = ?", (checksum, name))
+        cursor.execute("DELETE FROM OPS.SCHEMA_MIGRATIONS WHERE FILE = '07_account.sql'")
+        cursor.execute("ALTER TABLE PROD.ORDERS CLUSTER BY (TO_DATE(PLACED_AT))")
+        cursor.execute("ALTER TABLE PROD.ORDER_STATUS_HISTORY CLUSTER BY (ORDER_ID)")
+        cursor.execute(f"REVOKE SELECT ON TABLE OPS.SCHEMA_MIGRATIONS FROM ROLE {loader}")
+    assert keys_and_root(own_database)[0] == {"PROD.ORDERS", "PROD.ORDER_STATUS_HISTORY"}
+    assert deploy(own_database).applied == ("07_account.sql",)
+    assert keys_and_root(own_database)[0] == set()
+    with connect(own_database) as connection:
+        assert is_deployed(connection, own_database.database)
+        granted = connection.cursor().execute(f"SHOW GRANTS TO ROLE {loader}").fetchall()
+    assert any("SCHEMA_MIGRATIONS" in str(row) for row in granted)
+    assert deploy(own_database).applied == ()
+
+
+def test_the_schedule_of_the_settings_is_that_of_the_graph_and_a_suspended_graph_stays_so(
+    own_database: WarehouseEndpoint,
+) -> None:
+    for schedule, state in (("15 MINUTES", "started"), ("TRIGGERED", "started"), ("1 HOUR", "suspended")):
+        with connect(own_database) as connection:
+            verb = "RESUME" if state == "started" else "SUSPEND"
+            connection.cursor().execute(f"ALTER TASK OPS.REFRESH {verb}")
+        report = deploy(dataclasses.replace(own_database, refresh_schedule=schedule))
+        assert (report.applied, report.schedule) == ((), schedule)
+        _, root = keys_and_root(own_database)
+        assert (root["schedule"], root["state"]) == (None if schedule == "TRIGGERED" else schedule, state)
+
+
+def test_a_triggered_graph_is_deployed_without_a_schedule_and_refreshes(
+    empty_database: Callable[[], WarehouseEndpoint],
+) -> None:
+    endpoint = dataclasses.replace(empty_database(), refresh_schedule="TRIGGERED")
+    deploy(endpoint)
+    _, root = keys_and_root(endpoint)
+    assert (root["schedule"], root["state"]) == (None, "started")
+    assert "SYSTEM$STREAM_HAS_DATA" in str(root["condition"])
+    with connect(endpoint) as connection:
+        cursor = connection.cursor()
+        cursor.execute(
+            "INSERT INTO RAW.CUSTOMERS (TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, BATCH_ID, INGESTED_AT) "
+            "SELECT 't', 'i', 0, 0, 'b', SYSDATE()"
+        )
+        refresh(endpoint)
+        assert cursor.execute("SELECT COUNT(*) FROM STAGING.REJECTED_EVENTS").fetchone() == (1,)
+
+
+def test_a_role_that_is_not_accountadmin_leaves_the_resource_monitor_to_it(
+    empty_database: Callable[[], WarehouseEndpoint],
+) -> None:
+    role = f"R{uuid.uuid4().hex[:8].upper()}"
+    endpoint = empty_database()
+    with connect(endpoint) as connection:
+        connection.cursor().execute(f"CREATE ROLE {role}")
+        connection.cursor().execute("GRANT CREATE DATABASE, CREATE WAREHOUSE, CREATE ROLE, MANAGE GRANTS ON ACCOUNT "
+                                    f"TO ROLE {role}")  # fmt: skip
+        connection.cursor().execute(f"GRANT EXECUTE TASK ON ACCOUNT TO ROLE {role} WITH GRANT OPTION")
+        connection.cursor().execute(f'GRANT ROLE {role} TO USER "{endpoint.connect_args["user"]}"')
+    report = deploy(dataclasses.replace(endpoint, role=role))
+    assert report.left_out == ("08_resource_monitor.sql",)
+    assert "08_resource_monitor.sql" not in report.applied
+    with connect(endpoint) as connection:
+        assert is_deployed(connection, endpoint.database), "the ceiling is not part of it"
+        monitors = connection.cursor().execute("SHOW RESOURCE MONITORS").fetchall()
+    assert not any(f"{endpoint.warehouse}_MONITOR" in str(row) for row in monitors)
+
+
+def test_programs_deploy_the_embedded_warehouse_and_only_look_at_an_account(
+    empty_database: Callable[[], WarehouseEndpoint],
+) -> None:
+    endpoint = empty_database()
+    account = dataclasses.replace(endpoint, is_account=True)
+    with pytest.raises(NotDeployedError, match=r"SNOWFLAKE_ROLE.*role that deploys"):
+        prepare(account)
+    with connect(endpoint) as connection:
+        assert not is_deployed(connection, endpoint.database)
+    assert prepare(endpoint) == FILES
+    assert prepare(account) == ()
+
+
+def test_no_schema_hides_the_future_grants_of_its_database() -> None:
+    """docs.snowflake.com/en/sql-reference/sql/grant-privilege: a schema's future grants take precedence over its database's
+    for the same kind of object, whatever the roles are, and the database's are ignored."""
+    text = "\n".join(script.text for script in read_scripts())
+    future = re.findall(r"^GRANT [A-Z, ]+ ON FUTURE (\w+) IN (SCHEMA|DATABASE)", text, re.MULTILINE)
+    assert len(future) > 10
+    by_schema = {kind for kind, where in future if where == "SCHEMA"}
+    assert not by_schema & {kind for kind, where in future if where == "DATABASE"}

@@ -87,7 +87,10 @@ def test_a_name_that_is_no_identifier_never_reaches_the_sql(field: str, name: st
 
 def test_an_unknown_variable_names_the_file_and_the_known_ones(tmp_path: Path) -> None:
     (tmp_path / "01_x.sql").write_text("-- deploy: once\nSELECT '<% nobody %>';")
-    with pytest.raises(DeploymentError, match=r"01_x.sql uses <% nobody %>.*admin_role, credit_quota, database, refresh_schedule, warehouse"):
+    with pytest.raises(
+        DeploymentError,
+        match=r"01_x.sql uses <% nobody %>.*admin_role, credit_quota, database, refresh_schedule, warehouse",
+    ):
         read_scripts(tmp_path)[0].statements(variables_of(ENDPOINT))
 
 

@@ -12,7 +12,15 @@ from typing import Any
 
 import pandas as pd
 
-from dropship_dagster.warehouse.graph_history import ROOT, GraphState, entries_of, recent_runs, root_state, state_of
+from dropship_dagster.warehouse.graph_history import (
+    ROOT,
+    GraphState,
+    entries_of,
+    recent_runs,
+    root_state,
+    scope,
+    state_of,
+)
 from streamlit_monitor.store import Store
 
 _STATIONS = "SELECT STATION, TABLE_NAME, ROWS_THERE AS row_count FROM PROD.V_PIPELINE_STATIONS ORDER BY POSITION"
@@ -55,8 +63,8 @@ FROM (
 
 _TASKS = """
 SELECT NAME, STATE, SCHEDULED_TIME, QUERY_START_TIME, COMPLETED_TIME, ERROR_MESSAGE
-FROM TABLE(INFORMATION_SCHEMA.TASK_HISTORY(RESULT_LIMIT => 2000))
-WHERE SCHEMA_NAME = 'OPS' AND STATE <> 'SCHEDULED'
+FROM TABLE(INFORMATION_SCHEMA.TASK_HISTORY({scope}, RESULT_LIMIT => 2000))
+WHERE STATE <> 'SCHEDULED'
 QUALIFY ROW_NUMBER() OVER (PARTITION BY NAME ORDER BY SCHEDULED_TIME DESC, QUERY_START_TIME DESC) <= :runs
 ORDER BY SCHEDULED_TIME DESC, QUERY_START_TIME DESC
 """
@@ -97,13 +105,13 @@ def latency(store: Store, since: datetime) -> pd.Series:
     return store.look(_LATENCY, since=since).iloc[0]
 
 
-def tasks(store: Store, runs: int) -> pd.DataFrame:
+def tasks(store: Store, runs: int, database: str) -> pd.DataFrame:
     """The last runs of each task: name, state, scheduled_time, query_start_time, completed_time, error_message.
 
     The newest run first. The root is skipped every minute in which nothing came, so what it found nothing for in the
     last day is not among them.
     """
-    return store.look(_TASKS, runs=runs)
+    return store.history(_TASKS.format(scope=scope(database)), runs=runs)
 
 
 def task_graph(store: Store) -> dict[str, frozenset[str]]:
@@ -122,7 +130,7 @@ def graph_state(store: Store, database: str) -> GraphState | None:
     ours = [task for task in tasks if task["schema_name"] == "OPS"]
     if not any(task["name"] == ROOT for task in ours):
         return None
-    rows = [tuple(row.values()) for row in _records(store.look(recent_runs(database)))]
+    rows = [tuple(row.values()) for row in _records(store.history(recent_runs(database)))]
     return state_of(*root_state(ours), entries_of(rows))
 
 

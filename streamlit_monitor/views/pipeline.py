@@ -165,7 +165,7 @@ def _dagster() -> None:
 
 
 def _tasks(store: Store) -> None:
-    runs = pipeline.tasks(store, _RUNS)
+    runs = pipeline.tasks(store, _RUNS, live.settings().snowflake_database)
     if not runs.empty:  # without a row the columns are of no type, and have no .dt
         seconds = (runs["completed_time"] - runs["query_start_time"]).dt.total_seconds()
         runs = runs.assign(seconds=seconds)

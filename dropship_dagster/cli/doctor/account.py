@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -21,14 +21,19 @@ from dropship_dagster.errors import DropshipError
 from dropship_dagster.settings import Settings, SettingsError
 from dropship_dagster.warehouse.connection import message_of, open_connection
 from dropship_dagster.warehouse.deployment import is_deployed
-from dropship_dagster.warehouse.scripts import DEFAULT_ADMIN_ROLE, read_scripts
+from dropship_dagster.warehouse.scripts import DEFAULT_ADMIN_ROLE, read_scripts, variables_of
 
 _REACH_SECONDS = 10.0
 # A key pair's token is refused beyond this (docs.snowflake.com/en/developer-guide/sql-api/authenticating).
 _MOST_CLOCK_SECONDS = 60.0
-# What deploying from nothing takes; docs.snowflake.com/en/user-guide/security-access-control-privileges.
-_TO_DEPLOY = ("CREATE DATABASE", "CREATE ROLE", "CREATE WAREHOUSE", "EXECUTE TASK")
+# What deploying from nothing takes; docs.snowflake.com/en/user-guide/security-access-control-privileges. Future grants
+# take MANAGE GRANTS, and EXECUTE TASK is granted on to the role of the tasks.
+_TO_DEPLOY = ("CREATE DATABASE", "CREATE ROLE", "CREATE WAREHOUSE", "EXECUTE TASK", "MANAGE GRANTS")
+_GRANTED_ON = "EXECUTE TASK"
 _PROJECT_ROLES = ("LOADER", "TRANSFORMER", "READER", "ORCHESTRATOR")
+_GRANT = re.compile(
+    r'^GRANT ([A-Z, ]+) ON (ACCOUNT|WAREHOUSE|DATABASE|SCHEMA|TABLE|STAGE|TASK)(?: ([\w."$]+))? TO ROLE "([^"]+)"$'
+)
 _CREATED = re.compile(
     r"^CREATE (?:OR REPLACE )?(?:TRANSIENT )?(TABLE|VIEW|STREAM|TASK|STAGE) (?:IF NOT EXISTS )?(\w+\.\w+)", re.MULTILINE
 )
@@ -70,7 +75,7 @@ def _steps(config: Settings, endpoint: WarehouseEndpoint, connection: SnowflakeC
         return
     name = config.snowflake_role or DEFAULT_ADMIN_ROLE
     made = [row for row in _show(connection, "DATABASES") if row["name"] == endpoint.database]
-    yield _privileges(connection, name, endpoint.database, deployed=bool(made))
+    yield _privileges(connection, name, endpoint, deployed=bool(made))
     warehouse = _warehouse(endpoint, connection)
     yield warehouse
     if not made:
@@ -136,24 +141,59 @@ def _role(config: Settings, connection: SnowflakeConnection, user: str) -> Findi
     return Finding("role", True, f"{wanted}{note}")
 
 
-def _privileges(connection: SnowflakeConnection, role: str, database: str, *, deployed: bool) -> Finding:
-    if role == DEFAULT_ADMIN_ROLE:
-        return Finding("privileges", True, f"{role} may do everything")
+def _privileges(connection: SnowflakeConnection, role: str, endpoint: WarehouseEndpoint, *, deployed: bool) -> Finding:
+    """What the role lacks to deploy; once that is done, what it and the project's roles that it uses lack."""
     grants = _show(connection, f'GRANTS TO ROLE "{role}"')
+    parts = [f"{endpoint.database}_{part}" for part in _PROJECT_ROLES]
+    fixes: list[str] = []
     if deployed:
-        has = {row["name"] for row in grants if row["granted_on"] == "ROLE"}
-        missing: Sequence[str] = [f"{database}_{part}" for part in _PROJECT_ROLES if f"{database}_{part}" not in has]
         # A program of its own runs as one of the four and needs no other.
-        if role.removeprefix(f"{database}_") in _PROJECT_ROLES:
-            missing = []
-        fix = "; ".join(f'GRANT ROLE "{name}" TO ROLE "{role}"' for name in missing)
-    else:
-        has = {row["privilege"] for row in grants if row["granted_on"] == "ACCOUNT"}
-        missing = [privilege for privilege in _TO_DEPLOY if privilege not in has]
-        fix = "; ".join(f'GRANT {privilege} ON ACCOUNT TO ROLE "{role}"' for privilege in missing)
-        fix += f", or deploy once with SNOWFLAKE_ROLE={DEFAULT_ADMIN_ROLE}"
-    seen = f"{role} lacks {', '.join(missing)}" if missing else f"{role} has what it needs"
-    return Finding("privileges", not missing, seen, fix)
+        held = {row["name"] for row in grants if row["granted_on"] == "ROLE"}
+        lacked = [name for name in parts if name not in held and role not in (*parts, DEFAULT_ADMIN_ROLE)]
+        fixes += [f'GRANT ROLE "{name}" TO ROLE "{role}"' for name in lacked]
+        for name in [role] if role in parts else parts:
+            fixes += _lacked(connection, name, endpoint)
+    elif role != DEFAULT_ADMIN_ROLE:
+        has = {row["privilege"]: str(row["grant_option"]).lower() for row in grants if row["granted_on"] == "ACCOUNT"}
+        for privilege in _TO_DEPLOY:
+            option = " WITH GRANT OPTION" if privilege == _GRANTED_ON else ""
+            if privilege not in has or (option and has[privilege] != "true"):
+                fixes.append(f'GRANT {privilege} ON ACCOUNT TO ROLE "{role}"{option}')
+    if not fixes:
+        return Finding("privileges", True, f"{role} has what it needs")
+    seen = f"{role} lacks {', '.join(_short(fix) for fix in fixes)}"
+    hint = "" if deployed else f", or deploy once with SNOWFLAKE_ROLE={DEFAULT_ADMIN_ROLE}"
+    return Finding("privileges", False, seen, "; ".join(fixes) + hint)
+
+
+def _lacked(connection: SnowflakeConnection, role: str, endpoint: WarehouseEndpoint) -> list[str]:
+    """The grants of sql/ to a project's role that are not there, as statements. What is granted on ALL or FUTURE is not
+    looked for."""
+    try:
+        rows = _show(connection, f'GRANTS TO ROLE "{role}"')
+    except SnowflakeError:
+        return []  # a role that may not be seen is one that is not granted, which is named already
+    warehouses = {row["name"] for row in _show(connection, "WAREHOUSES")}
+    held = {(row["privilege"], row["granted_on"], str(row["name"]).replace('"', "")) for row in rows}
+    missing = []
+    for statement in (each for script in read_scripts() for each in script.statements(variables_of(endpoint))):
+        found = _GRANT.match(" ".join(statement.split()))
+        if not found or found[4] != role or found[1] == "ALL PRIVILEGES":
+            continue
+        name = (found[3] or "").replace('"', "")
+        if found[2] == "WAREHOUSE" and name not in warehouses:
+            continue  # named by a step of its own
+        full = f"{endpoint.database}.{name}" if found[2] in ("SCHEMA", "TABLE", "STAGE", "TASK") else name
+        for privilege in found[1].split(", "):
+            there = any(held_on == found[2] and held_as == privilege and named.endswith(full)
+                        for held_as, held_on, named in held)  # fmt: skip
+            if not there:
+                missing.append(f'GRANT {privilege} ON {found[2]} {full} TO ROLE "{role}"'.replace("  ", " "))
+    return missing
+
+
+def _short(fix: str) -> str:
+    return re.sub(r'^GRANT (ROLE )?| TO ROLE .*$|"', "", fix)
 
 
 def _warehouse(endpoint: WarehouseEndpoint, connection: SnowflakeConnection) -> Finding:
@@ -209,7 +249,9 @@ def _streams(rows: list[dict[str, Any]], names: set[str]) -> Finding:
 
 def _tasks(rows: list[dict[str, Any]]) -> Finding:
     suspended = sorted(row["name"] for row in rows if row["state"] != "started")
-    seen = f"{', '.join(suspended)} suspended" if suspended else f"{len(rows)} tasks, all resumed"
+    schedule = next((row["schedule"] for row in rows if row["name"] == "REFRESH"), None)
+    runs = f"runs by the schedule {schedule}" if schedule else "is triggered by its streams"
+    seen = f"{', '.join(suspended)} suspended" if suspended else f"{len(rows)} tasks, all resumed; the graph {runs}"
     fix = (
         "to let the schedule run again: SELECT SYSTEM$TASK_DEPENDENTS_ENABLE('OPS.REFRESH'). Suspended on purpose, to "
         "save credits? Then dropship refresh runs the graph when you want it"
