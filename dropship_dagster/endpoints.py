@@ -27,8 +27,8 @@ __all__ = ["KafkaEndpoint", "ServiceError", "WarehouseEndpoint", "kafka_endpoint
 
 LOCAL_SCHEDULE = "1 MINUTE"
 ACCOUNT_SCHEDULE = "15 MINUTES"
-"""A warehouse suspends itself after a minute without work, so a graph that runs each minute keeps it running all day: 24
-credits, where one each quarter of an hour takes about 3 (`dropship cost`)."""
+"""A warehouse suspends itself after a minute without work, so a graph that runs each minute keeps it running all day:
+24 credits, where one each quarter of an hour takes about 2 (`dropship cost`)."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class WarehouseEndpoint:
 
     `connect_args` are keyword arguments of `snowflake.connector.connect`; database and warehouse are not among them,
     because both must be reachable before the deployment has made either. `is_account`: not the embedded warehouse, so
-    its deployment is somebody's decision and its minutes cost money. `refresh_schedule`: what the graph is deployed with.
+    its deployment is somebody's decision and its minutes cost money. `refresh_schedule`: the graph's, when deployed.
     """
 
     account: str

@@ -72,7 +72,10 @@ def _topic(value: str) -> str:
 
 
 def _schedule(value: str) -> str:
-    """SCHEDULE of CREATE TASK, 10 seconds to 8 days (docs.snowflake.com/en/sql-reference/sql/create-task), or TRIGGERED."""
+    """SCHEDULE of CREATE TASK, 10 seconds to 8 days, or TRIGGERED.
+
+    Source: docs.snowflake.com/en/sql-reference/sql/create-task
+    """
     text = " ".join(value.split())
     if text.upper() == TRIGGERED:
         return TRIGGERED
@@ -81,7 +84,8 @@ def _schedule(value: str) -> str:
         raise ValueError(f"{value!r} is out of range: a schedule is 10 seconds to 8 days")
     if not found:
         raise ValueError(
-            f"{value!r} is no schedule: use a time like '15 MINUTES', 'USING CRON 0 6-22 * * * Europe/Paris', or 'triggered'"
+            f"{value!r} is no schedule: use a time like '15 MINUTES', 'USING CRON 0 6-22 * * * Europe/Paris', or "
+            "'triggered'"
         )
     return (
         text

@@ -351,3 +351,25 @@ def test_every_variable_of_the_example_is_known(
         monkeypatch.setenv(name, "1")
     environment.warn_once(environment.read(), known_variables())
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("15 minute", "15 MINUTES"),
+        ("60 MINUTES", "60 MINUTES"),
+        ("1 hours", "1 HOUR"),
+        ("Triggered", "TRIGGERED"),
+        ("USING CRON */15 8-20 * * 1-5 Europe/Paris", "USING CRON */15 8-20 * * 1-5 Europe/Paris"),
+    ],
+)
+def test_a_schedule_of_the_graph_is_written_one_way(given: str, kept: str) -> None:
+    assert Settings.load(DROPSHIP_REFRESH_SCHEDULE=given).refresh_schedule == kept
+
+
+@pytest.mark.parametrize(
+    "given", ["often", "5 SECONDS", "9 DAYS", "200 HOURS", "1 MINUTE' COMMENT = 'x", "USING CRON * * UTC"]
+)
+def test_what_is_no_schedule_is_named_with_what_is_one(given: str) -> None:
+    with pytest.raises(SettingsError, match=r"DROPSHIP_REFRESH_SCHEDULE: .*(15 MINUTES|10 seconds)"):
+        Settings.load(DROPSHIP_REFRESH_SCHEDULE=given)

@@ -24,7 +24,7 @@ PULSE_SECONDS = 2.0
 LOOK_SECONDS = 4.0
 ANSWER_SECONDS = 60.0
 HISTORY_SECONDS = 300.0
-"""For table functions of INFORMATION_SCHEMA on an account: they run on the warehouse, and the result cache never answers
+"""For table functions of INFORMATION_SCHEMA on an account, which wake the warehouse: no result cache answers
 them (docs.snowflake.com/en/user-guide/querying-persisted-results, whose conditions no system function meets)."""
 _ANSWERS = 512
 _RETRY_SECONDS = 4.0

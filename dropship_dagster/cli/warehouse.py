@@ -64,8 +64,8 @@ def deploy(
         out.print(f"Database {report.database}: {ran}. The graph runs {_how_often(report.schedule)}.")
         if report.left_out:
             err.print(
-                f"  Left out, as only ACCOUNTADMIN may: {', '.join(report.left_out)}. Without it nothing caps the credits: "
-                "docs/snowflake.md has the statements."
+                f"  Left out, as only ACCOUNTADMIN may: {', '.join(report.left_out)}. Without it nothing caps the "
+                "credits: docs/snowflake.md has the statements."
             )
 
 

@@ -30,9 +30,9 @@ from dropship_dagster.warehouse.stage import STAGE, Staged, put, remove
 
 # Nothing but what the documentation lists for COPY transformations: TRY_PARSE_JSON, SYSDATE and COALESCE are not there
 # (docs.snowflake.com/en/user-guide/data-load-transform, supported functions). The time is that at which the file was
-# scanned, a TIMESTAMP_LTZ (.../user-guide/querying-metadata). NULL_IF is empty whatever its default is: a message that is
-# the text \N stays one. USE_VECTORIZED_SCANNER is named because its default is to change, and the other scanner reads
-# some types otherwise (.../sql-reference/sql/copy-into-table, TYPE = PARQUET).
+# scanned, a TIMESTAMP_LTZ (.../user-guide/querying-metadata). NULL_IF is empty whatever its default is: a message that
+# is the text \N stays one. USE_VECTORIZED_SCANNER is named because its default is to change, and the other scanner
+# reads some types otherwise (.../sql-reference/sql/copy-into-table, TYPE = PARQUET).
 COPY = """
 COPY INTO RAW.{table} (
   TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET, KEY, VALUE, PAYLOAD, HEADERS, KAFKA_TIMESTAMP, BATCH_ID, INGESTED_AT

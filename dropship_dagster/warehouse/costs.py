@@ -1,13 +1,13 @@
 """What an account costs in a month of 30 days, reckoned from the events and the settings.
 
-Sources: the virtual warehouses' credits (docs.snowflake.com/en/user-guide/cost-understanding-compute: an X-Small of the
-first generation takes 1 credit an hour, by the second, at least 60 seconds each time it resumes); Snowflake's Service
-Consumption Table for the credits of Snowpipe Streaming's high-performance architecture, which is billed by the uncompressed
-gigabyte of values (.../user-guide/snowpipe-streaming-high-performance-cost names the table; its figure was read at second
-hand and is to be compared with the table of your contract), and for the price of a credit.
+Sources: docs.snowflake.com/en/user-guide/cost-understanding-compute for warehouses (an X-Small of the first generation
+takes 1 credit an hour, by the second, at least 60 seconds each time it resumes); Snowflake's Service Consumption Table
+for Snowpipe Streaming's high-performance architecture, billed by the uncompressed gigabyte of values
+(.../user-guide/snowpipe-streaming-high-performance-cost names the table; the figure was read at second hand and is to
+be compared with the table of your contract), and for the price of a credit.
 
-What is assumed and not documented has "assumed" in its comment; `dropship cost --measured` puts what a database shows in
-its place. Nothing here was measured on an account.
+What is not documented has "assumed" in its comment; `dropship cost --measured` puts what a database shows in its place.
+Nothing here was measured on an account.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class Cost(Report):
     """A month of one way of loading.
 
     Attributes:
-        loading: COPY by `dropship consume --follow`, COPY by `dropship consume` before each run of the graph, or Snowpipe
-            Streaming.
+        loading: COPY by `dropship consume --follow`, COPY by `dropship consume` before each run of the graph, or
+            Snowpipe Streaming.
         runs: runs of the graph that found something.
         warehouse_hours: hours that the warehouse was up, for the loader and the graph.
         warehouse_credits, streaming_credits, credits: what each took, and both.
@@ -97,7 +97,7 @@ def month(traffic: Traffic, schedule: str, loading: Loading, usd_per_credit: flo
     up = runs * max(LEAST_SECONDS, work + LEAST_SECONDS)
     if loading == "copy, following":
         batches = min(events, MONTH_SECONDS / LEAST_SECONDS)
-        up = max(up, batches * LEAST_SECONDS)
+        up = max(up, batches * (LEAST_SECONDS + LOAD_SECONDS))
     hours = min(up, MONTH_SECONDS) / 3600
     streamed = events * traffic.bytes_per_event / 1e9 * STREAMING_CREDITS_PER_GB if loading == "streaming" else 0.0
     by_warehouse = hours * XSMALL_CREDITS_PER_HOUR
@@ -115,7 +115,7 @@ def credit_quota(schedule: str) -> int:
 
 
 def runs_a_month(schedule: str) -> int:
-    """How often a schedule comes round in 30 days. Of CRON the minute and the hour are read: every day is taken to be one."""
+    """How often a schedule comes round in 30 days. Of CRON only minute and hour are read, as if every day counted."""
     if schedule == TRIGGERED:
         return MONTH_SECONDS // TRIGGER_SECONDS
     interval = re.fullmatch(r"(\d+) (SECOND|MINUTE|HOUR)S?", schedule)

@@ -19,8 +19,8 @@ from dropship_dagster import shop, stream
 from dropship_dagster.endpoints import ServiceError, WarehouseEndpoint, kafka_endpoint, warehouse_endpoint
 from dropship_dagster.settings import Settings
 from dropship_dagster.shop.datasets import customer, order, product
-from dropship_dagster.warehouse.connection import connect, does_not_exist, is_transient, message_of
 from dropship_dagster.warehouse import deployment
+from dropship_dagster.warehouse.connection import connect, does_not_exist, is_transient, message_of
 from dropship_dagster.warehouse.errors import CredentialsRefusedError, SharedIdentifiersError, WarehouseError
 from dropship_dagster.warehouse.offsets import transaction
 

@@ -81,7 +81,8 @@ def deploy(
     """
     began = time.monotonic()
     variables = variables_of(endpoint)
-    scripts, left_out = [], []
+    scripts: list[Script] = []
+    left_out: list[Script] = []
     for script in read_scripts(folder):
         (scripts if script.only_as in (None, admin_role(endpoint)) else left_out).append(script)
     applied, unchanged, statements = [], [], 0
@@ -114,13 +115,13 @@ def deploy(
 
 
 def is_deployed(connection: SnowflakeConnection, database: str, folder: Path = SQL_DIR) -> bool:
-    """Whether every file of the folder is deployed to the database as it is; what only one role may run is left aside."""
+    """Whether every file of the folder is deployed as it is, but for those that only another role may run."""
     deployed = _deployed(connection, database)
     return all(deployed.get(script.name) == script.checksum for script in read_scripts(folder) if not script.only_as)
 
 
 def prepare(endpoint: WarehouseEndpoint, *, progress: Callable[[str], None] | None = None) -> tuple[str, ...]:
-    """See that the database is deployed before loading into it: the embedded one is deployed, an account only looked at.
+    """See that the database is deployed: the embedded one is deployed now, an account is only looked at.
 
     On an account the programs run as roles that may not deploy, and a deployment is decided by somebody.
 

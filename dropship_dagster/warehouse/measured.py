@@ -15,7 +15,7 @@ _LOADS = f"""
 SELECT COUNT(*), SUM(ROWS_LOADED), SUM(BYTES), DATEDIFF('second', MIN(LOADED_AT), SYSDATE())
 FROM OPS.LOADS
 WHERE LOADED_AT > DATEADD('day', -{_DAYS}, SYSDATE())
-"""  # noqa: S608 - a number of ours
+"""
 
 
 def traffic_of(endpoint: WarehouseEndpoint) -> Traffic:

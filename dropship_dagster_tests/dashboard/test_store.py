@@ -131,7 +131,7 @@ def test_what_wakes_the_warehouse_is_kept_as_long_as_was_said_and_the_rest_is_no
 def test_an_account_is_asked_for_its_task_history_seldom(
     account: str, seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = Settings.load(SNOWFLAKE_ACCOUNT=account, SNOWFLAKE_USER="U", SNOWFLAKE_PASSWORD="P")  # noqa: S106
+    given = Settings.load(SNOWFLAKE_ACCOUNT=account, SNOWFLAKE_USER="U", SNOWFLAKE_PASSWORD="P")
     monkeypatch.setattr(live, "settings", lambda: given)
     _, store = live._shared.__wrapped__()
     assert store._history_seconds == seconds

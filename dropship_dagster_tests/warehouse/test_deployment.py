@@ -308,8 +308,8 @@ def test_programs_deploy_the_embedded_warehouse_and_only_look_at_an_account(
 
 
 def test_no_schema_hides_the_future_grants_of_its_database() -> None:
-    """docs.snowflake.com/en/sql-reference/sql/grant-privilege: a schema's future grants take precedence over its database's
-    for the same kind of object, whatever the roles are, and the database's are ignored."""
+    """A schema's future grants take precedence over its database's for the same kind of object, whatever the roles are,
+    and the database's are ignored (docs.snowflake.com/en/sql-reference/sql/grant-privilege)."""
     text = "\n".join(script.text for script in read_scripts())
     future = re.findall(r"^GRANT [A-Z, ]+ ON FUTURE (\w+) IN (SCHEMA|DATABASE)", text, re.MULTILINE)
     assert len(future) > 10

@@ -18,6 +18,15 @@ from dropship_dagster.warehouse.scripts import SQL_DIR, read_scripts, variables_
 from dropship_dagster.warehouse.statements import split_statements
 
 ENDPOINT = WarehouseEndpoint("account", "SHOP", "SHOP_WH", None, {})
+FIRST_STREAMS = """
+RAW.CUSTOMERS_STREAM RAW.PRODUCTS_STREAM RAW.ORDERS_EVENTS_STREAM STAGING.RETRIED_CUSTOMERS_STREAM
+STAGING.RETRIED_PRODUCTS_STREAM STAGING.RETRIED_ORDERS_EVENTS_STREAM STAGING.CUSTOMERS_STREAM
+STAGING.CUSTOMERS_HISTORY_STREAM STAGING.SUPPLIERS_STREAM STAGING.PRODUCTS_STREAM STAGING.PRODUCTS_HISTORY_STREAM
+STAGING.ORDERS_STREAM STAGING.ORDER_LINES_STREAM STAGING.ORDER_STATUS_HISTORY_STREAM OPS.DAILY_SALES_STREAM
+OPS.DAILY_PRODUCT_SALES_STREAM PROD.DAILY_SALES_PRODUCTS_STREAM OPS.DAILY_SUPPLIER_DELIVERIES_STREAM
+PROD.DAILY_SUPPLIER_DELIVERIES_PRODUCTS_STREAM OPS.CUSTOMER_FIRST_ORDERS_STREAM
+"""
+"""Those of the first version, which were created before their tables held anything."""
 STATEMENTS = [
     pytest.param(statement, id=f"{script.name}-{number}")
     for script in read_scripts()
@@ -153,3 +162,10 @@ def test_the_root_waits_for_every_stream_of_the_graph() -> None:
     created = re.findall(r"^CREATE STREAM IF NOT EXISTS (\S+) ON", graph, re.MULTILINE)
     assert when == " OR ".join(f"SYSTEM$STREAM_HAS_DATA('{name}')" for name in created)
     assert len(created) >= 20
+
+
+def test_a_stream_that_a_later_version_adds_shows_the_rows_that_were_there() -> None:
+    """Streams are created IF NOT EXISTS in databases that hold rows already: one of a later version would miss them."""
+    graph = next(script for script in read_scripts() if script.name.startswith("03_")).text
+    created = re.findall(r"^CREATE STREAM IF NOT EXISTS (\S+) ON ([^;]*);", graph, re.MULTILINE)
+    assert {name for name, rest in created if "SHOW_INITIAL_ROWS = TRUE" not in rest} == set(FIRST_STREAMS.split())
