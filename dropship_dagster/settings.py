@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, Pydanti
 from pydantic_settings.sources.utils import parse_env_vars
 
 from dropship_dagster import environment
+from dropship_dagster.clock import FASTEST, SLOWEST, TIME_LAPSE
 from dropship_dagster.environment import PROJECT_ROOT, SettingsError
 from local_service import privacy
 from local_service.hosts import host_names
@@ -108,7 +109,7 @@ HostNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(host_names)]
 # What the platform has in DROPSHIP_HOME and DROPSHIP_REPORTS_DIR, for telling a folder of ours from one of somebody's.
 _IN_HOME = frozenset(
     {
-        "kafka", "snowflake", "logs", "dagster", "compute-logs", "rejects", "docker.env", "live.state",
+        "kafka", "snowflake", "logs", "dagster", "compute-logs", "rejects", "docker.env", "live.clock", "live.state",
         ".live.state.lock", "replay.checkpoint", "services.lock", "up.lock", "workspace.yaml",
     }
 )  # fmt: skip
@@ -156,6 +157,7 @@ class Settings(BaseSettings):
     orders: int = Field(5000, ge=1, validation_alias="DROPSHIP_ORDERS")
     seed: int = Field(42, ge=0, validation_alias="DROPSHIP_SEED")
     live: bool = Field(False, validation_alias="DROPSHIP_LIVE")
+    shop_clock: float = Field(TIME_LAPSE, ge=SLOWEST, le=FASTEST, validation_alias="DROPSHIP_SHOP_CLOCK")
 
     # Kafka
     kafka_bootstrap_servers: str = Field("", validation_alias="KAFKA_BOOTSTRAP_SERVERS")

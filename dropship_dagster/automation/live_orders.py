@@ -8,6 +8,7 @@ from pydantic import Field
 from dropship_dagster import shop, stream
 from dropship_dagster.assets import metadata
 from dropship_dagster.assets.topics import FINGERPRINT, POOL, admit, held, replayed, topic_key
+from dropship_dagster.clock import FASTEST, SLOWEST
 from dropship_dagster.errors import DropshipError
 from dropship_dagster.resources import KafkaResource, user_errors
 from dropship_dagster.settings import Settings
@@ -16,15 +17,25 @@ from dropship_dagster.settings import Settings
 class LiveConfig(dg.Config):
     """How lively the shop is."""
 
-    rate: float = Field(5.0, gt=0, description="Events a second over all topics, kept by schedule.")
+    clock: float | None = Field(
+        None,
+        ge=SLOWEST,
+        le=FASTEST,
+        description="How many times as fast as ours the shop's clock goes; by default DROPSHIP_SHOP_CLOCK.",
+    )
+    rate: float | None = Field(
+        None,
+        gt=0,
+        description="A load test: events a second over all topics, kept by schedule, instead of the shop's demand.",
+    )
     duration: float = Field(60.0, gt=0, le=3600, description="Seconds; a run is bounded, the next one goes on.")
     seed: int | None = Field(None, ge=0, description="For the orders of the stream; by default that of the files.")
     start: str | None = Field(
         None, description="Moves the shop's clock forward: now, or a time such as 2026-07-01T09:00:00Z."
     )
-    daily_curve: bool = Field(False, description="Spread the rate over the hours of the day as customers do.")
+    daily_curve: bool = Field(False, description="Spread a rate over the hours of the day as customers do.")
     life_cycle_speed: float | None = Field(
-        None, gt=0, description="How many times as fast orders live; by default the parameter file's."
+        None, gt=0, description="How many times as fast orders live at a rate; by default the parameter file's."
     )
     allow_shared_ids: bool = Field(
         False, description="Send it although the warehouse holds another data set with the same identifiers."
@@ -50,6 +61,7 @@ def send_live_orders(context: dg.OpExecutionContext, config: LiveConfig, kafka: 
         state = settings.home / "live.state"
         begin = stream.moment(config.start) if config.start else None
         pace = config.model_dump(include={"rate", "seed", "daily_curve", "life_cycle_speed"})
+        pace["clock"] = config.clock or settings.shop_clock
         opening = stream.opening(settings.data_dir, state=state, start=begin, **pace)
         seeds = shop.stream_of(shop.data_set(settings.data_dir))
         admit(context, settings, seeds, opening, allow_shared=config.allow_shared_ids)
@@ -61,6 +73,7 @@ def send_live_orders(context: dg.OpExecutionContext, config: LiveConfig, kafka: 
             topic_names=stream.topic_names(settings),
             duration=config.duration,
             start=begin,
+            followed=settings.live,
             **pace,
         )
         offsets = stream.partitions(client, settings.topics)
@@ -80,10 +93,12 @@ def send_live_orders(context: dg.OpExecutionContext, config: LiveConfig, kafka: 
                             "seconds": metadata.seconds(report.seconds),
                             "achieved_rate": metadata.per_second(report.sent, report.seconds),
                             "requested_rate": report.requested_rate,
+                            "shop_clock": report.shop_clock or "",
                             FINGERPRINT: files or "",  # the topic holds them still
                         },
                     )
                 )
+        context.add_output_metadata({"shop_clock": report.shop_clock or "", "sent": report.sent})
         if report.failed:
             raise DropshipError(f"{report.failed:,} of {report.sent:,} messages were not acknowledged.")
 

@@ -6,7 +6,7 @@ import csv
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -22,6 +22,7 @@ from dropship_dagster.cli.console import (
     settings,
 )
 from dropship_dagster.cli.signals import stop_on_signals
+from dropship_dagster.clock import FASTEST, SLOWEST
 from dropship_dagster.endpoints import KafkaEndpoint, kafka_endpoint
 from dropship_dagster.settings import Settings
 from dropship_dagster.shop.rejects import REJECT_SHARE
@@ -87,11 +88,22 @@ def replay(
 
 @app.command(name="stream")
 def stream_orders(
-    rate: Annotated[float, typer.Option(min=0.001, help="Events a second over all topics.")] = 10.0,
+    clock: Annotated[
+        float | None,
+        typer.Option(
+            min=SLOWEST,
+            max=FASTEST,
+            help="The shop's clock: so many times as fast as ours (DROPSHIP_SHOP_CLOCK: 1440, a shop day a minute).",
+        ),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="A load test: events a second over all topics, instead of the shop's demand."),
+    ] = None,
     duration: Annotated[float | None, typer.Option(min=0, help="Seconds; without it until stopped.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="For the new orders (that of the files).")] = None,
     folder: Annotated[Path | None, typer.Option("--dir", help="The shop that goes on (DROPSHIP_DATA_DIR).")] = None,
-    daily_curve: Annotated[bool, typer.Option(help="Spread the rate over the day as customers do.")] = False,
+    daily_curve: Annotated[bool, typer.Option(help="Spread a rate over the day as customers do.")] = False,
     start: Annotated[
         str | None, typer.Option(help="Move the shop's clock forward: now, or a time such as 2026-07-01T09:00:00Z.")
     ] = None,
@@ -104,34 +116,37 @@ def stream_orders(
 ) -> None:
     """Send new customers and orders, the steps of open ones and changed stock, where the files or the last run ended.
 
-    The shop has a clock of its own, which goes on where its history ends; the dashboard's "today" is the shop's.
+    The shop has a clock of its own, a time-lapse that goes on where its history ends: by that clock it sells by the
+    demand of its history, and its orders live as long. --rate sells as much as it takes, at our pace.
 
     Ctrl-C drains what was sent and ends with the report. Exit code 1 if a message was too large or not acknowledged.
 
-    Example: dropship produce stream --rate 50 --duration 60
+    Examples: dropship produce stream     dropship produce stream --rate 50 --duration 60
     """
     from dropship_dagster import shop, stream
 
+    if rate is not None and clock is not None:
+        raise typer.BadParameter("--rate is a load test at our pace, --clock a time-lapse: give one of them.")
     config = settings()
+    pace: dict[str, Any] = {"clock": clock or config.shop_clock, "rate": rate, "daily_curve": daily_curve}
     with sentences(config.home), stop_on_signals() as stop, progress_bar() as progress:
         begin = stream.moment(start) if start else None
         endpoint = prepare_topics(config)
         seeds, state = folder or config.data_dir, state or config.home / "live.state"
-        opening = stream.opening(seeds, rate=rate, state=state, seed=seed, start=begin, daily_curve=daily_curve)
+        opening = stream.opening(seeds, state=state, seed=seed, start=begin, **pace)
         _admit(config, shop.stream_of(shop.data_set(seeds)), opening, allow_shared=allow_shared_ids)
         report = stream.live(
             endpoint.client_config,
             seeds,
-            rate=rate,
             duration=duration,
             seed=seed,
             start=begin,
-            daily_curve=daily_curve,
             state=state,
             stop=stop,
             progress=progress,
             rejected_messages=config.home / "rejects" / "messages.jsonl",
             topic_names=stream.topic_names(config),
+            **pace,
         )
     show(report, as_json=as_json)
 
@@ -165,6 +180,8 @@ def show(report: ProduceReport, *, as_json: bool) -> None:
             f"Sent {report.sent:,}, acknowledged {report.acknowledged:,}, failed {report.failed:,}, "
             f"refused {report.refused:,} in {report.seconds:.1f} s: {report.achieved_rate:,.0f} events/s{wanted}."
         )
+        if report.shop_clock:
+            out.print(f"Shop's clock: {report.shop_clock}.")
         if report.rejected_rows:
             out.print(f"[red]{report.rejected_rows:,} CSV rows were left out[/]: see {report.rejects_file}.")
             for line in _first_rejects(report.rejects_file):

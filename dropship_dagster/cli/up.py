@@ -16,12 +16,13 @@ from typing import Annotated
 
 import typer
 
-from dropship_dagster import shop
+from dropship_dagster import clock, shop
 from dropship_dagster.cli.console import out, sentences, settings
 from dropship_dagster.cli.instance import prepare
 from dropship_dagster.cli.processes import ProcessGroup, Program, answers, check_free
 from dropship_dagster.cli.runs import cancel_runs, launch_once
 from dropship_dagster.cli.signals import stop_on_signals
+from dropship_dagster.clock import FASTEST, SLOWEST
 from dropship_dagster.endpoints import kafka_endpoint, supervisor, warehouse_endpoint
 from dropship_dagster.errors import DropshipError
 from dropship_dagster.settings import PROJECT_ROOT, Settings
@@ -44,15 +45,28 @@ def up(
         bool | None,
         typer.Option("--live/--no-live", help="Keep a shop open: files when there are none, then new orders (yes)."),
     ] = None,
+    shop_clock: Annotated[
+        float | None,
+        typer.Option(
+            "--clock",
+            min=SLOWEST,
+            max=FASTEST,
+            help="The shop's clock: so many times as fast as ours (DROPSHIP_SHOP_CLOCK: 1440, a shop day a minute).",
+        ),
+    ] = None,
 ) -> None:
     """Run the platform: embedded services, Dagster's UI and daemon, and the dashboard. Ctrl-C stops all of it.
 
     The shop is open: when there are no CSV files they are made and taken to PROD, and new orders keep coming. With
     --no-live (or DROPSHIP_LIVE=no) nothing is made up: what you generate, produce or bring is loaded and merged.
 
-    Examples: dropship up     DROPSHIP_DAGSTER_PORT=3001 dropship up --no-live
+    The shop's clock goes on where its history ends, as a time-lapse, and by that clock it sells as in its history.
+
+    Examples: dropship up     dropship up --clock 60     DROPSHIP_DAGSTER_PORT=3001 dropship up --no-live
     """
     config = settings()
+    if shop_clock is not None:
+        config = config.model_copy(update={"shop_clock": shop_clock})
     if live is None:
         live = config.live if "live" in config.model_fields_set else True
     with sentences(config.home), _only_one(config) as first:
@@ -60,7 +74,7 @@ def up(
             _run(config, live)
         else:
             out.print(f"The platform already runs (pid {running_pid(config)}).")
-            _print_addresses(config)
+            _print_addresses(config, live=live)
 
 
 def down() -> None:
@@ -121,7 +135,8 @@ def _run_until(config: Settings, live: bool, stop: threading.Event) -> None:
     kafka_endpoint(config)
     warehouse_endpoint(config)
     prepare(config)
-    environment = {**os.environ, "DROPSHIP_LIVE": "yes" if live else "no"}
+    told = {"DROPSHIP_LIVE": "yes" if live else "no", "DROPSHIP_SHOP_CLOCK": f"{config.shop_clock:.10g}"}
+    environment = {**os.environ, **told}
     group = ProcessGroup(_programs(config), environment, PROJECT_ROOT)
     code_server, ui, dashboard, daemon = group.programs
     try:
@@ -138,7 +153,7 @@ def _run_until(config: Settings, live: bool, stop: threading.Event) -> None:
         group.start(daemon)
         group.wait_ready(dashboard, stop.is_set)
         if not stop.is_set():
-            _print_addresses(config)
+            _print_addresses(config, live=live)
             out.print("Ctrl-C stops all of it.")
         _watch(config, group, stop)
     finally:
@@ -205,10 +220,14 @@ def _python(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", module, *arguments]
 
 
-def _print_addresses(config: Settings) -> None:
+def _print_addresses(config: Settings, *, live: bool) -> None:
     out.print(f"  Dagster    http://127.0.0.1:{config.dagster_port}")
     out.print(f"  Dashboard  http://127.0.0.1:{config.dashboard_port}")
     out.print(f"  Logs       {config.home / 'logs'}")
+    shown = clock.shown(config.home / clock.HOME_FILE)
+    if live and clock.read(config.home / clock.HOME_FILE) is None and not shop.own_files(config.data_dir):
+        shown = f"from the end of its history on ({clock.speed(config.shop_clock)}), once the shop is filled"
+    out.print(f"  Shop's clock: {shown}")
 
 
 @contextmanager

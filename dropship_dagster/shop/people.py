@@ -78,7 +78,10 @@ class Customers:
         self.count = count
         self._parameters = parameters
         self._rng = rng
-        self.signed_up_ms = _registrations(parameters, rng, demand, count)
+        self._demand = demand
+        self._founders = max(1, int(count * parameters.customers.founding_share))
+        self._others = count - self._founders
+        self.signed_up_ms = self._registrations()
         self._market_choice = Choice([market.share for market in parameters.countries])
         segments = parameters.customers.segments
         self._segment_choice = Choice([segment.share for segment in segments])
@@ -148,6 +151,21 @@ class Customers:
         ]
         return pa.table(columns, names=CUSTOMERS.names)
 
+    def registrations_after(self, start_ms: int, stop_ms: int) -> Ints:
+        """When customers register between these times after history, as often as they did: epoch ms, rising."""
+        return self._demand.registrations_after(self._others, start_ms, stop_ms)
+
+    def _registrations(self) -> Ints:
+        """Epoch milliseconds, rising: the founders before history starts, the others during it."""
+        founders, others = self._founders, self._others
+        start, days = self._parameters.period.start_ms, self._parameters.customers.founding_days
+        rows: Ints = np.arange(founders, dtype=np.int64)
+        early = (rows + self._rng.fractions("customer.founder", rows)) / founders
+        before = start - days * DAY_MS + (early * (days * DAY_MS)).astype(np.int64)
+        if not others:
+            return before
+        return np.concatenate([before, self._demand.registrations(np.arange(others, dtype=np.int64), others)])
+
     @cached_property
     def _words(self) -> _Words:
         return _Words(self._parameters.countries)
@@ -174,19 +192,6 @@ class _Words:
 def _positions(rows: list[list[int]]) -> Ints:
     width = max(len(row) for row in rows)
     return np.array([row + [0] * (width - len(row)) for row in rows], dtype=np.int64)
-
-
-def _registrations(parameters: Parameters, rng: Rng, demand: Demand, count: int) -> Ints:
-    """Epoch milliseconds, rising: the founders before history starts, the others during it."""
-    founders = max(1, int(count * parameters.customers.founding_share))
-    start, days = parameters.period.start_ms, parameters.customers.founding_days
-    rows: Ints = np.arange(founders, dtype=np.int64)
-    early = (rows + rng.fractions("customer.founder", rows)) / founders
-    before = start - days * DAY_MS + (early * (days * DAY_MS)).astype(np.int64)
-    others = count - founders
-    if not others:
-        return before
-    return np.concatenate([before, demand.registrations(np.arange(others, dtype=np.int64), others)])
 
 
 def _phones(rng: Rng, rows: Ints, market: Ints, markets: list[Market]) -> list[str]:

@@ -22,7 +22,9 @@ from dropship_dagster.stream.simulation import Pace, State
 from local_service import privacy
 from local_service.files import locked, replace_durably
 
-_FORMAT = 2
+_FORMAT = 3
+_READ = (2, 3)
+"""Format 2 knew no time-lapse: its pace has no clock, which is what a pace at a rate has."""
 _RESTORE = (
     "put it back from a backup. Without it a stream begins anew, with order ids that the topics and the warehouse have "
     "already: that needs topics and a database of its own (with the local services, another DROPSHIP_HOME and "
@@ -81,7 +83,7 @@ def _decoded(content: bytes) -> tuple[dict[str, Any], Saved | None]:
     """The head of the file and what it holds; nothing of a file in another format."""
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         head = json.loads(bytes(arrays["head"]))
-        if head["format"] != _FORMAT:
+        if head["format"] not in _READ:
             return head, None
         state = State(
             clock_us=head["clock_us"],

@@ -29,6 +29,7 @@ class ProduceReport:
     acknowledgements. requested_rate and achieved_rate: messages a second; a requested rate of 0 means no limit.
     rejected_rows: CSV rows that broke the contract and were left out. skipped: messages an earlier run had done.
     resent: messages of an interrupted run that were sent again. stopped: whether it was asked to end early.
+    shop_clock: what time it was in the shop at the end of a live run, in words.
     """
 
     topics: dict[str, TopicCounts]
@@ -41,6 +42,7 @@ class ProduceReport:
     resent: int = 0
     stopped: bool = False
     rejects_file: str | None = None
+    shop_clock: str | None = None
     errors: list[str] = field(default_factory=list)
 
     @property

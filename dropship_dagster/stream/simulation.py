@@ -1,8 +1,15 @@
 """The shop going on after its history: a state, and the next messages as a pure function of it.
 
-Time is cut into intervals of about a second, each with a number of slots. A slot carries one event: the step of an
-order that has been due longest, a product whose stock has changed, or else a new order or a new customer. So the rate
-is exact, and the same state, seed and pace give the same bytes, on any machine and after any kill.
+Time is cut into intervals of about a second, each with a number of slots. A slot carries one event. How many there
+are is decided in one of two ways:
+
+- In a time-lapse the shop's clock goes `Pace.clock` times as fast as ours, and what happens in the interval is what
+  happens in that time of the shop: orders and customers come by history's demand, which goes on, and orders live as
+  long as in history.
+- At a rate, for load tests, the interval has as many slots as the rate wants. A slot carries the step of an order that
+  has been due longest, a product whose stock has changed, or else a new order or a new customer.
+
+Either way the same state, seed and pace give the same bytes, on any machine and after any kill.
 """
 
 from __future__ import annotations
@@ -17,7 +24,7 @@ from dropship_dagster.shop.contract import CUSTOMERS, ORDER_EVENTS, ORDER_LINES,
 from dropship_dagster.shop.history import Shop
 from dropship_dagster.shop.lifecycle import PLACED, Events
 from dropship_dagster.shop.orders import Block
-from dropship_dagster.shop.rng import Ints
+from dropship_dagster.shop.rng import Floats, Ints
 from dropship_dagster.shop.text import HOUR_MS
 from dropship_dagster.stream.events import (
     Messages,
@@ -32,11 +39,26 @@ _SECOND_US = 1_000_000
 
 @dataclass(frozen=True)
 class Pace:
-    """Events a second on average, whether the hours of the day differ, and how fast orders live."""
+    """Either a time-lapse: `clock` shop seconds a second, no rate and lives of their own length. Or a rate.
+
+    rate: events a second on average. daily_curve: whether the hours of the day differ. life_cycle_speed: how fast
+    orders live. clock: 0 at a rate.
+    """
 
     rate: float
     daily_curve: bool
     life_cycle_speed: float
+    clock: float = 0.0
+
+    @property
+    def speed(self) -> float:
+        """Shop seconds a second: at a rate the shop's clock goes as fast as ours."""
+        return self.clock or 1.0
+
+
+def time_lapse(clock: float) -> Pace:
+    """The pace of a shop whose clock goes so many times as fast as ours."""
+    return Pace(0.0, daily_curve=False, life_cycle_speed=1.0, clock=clock)
 
 
 @dataclass(frozen=True)
@@ -58,7 +80,10 @@ class State:
 
 @dataclass(frozen=True)
 class Interval:
-    """The messages of an interval and the slot of each; `rate` slots a second, `slots` in all, `state` afterwards."""
+    """The messages of an interval and the slot of each; `state` is the one afterwards.
+
+    due: for each slot the seconds after the interval's begin at which it is due, and last the interval's length.
+    """
 
     orders: Messages
     order_slots: Ints
@@ -66,9 +91,18 @@ class Interval:
     product_slots: Ints
     customers: Messages
     customer_slots: Ints
-    slots: int
-    rate: float
+    due: Floats
     state: State
+
+    @property
+    def slots(self) -> int:
+        """How many events there are."""
+        return len(self.due) - 1
+
+    @property
+    def rate(self) -> float:
+        """Slots a second."""
+        return float(self.slots / self.due[-1])
 
 
 class Simulation:
@@ -97,6 +131,8 @@ class Simulation:
 
     def next_interval(self, state: State, pace: Pace) -> Interval:
         """What happens in about the next second."""
+        if pace.clock:
+            return self._by_demand(state, pace.clock)
         rate = self._rate(state.clock_us, pace)
         slots = max(1, round(rate))
         slot_us = state.clock_us + (np.arange(slots) * (_SECOND_US / rate)).astype(np.int64)
@@ -148,9 +184,61 @@ class Simulation:
             product_slots=np.arange(used, dtype=np.int64),
             customers=self._customer_messages(state.customers, customers, slot_ms[customer_slots]),
             customer_slots=customer_slots,
-            slots=slots,
-            rate=rate,
+            due=np.arange(slots + 1) / rate,
             state=after,
+        )
+
+    def _by_demand(self, state: State, clock: float) -> Interval:
+        """What happens in a second of a time-lapse.
+
+        Orders, customers and steps have the moments that they would have in a longer history; only what is overdue,
+        because the clock was moved forward, happens at the interval's begin. So the events do not depend on `clock`.
+        """
+        end_us = state.clock_us + round(clock * _SECOND_US)
+        begin, end = (-(-moment // 1000) for moment in (state.clock_us, end_us))
+        shop, told = self._shop, state.announced
+        signed_up = shop.customers.registrations_after(begin, end)
+        placed_ms = shop.demand.moments_after(shop.config.orders, begin, end)
+        customers = state.customers + len(signed_up)
+        shop.customers.grow(customers)
+
+        due = int(np.searchsorted(state.waiting.time_ms, end, side="left"))
+        steps = state.waiting.take(np.arange(due))
+        happened = replace(steps, time_ms=np.maximum(steps.time_ms, begin))
+        waiting = state.waiting.take(np.arange(due, len(state.waiting)))
+        new_stock, changed, block = state.stock, np.empty(0, dtype=np.int64), None
+        if len(placed_ms):
+            rows: Ints = np.arange(state.next_row, state.next_row + len(placed_ms), dtype=np.int64)
+            registered = state.customers + np.searchsorted(signed_up, placed_ms, side="right")
+            block = shop.orders.block(rows, placed_ms, registered)
+            events = shop.life_cycle.events(block)
+            here = events.time_ms < end
+            happened = Events.concatenate([happened, events.take(here)])
+            waiting = _by_due(Events.concatenate([waiting, events.take(~here)]))
+            new_stock, changed = self._sell(state.stock, block)
+        happened = _by_due(happened)
+
+        version = state.version.copy()
+        version[told] += 1
+        told_ms: Ints = np.full(len(told), begin, dtype=np.int64)
+        slots, times = _in_order(told_ms, signed_up, happened.time_ms)
+        return Interval(
+            orders=self._order_messages(happened, block),
+            order_slots=slots[2],
+            products=self._product_messages(told, state.stock, version, told_ms),
+            product_slots=slots[0],
+            customers=self._customer_messages(state.customers, customers, signed_up),
+            customer_slots=slots[1],
+            due=np.append((times * 1000 - state.clock_us) / _SECOND_US / clock, 1.0),
+            state=State(
+                clock_us=end_us,
+                next_row=state.next_row + len(placed_ms),
+                customers=customers,
+                waiting=waiting,
+                stock=new_stock,
+                version=version,
+                announced=changed,
+            ),
         )
 
     def _rate(self, clock_us: int, pace: Pace) -> float:
@@ -212,6 +300,15 @@ def _due_steps(waiting: Events, slot_ms: Ints, first_free: int) -> tuple[Events,
     slots = count + np.maximum.accumulate(earliest - count) if due else count
     fitting = int(np.searchsorted(slots, len(slot_ms), side="left"))
     return waiting.take(np.arange(fitting)), slots[:fitting].astype(np.int64)
+
+
+def _in_order(*times: Ints) -> tuple[list[Ints], Ints]:
+    """Slots for events of several kinds by their times, of equal ones the first kind first; and all times, rising."""
+    joined = np.concatenate(times)
+    order = np.argsort(joined, kind="stable")
+    slots: Ints = np.empty(len(joined), dtype=np.int64)
+    slots[order] = np.arange(len(joined))
+    return np.split(slots, np.cumsum([len(each) for each in times[:-1]])), joined[order]
 
 
 def _by_due(events: Events) -> Events:

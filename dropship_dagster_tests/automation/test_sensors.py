@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import re
 import shutil
 import threading
 import time
@@ -172,6 +173,21 @@ def test_live_traffic_goes_on_after_new_customers_of_its_own(platform: Settings,
     assert replayed(instance) == files
     assert tick(live_traffic, instance).run_requests
     assert "replayed last" in str(tick(seed_files, instance).skip_reason)
+
+
+def test_live_traffic_sells_by_demand_and_says_what_time_it_is_in_the_shop(
+    platform: Settings, instance: dg.DagsterInstance
+) -> None:
+    for job in ("generate_seeds", "replay_seeds"):
+        assert run_job(job, instance=instance).success
+    fast = {"ops": {"send_live_orders": {"config": {"clock": 1_000_000.0, "duration": 3.0}}}}
+    assert run_job("stream_orders", instance=instance, run_config=fast).success
+    event = instance.get_latest_materialization_event(key("topics/orders_events"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    shown = str(event.asset_materialization.metadata["shop_clock"].value)
+    assert re.fullmatch(r"\d+ (Jan|Feb) 2026 \d\d:\d\d \(x1000000, standing still\)", shown), shown
+    assert event.asset_materialization.metadata["requested_rate"].value == 0.0
 
 
 @pytest.mark.parametrize("kind", ["without a manifest", "changed", "not there"])
