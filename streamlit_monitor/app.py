@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from streamlit_monitor import controls, navigation
+from streamlit_monitor import controls, live, navigation
 from streamlit_monitor.language import t
 from streamlit_monitor.styles import ICON, STYLES
 
@@ -16,4 +16,5 @@ st.logo(str(ICON), size="large")
 st.html(STYLES)
 page = st.navigation(navigation.pages(), position="top")
 controls.draw(page.title, about_orders=page.url_path not in navigation.ABOUT_THE_PLATFORM)
+live.shop_clock()
 page.run()

@@ -58,11 +58,11 @@ def _metric(card: Card, delta: str | None) -> None:
         delta,
         delta_color="off" if _unchanged(delta) else "inverse" if card.more_is_worse else "normal",
         delta_arrow="off" if _unchanged(delta) else "auto",
-        delta_description=t(f"versus.{chosen_comparison()}") if delta else None,
+        delta_description=t(f"versus.{chosen_comparison()}") if delta and delta != t("versus.missing") else None,
         help=t(f"kpi.{card.key}.help"),
         border=True,
         height="stretch",
-        chart_data=None if card.spark is None else card.spark.tolist(),
+        chart_data=None if card.spark is None else card.spark.dropna().tolist(),
         chart_type="area",
     )
 
@@ -75,13 +75,15 @@ def _value(card: Card) -> str:
 
 
 def _delta(card: Card) -> str | None:
-    """The change in percent, or in points for what is a percentage itself."""
-    if card.before is None or math.isnan(card.before) or math.isnan(card.value):
+    """The change in percent, or in points for what is a percentage itself; words where it cannot be told."""
+    if card.before is None:
         return None
+    if math.isnan(card.before) or math.isnan(card.value) or not (card.before or card.unit == "percent"):
+        return t("versus.missing")
     if card.unit == "percent":
         points = (card.value - card.before) * 100
         return f"{'-' if points < 0 else '+'}{formats().number(abs(points), 1)} {t('kpi.points')}"
-    return formats().change(card.value / card.before - 1) if card.before else None
+    return formats().change(card.value / card.before - 1)
 
 
 def _unchanged(delta: str | None) -> bool:

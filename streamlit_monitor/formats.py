@@ -49,9 +49,13 @@ class Formats:
         text = f"{value.day} {self.months[value.month - 1]}"
         return f"{text} {value.year}" if year else text
 
+    def minute(self, value: datetime) -> str:
+        """31 Dec 2025 23:41"""
+        return f"{self.day(value)} {value:%H:%M}"
+
     def moment(self, value: datetime) -> str:
         """31 Dec 2025 23:41 UTC"""
-        return f"{self.day(value)} {value:%H:%M} UTC"
+        return f"{self.minute(value)} UTC"
 
     def vega(self) -> dict[str, Any]:
         """The locale of charts: vega.github.io/vega-lite/docs/config.html#locale"""

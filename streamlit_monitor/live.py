@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import pandas as pd
 import streamlit as st
 
 from dropship_dagster.settings import Settings
-from streamlit_monitor import controls, states
+from streamlit_monitor import controls, headline, states
 from streamlit_monitor.period import Period
 from streamlit_monitor.store import HISTORY_SECONDS, LOOK_SECONDS, Pulse, Store
 from streamlit_monitor.topics import Topics
@@ -24,6 +25,12 @@ class View:
     pulse: Pulse
     period: Period
 
+    def so_far(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """A row a point of the period, without figures for the points that are still to come."""
+        shown = frame.copy()
+        shown.loc[frame["at"] >= self.period.until, shown.columns != "at"] = float("nan")
+        return shown
+
 
 def live(draw: Callable[[View], None]) -> None:
     """Draw a page about the orders, or what stands in its place while there are none, and keep it up to date."""
@@ -33,7 +40,8 @@ def live(draw: Callable[[View], None]) -> None:
         if pulse.newest is None:
             states.empty()
         else:
-            draw(View(store, pulse, controls.chosen_period(pulse)))
+            view = View(store, pulse, controls.chosen_period(pulse))
+            draw(replace(view, period=headline.draw(store, pulse, view.period)))
 
     watch(draw_period)
 
@@ -60,6 +68,11 @@ def watch(draw: Callable[[Store], None]) -> None:
                 st.rerun(scope="fragment")
 
     body()
+
+
+def shop_clock() -> None:
+    """Say what time it is in the shop, and keep it up to date."""
+    st.fragment(headline.shop_clock, run_every=settings().dashboard_refresh_seconds)(settings().home)
 
 
 def again(draw: Callable[[], None]) -> None:
@@ -99,4 +112,4 @@ def _settings() -> Settings:
 def _shared() -> tuple[Warehouse, Store]:
     warehouse = Warehouse(settings())
     seconds = HISTORY_SECONDS if settings().snowflake_account else LOOK_SECONDS
-    return warehouse, Store(warehouse.query, seconds)
+    return warehouse, Store(warehouse.query, lambda: headline.latest(settings().home), seconds)

@@ -56,7 +56,14 @@ def named(frame: pd.DataFrame, kind: str) -> pd.DataFrame:
 
 
 def table(
-    heading: str, name: str, frame: pd.DataFrame, columns: Mapping[str, Column], shown: pd.DataFrame | None = None
+    heading: str,
+    name: str,
+    frame: pd.DataFrame,
+    columns: Mapping[str, Column],
+    shown: pd.DataFrame | None = None,
+    *,
+    empty: str | None = None,
+    caption: str | None = None,
 ) -> None:
     """A table with its heading and its download.
 
@@ -65,14 +72,18 @@ def table(
         frame: what is downloaded.
         columns: what is shown, in order.
         shown: the same rows in the reader's words, where they differ.
+        empty: what is said where there is no row; by default that the period holds nothing.
+        caption: what the rows are, where the heading does not say.
     """
     with st.container(border=True, key=f"table-{name}"):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.subheader(t(heading), anchor=links.anchor(heading), width="content")
             exports.download(frame, name)
         if frame.empty:
-            st.caption(t("empty.period"))
+            st.caption(empty or t("empty.period"))
             return
+        if caption:
+            st.caption(caption)
         st.dataframe(
             frame if shown is None else shown,
             hide_index=True,

@@ -66,6 +66,13 @@ class Period:
     current: Span
     previous: Span | None
     """What it is compared with. It stops at the hour the data does, so that a day in progress is compared fairly."""
+    until: datetime
+    """Where the data of the current span ends, up to the next whole hour: charts show nothing after it."""
+
+    @property
+    def shift(self) -> timedelta:
+        """How much earlier the comparison is; nothing where there is none."""
+        return self.current.start - self.previous.start if self.previous else timedelta()
 
 
 def period(
@@ -91,16 +98,16 @@ def period(
         days = _DAYS.get(preset, _DAYS[DEFAULT_PRESET])
         end = _midnight(anchor.date()) + timedelta(days=1)
         current = Span(end - timedelta(days=days), end)
+    until = max(current.start, min(current.end, _next_hour(anchor)))
     if comparison == "none":
-        return Period(current, None)
+        return Period(current, None, until)
     shift = _YEAR if comparison == "year" else current.end - current.start
-    return Period(current, Span(current.start - shift, _known_end(current, anchor) - shift))
+    known_end = until if until > current.start else current.end  # one that is all to come is compared whole
+    return Period(current, Span(current.start - shift, known_end - shift), until)
 
 
-def _known_end(current: Span, anchor: datetime) -> datetime:
-    """Where the data of a span ends, up to the next whole hour."""
-    next_hour = anchor.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-    return min(current.end, next_hour) if next_hour > current.start else current.end
+def _next_hour(anchor: datetime) -> datetime:
+    return anchor.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
 
 
 def _midnight(day: date) -> datetime:

@@ -39,7 +39,7 @@ FROM PROD.ORDERS
 NEWEST_SO_FAR = """
 SELECT MAX(PLACED_AT) AS newest
 FROM PROD.ORDERS
-WHERE PLACED_AT < DATEADD('day', 1, SYSDATE())
+WHERE PLACED_AT < :latest
 """
 _AHEAD = timedelta(days=1)
 
@@ -71,12 +71,24 @@ class _Answer:
     at: float
 
 
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
 class Store:
     """Answers by query and parameters; one for all sessions."""
 
-    def __init__(self, run: Run, history_seconds: float = LOOK_SECONDS) -> None:
-        """`run` asks the warehouse; what `history` asks is kept for `history_seconds`."""
+    def __init__(
+        self, run: Run, now: Callable[[], datetime] = _now, history_seconds: float = LOOK_SECONDS
+    ) -> None:
+        """
+        Args:
+            run: asks the warehouse.
+            now: naive UTC; an order that lies more than a day after it has a wrong time. By default the wall clock.
+            history_seconds: how long an answer of `history` is kept.
+        """
         self._run = run
+        self._now = now
         self._history_seconds = history_seconds
         self._lock = threading.Lock()
         self._answers: OrderedDict[tuple[Any, ...], _Answer] = OrderedDict()
@@ -94,9 +106,11 @@ class Store:
         """
         row = self._ask(PULSE, {}, None, PULSE_SECONDS).iloc[0]
         pulse = Pulse(int(row["orders"]), _time(row["updated_at"]), _time(row["newest"]))
-        if pulse.newest is None or pulse.newest < datetime.now(UTC).replace(tzinfo=None) + _AHEAD:
+        latest = self._now() + _AHEAD
+        if pulse.newest is None or pulse.newest < latest:
             return pulse
-        so_far = _time(self._ask(NEWEST_SO_FAR, {}, pulse, ANSWER_SECONDS).iloc[0]["newest"])
+        bound = {"latest": latest.replace(minute=0, second=0, microsecond=0)}  # the same answer serves for an hour
+        so_far = _time(self._ask(NEWEST_SO_FAR, bound, pulse, ANSWER_SECONDS).iloc[0]["newest"])
         return replace(pulse, newest=so_far or pulse.newest)
 
     def ask(self, sql: str, **parameters: Any) -> pd.DataFrame:

@@ -50,7 +50,7 @@ QUESTIONS: dict[str, Question] = {
     "fulfilment: funnel": lambda store, p: fulfilment.funnel(store, p.current),
     "fulfilment: suppliers": lambda store, p: fulfilment.by_supplier(store, p.current),
     "fulfilment: countries": lambda store, p: fulfilment.by_country(store, p.current),
-    "fulfilment: late": lambda store, p: fulfilment.late(store, p.current, p.current.end, 100),
+    "fulfilment: late": lambda store, p: fulfilment.late(store, p.current.end, 100),
     "pipeline: stations": lambda store, _: pipeline.stations(store),
     "pipeline: loads": lambda store, _: pipeline.loads(store, 50),
 }

@@ -6,15 +6,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from dropship_dagster import clock
 from dropship_dagster.settings import PROJECT_ROOT
 from dropship_dagster_tests.dashboard.platform import Platform, place_order
+from streamlit_monitor import headline
 from streamlit_monitor.period import COMPARISONS, FIRST_DAY, LAST_DAY, PRESETS, period
 from streamlit_monitor.store import Store
+from streamlit_monitor.warehouse import Warehouse
 
 PAGES = ("overview", "products", "customers", "fulfilment", "pipeline", "quality")
 PAGE = f"""
@@ -87,6 +91,26 @@ def test_an_order_of_tomorrow_is_none_of_the_future(store: Store, platform: Plat
             assert store.pulse().newest == expected
     finally:
         platform.execute("DELETE FROM PROD.ORDERS WHERE ORDER_ID = 'FUTURE'")
+
+
+def test_orders_that_are_ahead_of_ours_by_the_shops_own_clock_are_none_of_the_future(
+    platform: Platform, tmp_path: Path
+) -> None:
+    ahead = datetime.now(UTC).replace(tzinfo=None, microsecond=0) + timedelta(days=300)
+    shop_ms = int(ahead.replace(tzinfo=UTC).timestamp() * 1000)
+    clock.write(tmp_path / clock.HOME_FILE, clock.ShopClock(shop_ms, clock.wall_ms(), 1440.0, 0.0, running=False))
+    reader = Warehouse(platform.settings)
+    place_order(platform, "FUTURE")
+    try:
+        for moment, expected in {ahead: ahead, ahead + timedelta(days=2): newest_of_csv(platform)}.items():
+            platform.execute("UPDATE PROD.ORDERS SET PLACED_AT = ? WHERE ORDER_ID = 'FUTURE'", moment)
+            assert Store(reader.query, lambda: headline.latest(tmp_path)).pulse().newest == expected
+            assert Store(reader.query).pulse().newest == newest_of_csv(platform), (
+                "the wall clock alone knows of neither"
+            )
+    finally:
+        platform.execute("DELETE FROM PROD.ORDERS WHERE ORDER_ID = 'FUTURE'")
+        reader.close()
 
 
 LONG = "x" * 10_000

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from streamlit_monitor.period import PRESETS, Span, period
+from streamlit_monitor.period import PRESETS, Preset, Span, period
 
 NEWEST = datetime(2025, 12, 31, 21, 54)
 
@@ -27,6 +27,21 @@ def test_a_period_and_the_one_before_hold_the_same_weekdays(preset: str) -> None
 def test_a_day_in_progress_is_compared_up_to_the_same_hour() -> None:
     found = period(datetime(2025, 12, 31, 9, 30), "today")
     assert found.previous == Span(datetime(2025, 12, 30), datetime(2025, 12, 30, 10))
+
+
+@pytest.mark.parametrize(
+    ("preset", "days", "until"),
+    [
+        ("today", None, datetime(2025, 12, 31, 22)),
+        ("28d", None, datetime(2025, 12, 31, 22)),
+        ("custom", (date(2025, 3, 1), date(2025, 3, 2)), datetime(2025, 3, 3)),
+        ("custom", (date(2026, 3, 1), date(2026, 3, 2)), datetime(2026, 3, 1)),
+    ],
+)
+def test_what_is_known_of_a_period_ends_with_the_hour_of_the_newest_order(
+    preset: Preset, days: tuple[date, date] | None, until: datetime
+) -> None:
+    assert period(NEWEST, preset, custom=days).until == until
 
 
 def test_a_custom_period_holds_both_its_days_in_either_order() -> None:

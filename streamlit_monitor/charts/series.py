@@ -13,7 +13,7 @@ def trend(current: pd.DataFrame, previous: pd.DataFrame | None, field: str, *, m
     """A line over time with its comparison dashed behind it, point by point.
 
     Args:
-        current: columns `at` and `field`.
+        current: columns `at` and `field`, without a value for what is still to come, which is not drawn.
         previous: the same for the comparison, drawn over the times of `current`.
     """
     joined = current[["at", field]].rename(columns={field: "value"}).reset_index(drop=True)
@@ -25,11 +25,11 @@ def trend(current: pd.DataFrame, previous: pd.DataFrame | None, field: str, *, m
     joined["value_text"] = [written(value, money) for value in joined["value"]]
     joined["before_text"] = [written(value, money) for value in joined["before"]]
 
-    time = alt.X("at:T", title=None, axis=alt.Axis(format="%H:%M" if hours else "%-d %b", grid=False, tickCount=8))
+    time = _times(joined["at"], hours=hours)
     value = alt.Y(
         "value:Q",
         title=None,
-        axis=value_axis(money, float(joined[["value", "before"]].max().max())),
+        axis=value_axis(money, float(joined[["value", "before"]].fillna(0.0).max().max())),
         scale=alt.Scale(zero=True),
     )
     base = alt.Chart(joined)
@@ -66,15 +66,25 @@ def stacked(frame: pd.DataFrame, parts: dict[str, str], *, hours: bool) -> alt.C
         pd.DataFrame({"at": frame["at"], "part": words, "order": place, "value": frame[name]})
         for place, (name, words) in enumerate(parts.items())
     ]
-    shown = pd.concat(pieces, ignore_index=True)
+    shown = pd.concat(pieces, ignore_index=True).dropna(subset="value")
     shown["when"] = [write.moment(at) if hours else write.day(at) for at in shown["at"].dt.to_pydatetime()]
     shown["text"] = [write.number(value) for value in shown["value"]]
     chart = (
         alt.Chart(shown)
         .mark_bar()
         .encode(
-            x=alt.X("at:T", title=None, axis=alt.Axis(format="%H:%M" if hours else "%-d %b", grid=False, tickCount=8)),
+            x=_times(frame["at"], hours=hours),
             **stack(frame, parts, "value", colours()[: len(parts)], ("when:N", "part:N", "text:N")),
         )
     )
     return finish(chart.properties(height=HEIGHT))
+
+
+def _times(at: pd.Series, *, hours: bool) -> alt.X:
+    """The axis of all points, those without a value too: a day in progress is as wide as another."""
+    first, last = (
+        alt.DateTime(year=each.year, month=each.month, date=each.day, hours=each.hour, minutes=each.minute)
+        for each in (at.min(), at.max())
+    )
+    axis = alt.Axis(format="%H:%M" if hours else "%-d %b", grid=False, tickCount=8)
+    return alt.X("at:T", title=None, axis=axis, scale=alt.Scale(domain=[first, last]) if len(at) > 1 else alt.Undefined)

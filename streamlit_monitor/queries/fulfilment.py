@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pandas as pd
 
@@ -10,6 +10,10 @@ from streamlit_monitor.period import Span
 from streamlit_monitor.queries.sales import bounds, days
 from streamlit_monitor.store import Store
 
+_END = datetime(2200, 1, 1)  # noqa: DTZ001 - naive UTC; no time of the contract lies after it
+
+# What had happened by :known. A period whose parcels are still under way is compared with an earlier one as that was at
+# the same age: the quick parcels come first, so what is unfinished looks quicker than what is finished.
 _FUNNEL = """
 SELECT
   COUNT(*) AS placed,
@@ -21,9 +25,30 @@ SELECT
   MEDIAN(DATEDIFF('minute', PAID_AT, DELIVERED_AT)) / 1440 AS median_days,
   PERCENTILE_CONT(0.9) WITHIN GROUP (ORDER BY DATEDIFF('minute', PAID_AT, DELIVERED_AT)) / 1440 AS p90_days,
   COALESCE(SUM(IFF(DELIVERED_AT <= PROMISED_AT, 1, 0)), 0) AS on_time
-FROM PROD.ORDERS
-WHERE PLACED_AT >= :start AND PLACED_AT < :end
+FROM (
+  SELECT
+    PROMISED_AT,
+    IFF(PAID_AT <= :known, PAID_AT, NULL) AS PAID_AT,
+    IFF(SHIPPED_AT <= :known, SHIPPED_AT, NULL) AS SHIPPED_AT,
+    IFF(DELIVERED_AT <= :known, DELIVERED_AT, NULL) AS DELIVERED_AT,
+    IFF(RETURNED_AT <= :known, RETURNED_AT, NULL) AS RETURNED_AT,
+    IFF(CANCELLED_AT <= :known, CANCELLED_AT, NULL) AS CANCELLED_AT
+  FROM PROD.ORDERS
+  WHERE PLACED_AT >= :start AND PLACED_AT < :end
+)
 """
+
+# The newest step of an order that was placed lately, by the newest order: steps with a wrong year do not count.
+_KNOWN = """
+SELECT MAX(GREATEST(PLACED_AT, COALESCE(PAID_AT, PLACED_AT), COALESCE(SHIPPED_AT, PLACED_AT),
+  COALESCE(DELIVERED_AT, PLACED_AT), COALESCE(RETURNED_AT, PLACED_AT), COALESCE(CANCELLED_AT, PLACED_AT))) AS known
+FROM PROD.ORDERS
+WHERE PLACED_AT >= :since AND PLACED_AT <= :newest
+  AND COALESCE(PAID_AT, PLACED_AT) < :latest AND COALESCE(SHIPPED_AT, PLACED_AT) < :latest
+  AND COALESCE(DELIVERED_AT, PLACED_AT) < :latest AND COALESCE(RETURNED_AT, PLACED_AT) < :latest
+  AND COALESCE(CANCELLED_AT, PLACED_AT) < :latest
+"""
+_LIVES = timedelta(days=120)
 
 _BY_COUNTRY = """
 SELECT
@@ -72,11 +97,12 @@ ORDER BY delivered DESC, name
 LIMIT 20
 """
 
+# Whenever they were placed: a parcel that is a month late was not ordered in the last four weeks.
 _LATE = """
 SELECT ORDER_ID, PLACED_AT, PROMISED_AT, DATEDIFF('day', PROMISED_AT, CAST(:now AS TIMESTAMP_NTZ)) AS days_late,
-  STATUS, COUNTRY, CARRIER, TRACKING_NUMBER, TOTAL
+  STATUS, COUNTRY, CARRIER, TRACKING_NUMBER, TOTAL, COUNT(*) OVER () AS late
 FROM PROD.ORDERS
-WHERE PLACED_AT >= :start AND PLACED_AT < :end AND STATUS IN ('PAID', 'SHIPPED') AND PROMISED_AT < :now
+WHERE STATUS IN ('PLACED', 'PAID', 'SHIPPED') AND PROMISED_AT < :now AND PLACED_AT <= :now
 ORDER BY PROMISED_AT, ORDER_ID
 LIMIT :limit
 """
@@ -92,9 +118,13 @@ LIMIT 10
 """
 
 
-def funnel(store: Store, span: Span) -> dict[str, float]:
-    """How many were placed, paid, shipped, delivered, returned, cancelled, on_time; days from paid to delivered."""
-    row = store.ask(_FUNNEL, **bounds(span)).iloc[0]
+def funnel(store: Store, span: Span, known: datetime = _END) -> dict[str, float]:
+    """How many were placed, paid, shipped, delivered, returned, cancelled, on_time; days from paid to delivered.
+
+    Args:
+        known: a time; of what came after it nothing is told. By default all is.
+    """
+    row = store.ask(_FUNNEL, known=known, **bounds(span)).iloc[0]
     return {str(name): float("nan") if pd.isna(row[name]) else float(row[name]) for name in row.index}
 
 
@@ -108,9 +138,15 @@ def by_supplier(store: Store, span: Span) -> pd.DataFrame:
     return store.ask(_BY_SUPPLIER, **days(span))
 
 
-def late(store: Store, span: Span, now: datetime, limit: int) -> pd.DataFrame:
-    """Orders on their way whose promise has passed, the longest first."""
-    return store.ask(_LATE, now=now, limit=limit, **bounds(span))
+def known_until(store: Store, newest: datetime) -> datetime:
+    """The time of the newest step of an order, given that of the newest order: until then the lives are known."""
+    found = store.ask(_KNOWN, newest=newest, since=newest - _LIVES, latest=newest + timedelta(days=1)).iloc[0]["known"]
+    return newest if pd.isna(found) else max(newest, pd.Timestamp(found).to_pydatetime())
+
+
+def late(store: Store, now: datetime, limit: int) -> pd.DataFrame:
+    """Open orders whose promise has passed, whenever they were placed, the longest first; `late` is how many."""
+    return store.ask(_LATE, now=now, limit=limit)
 
 
 def return_reasons(store: Store, span: Span) -> pd.DataFrame:

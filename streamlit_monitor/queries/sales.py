@@ -6,7 +6,7 @@ docs/data-contracts.md.
 
 from __future__ import annotations
 
-from datetime import time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 import pandas as pd
@@ -89,6 +89,22 @@ SELECT
   (SELECT COUNT(*) FROM PROD.CUSTOMERS WHERE NOT IS_DELETED) AS customers,
   (SELECT COUNT(*) FROM PROD.PRODUCTS WHERE NOT IS_DELETED) AS products
 """
+
+
+_FIRST_ORDER = "SELECT MIN(PLACED_AT) AS first FROM PROD.ORDERS"
+
+_ANY_ORDER = "SELECT COUNT(*) AS orders FROM PROD.ORDERS WHERE PLACED_AT >= :start AND PLACED_AT < :end"
+
+
+def first_order(store: Store) -> datetime | None:
+    """When the first order was placed; None while there is none."""
+    first = store.ask(_FIRST_ORDER).iloc[0]["first"]
+    return None if pd.isna(first) else pd.Timestamp(first).to_pydatetime()
+
+
+def any_order(store: Store, span: Span) -> bool:
+    """Whether an order was placed in the span."""
+    return bool(store.ask(_ANY_ORDER, **bounds(span)).iloc[0]["orders"])
 
 
 def kpis(store: Store, span: Span) -> dict[str, float]:

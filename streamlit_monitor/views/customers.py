@@ -26,7 +26,7 @@ def page() -> None:
 
 def _draw(view: View) -> None:
     span = view.period.current
-    trend = customers.trend(view.store, span)
+    trend = view.so_far(customers.trend(view.store, span))
     with st.container(key="kpis"):
         cards.draw(_cards(view, trend), 4)
     with panels.box("customers.trend"):
@@ -72,8 +72,21 @@ def _cards(view: View, trend: pd.DataFrame) -> list[Card]:
             arrived,
             below="customers.trend",
         ),
-        Card("repeat_rate", "percent", _repeat_rate(now), _repeat_rate(before), below="customers.cohorts"),
-        Card("customer_value", "money", _value(now), _value(before), digits=2, below="customers.segments.revenue"),
+        Card(
+            "repeat_rate",
+            "percent",
+            _repeat_rate(now),
+            _repeat_rate(before) if before else None,
+            below="customers.cohorts",
+        ),
+        Card(
+            "customer_value",
+            "money",
+            _value(now),
+            _value(before) if before else None,
+            digits=2,
+            below="customers.segments.revenue",
+        ),
     ]
 
 

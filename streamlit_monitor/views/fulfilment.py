@@ -7,7 +7,7 @@ import streamlit as st
 
 from streamlit_monitor import cards, charts, panels
 from streamlit_monitor.cards import Card
-from streamlit_monitor.language import label, t
+from streamlit_monitor.language import formats, label, t
 from streamlit_monitor.live import View, live
 from streamlit_monitor.queries import fulfilment
 from streamlit_monitor.queries.sales import ratio
@@ -24,7 +24,7 @@ def page() -> None:
 def _draw(view: View) -> None:
     span = view.period.current
     now = fulfilment.funnel(view.store, span)
-    before = fulfilment.funnel(view.store, view.period.previous) if view.period.previous else {}
+    before = _before(view)
     with st.container(key="kpis"):
         cards.draw(_cards(now, before), 4)
     with panels.box("fulfilment.funnel"):
@@ -43,6 +43,14 @@ def _draw(view: View) -> None:
         panels.bars(panels.named(fulfilment.return_reasons(view.store, span), "reason"), "orders", t("kpi.orders"))
     with right, panels.box("fulfilment.cancellations", stretch=True):
         panels.bars(panels.named(fulfilment.cancel_reasons(view.store, span), "reason"), "orders", t("kpi.orders"))
+
+
+def _before(view: View) -> dict[str, float]:
+    """The figures of the comparison at the age that the current period has now."""
+    if view.period.previous is None or view.pulse.newest is None:
+        return {}
+    known = fulfilment.known_until(view.store, view.pulse.newest) - view.period.shift
+    return fulfilment.funnel(view.store, view.period.previous, known)
 
 
 def _cards(now: dict[str, float], before: dict[str, float]) -> list[Card]:
@@ -85,7 +93,13 @@ def _times(frame: pd.DataFrame) -> None:
 def _late(view: View) -> None:
     if view.pulse.newest is None:
         return
-    late = fulfilment.late(view.store, view.period.current, view.pulse.newest, _LATE)
+    late = fulfilment.late(view.store, view.pulse.newest, _LATE)
+    count = 0 if late.empty else int(late["late"].iloc[0])
+    late = late.drop(columns="late")
+    write = formats()
+    caption = t("fulfilment.late.help", moment=write.moment(view.pulse.newest))
+    if count > len(late):
+        caption = t("fulfilment.late.most", count=write.number(count), shown=write.number(len(late))) + " " + caption
     panels.table(
         "fulfilment.late",
         "late-orders",
@@ -104,4 +118,6 @@ def _late(view: View) -> None:
             status=[label("status", code) for code in late["status"]],
             country=[label("country", code) for code in late["country"]],
         ),
+        empty=t("fulfilment.late.none"),
+        caption=caption,
     )

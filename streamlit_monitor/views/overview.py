@@ -22,8 +22,10 @@ def page() -> None:
 
 
 def _draw(view: View) -> None:
-    _range(view)
-    current = sales.trend(view.store, view.period.current)
+    customers, articles = sales.catalogue(view.store)
+    write = formats()
+    st.caption(t("overview.catalogue", customers=write.number(customers), products=write.number(articles)))
+    current = view.so_far(sales.trend(view.store, view.period.current))
     with st.container(key="kpis"):
         cards.draw(_cards(view, current), 4)
     _trend(view, current)
@@ -39,28 +41,13 @@ def _draw(view: View) -> None:
     _recent(view)
 
 
-def _range(view: View) -> None:
-    write = formats()
-    span = view.period.current
-    customers, articles = sales.catalogue(view.store)
-    parts = (
-        t("header.range", first=write.day(span.start), last=write.day(span.last_day)),
-        t("header.through", moment=write.moment(view.pulse.newest)) if view.pulse.newest else "",
-        t("overview.catalogue", customers=write.number(customers), products=write.number(articles)),
-    )
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if not view.store.trouble:
-            st.badge(t("state.live"), icon=":material/sensors:", color="green")
-        st.caption(" · ".join(part for part in parts if part))
-
-
 def _cards(view: View, current: pd.DataFrame) -> list[Card]:
     span, previous = view.period.current, view.period.previous
     now = sales.kpis(view.store, span)
     before = sales.kpis(view.store, previous) if previous else {}
     sold = products.sold(view.store, span)
     sold_before = products.sold(view.store, previous) if previous else None
-    parcels = sales.parcels(view.store, span)
+    parcels = view.so_far(sales.parcels(view.store, span))
     value = _share(current["revenue"], current["kept_orders"])
     returns = _share(parcels["returned"], parcels["delivered"])
     on_time = _share(parcels["on_time"], parcels["delivered"])
@@ -75,7 +62,7 @@ def _cards(view: View, current: pd.DataFrame) -> list[Card]:
             "number",
             sold,
             sold_before,
-            products.sold_trend(view.store, span)["products"],
+            view.so_far(products.sold_trend(view.store, span))["products"],
             detail="products",
         ),
         Card(
@@ -97,7 +84,8 @@ def _cards(view: View, current: pd.DataFrame) -> list[Card]:
 
 def _share(part: pd.Series, whole: pd.Series) -> pd.Series:
     """Point by point; where there is no whole, a sparkline goes on from the point before."""
-    return (part / whole.where(whole > 0)).ffill().fillna(0.0)
+    known = part.notna()
+    return (part / whole.where(whole > 0))[known].ffill().fillna(0.0)
 
 
 def _trend(view: View, current: pd.DataFrame) -> None:

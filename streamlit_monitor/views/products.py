@@ -141,7 +141,7 @@ def _draw_product(view: View) -> None:
     st.text(" · ".join(label(kinds.get(fact, fact), product[fact]) for fact in facts if not pd.isna(product[fact])))
     _product_cards(view, product)
     span = view.period.current
-    current = products.one_trend(view.store, span, name)
+    current = view.so_far(products.one_trend(view.store, span, name))
     previous = products.one_trend(view.store, view.period.previous, name) if view.period.previous else None
     with panels.box("products.trend"):
         hours = span.step == _HOUR
@@ -153,7 +153,7 @@ def _draw_product(view: View) -> None:
 
 def _product_cards(view: View, product: pd.Series) -> None:
     span, name = view.period.current, str(product["product_id"])
-    trend = products.one_trend(view.store, span, name)
+    trend = view.so_far(products.one_trend(view.store, span, name))
     before = products.one_trend(view.store, view.period.previous, name) if view.period.previous else None
     totals = trend[["sales", "units", "margin"]].sum()
     earlier = before[["sales", "units", "margin"]].sum() if before is not None else pd.Series(dtype="float64")
