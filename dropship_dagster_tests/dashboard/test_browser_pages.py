@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -23,6 +24,9 @@ def assert_drawn(seen: Visit, width: int) -> None:
     expect(seen.page.locator("[data-testid='stVegaLiteChart'] :is(svg, canvas)").first).to_be_visible()
     seen.settle()
     expect(seen.page.locator("[data-testid='stException']")).to_have_count(0)
+    expect(seen.page.locator(".st-key-shop-clock")).to_have_text(
+        re.compile(r"^Shop's clock: .* \(the wall clock, UTC\)$")
+    )
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
     assert seen.page.evaluate("window.hacked") is None
     assert seen.errors == []
