@@ -30,6 +30,8 @@ def fill(broker: BrokerProcess, batches: int = 60, keys: int = 12) -> tuple[Mode
         sequence = 0
         for number in range(batches):
             records = [(b"k%d" % chance.randrange(keys), b"%d" % number * 9) for _ in range(chance.randint(1, 6))]
+            if number % 3 == 0:  # so that each segment has something that is in no other
+                records.append((b"only %d" % number, b"1"))
             data = keyed_batch(records, codec=chance.randrange(5), producer=(producer, 0, sequence))
             assert produce_raw(client, "t", data).error_code == 0
             model.add(data, records)
