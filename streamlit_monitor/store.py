@@ -78,9 +78,7 @@ def _now() -> datetime:
 class Store:
     """Answers by query and parameters; one for all sessions."""
 
-    def __init__(
-        self, run: Run, now: Callable[[], datetime] = _now, history_seconds: float = LOOK_SECONDS
-    ) -> None:
+    def __init__(self, run: Run, now: Callable[[], datetime] = _now, history_seconds: float = LOOK_SECONDS) -> None:
         """
         Args:
             run: asks the warehouse.

@@ -119,7 +119,7 @@ def test_what_wakes_the_warehouse_is_kept_as_long_as_was_said_and_the_rest_is_no
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("streamlit_monitor.store.LOOK_SECONDS", 0.0)
-    kept, eager = Store(shop.query, 300.0), Store(shop.query, 0.0)
+    kept, eager = Store(shop.query, history_seconds=300.0), Store(shop.query, history_seconds=0.0)
     for store in (kept, eager):
         for _ in range(3):
             store.history("SELECT 1 FROM TABLE(INFORMATION_SCHEMA.TASK_HISTORY())")
