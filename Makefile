@@ -58,7 +58,7 @@ down: install ## Stop everything that runs for this checkout
 monitor: install ## The dashboard alone
 	@$(DROPSHIP) monitor $(ARGS)
 
-docker-up: ## The platform in containers, on the account of .env or an embedded warehouse
+docker-up: ## The platform in containers, on the account of .env or a local warehouse
 	@docker compose version >/dev/null 2>&1 || { echo "This needs Docker with its compose plugin; make up needs neither." >&2; exit 1; }
 	@sh deploy/compose.sh up --build --detach --wait $(ARGS)
 

@@ -1,6 +1,6 @@
-"""Where Kafka and the warehouse are, decided from the settings: the one place that knows the embedded services.
+"""Where Kafka and the warehouse are, decided from the settings: the one place that knows the local services.
 
-An endpoint is a plain description of how to connect. Asking for one starts the embedded service when the settings name
+An endpoint is a plain description of how to connect. Asking for one starts the local service when the settings name
 no real one; everything above connects in the same way to either.
 """
 
@@ -41,10 +41,10 @@ class KafkaEndpoint:
 
 @dataclass(frozen=True)
 class WarehouseEndpoint:
-    """A Snowflake account or the embedded warehouse.
+    """A Snowflake account or the local warehouse.
 
     `connect_args` are keyword arguments of `snowflake.connector.connect`; database and warehouse are not among them,
-    because both must be reachable before the deployment has made either. `is_account`: not the embedded warehouse, so
+    because both must be reachable before the deployment has made either. `is_account`: not the local warehouse, so
     its deployment is somebody's decision and its minutes cost money. `refresh_schedule`: the graph's, when deployed.
     """
 
@@ -58,10 +58,10 @@ class WarehouseEndpoint:
 
 
 def kafka_endpoint(settings: Settings) -> KafkaEndpoint:
-    """The configured cluster, or the embedded broker, started if it does not run.
+    """The configured cluster, or the local broker, started if it does not run.
 
     Raises:
-        ServiceError: the embedded broker cannot be started.
+        ServiceError: the local broker cannot be started.
         SettingsError: librdkafka does not know a setting, or not its value; names the variable.
     """
     _check_librdkafka(frozenset(settings.kafka_extra.items()))
@@ -70,13 +70,13 @@ def kafka_endpoint(settings: Settings) -> KafkaEndpoint:
 
 
 def warehouse_endpoint(settings: Settings) -> WarehouseEndpoint:
-    """The configured account, or the embedded warehouse, started if it does not run.
+    """The configured account, or the local warehouse, started if it does not run.
 
     Raises:
-        ServiceError: the embedded warehouse cannot be started.
+        ServiceError: the local warehouse cannot be started.
         SettingsError: the private key cannot be used.
     """
-    args = _account(settings) if settings.snowflake_account else _embedded(settings)
+    args = _account(settings) if settings.snowflake_account else _local(settings)
     if settings.snowflake_role:
         args["role"] = settings.snowflake_role
     return WarehouseEndpoint(
@@ -92,7 +92,7 @@ def warehouse_endpoint(settings: Settings) -> WarehouseEndpoint:
 
 
 def supervisor(settings: Settings) -> Supervisor:
-    """The embedded services of this home folder, which is closed to others if an earlier version left it open."""
+    """The local services of this home folder, which is closed to others if an earlier version left it open."""
     settings.keep_private()
     return Supervisor(settings.home, settings.allowed_hosts)
 
@@ -138,7 +138,7 @@ def _check_librdkafka(given: frozenset[tuple[str, str]]) -> None:
             ) from None
 
 
-def _embedded(settings: Settings) -> dict[str, Any]:
+def _local(settings: Settings) -> dict[str, Any]:
     state = supervisor(settings).ensure("snowflake")
     return {key: state[key] for key in ("account", "user", "password", "host", "port", "protocol")}
 

@@ -1,7 +1,7 @@
 """All configuration, from the environment and `.env`; the only place that reads either.
 
 Every variable is described in `.env.example`. An empty KAFKA_BOOTSTRAP_SERVERS or SNOWFLAKE_ACCOUNT selects the
-embedded service of that kind (see `dropship_dagster.endpoints`); nothing else in the package depends on that choice.
+local service of that kind (see `dropship_dagster.endpoints`); nothing else in the package depends on that choice.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Starts, finds and stops the embedded services of one home folder.
+"""Starts, finds and stops the local services of one home folder.
 
 Any number of processes may ask at once: the first starts the service under a lock, the others find it. A service is
 detached from whoever started it (own session, no inherited pipe), so it outlives the command that needed it first.
@@ -43,7 +43,7 @@ _started: list[subprocess.Popen[bytes]] = []
 
 
 class Supervisor:
-    """The embedded services whose data lies in `home`."""
+    """The local services whose data lies in `home`."""
 
     def __init__(self, home: Path, allowed_hosts: Sequence[str] = ()) -> None:
         """`allowed_hosts`: more names by which clients may call the warehouse, beside those of the loopback address."""
@@ -89,9 +89,7 @@ class Supervisor:
                     _reap()
                     left = {service: pid for service, pid in left.items() if owner(self.data_dir(service)) == pid}
         for service, pid in left.items():
-            raise ServiceError(
-                f"The embedded {service} (pid {pid}) does not end; its log is {self.log_file(service)}.", 1
-            )
+            raise ServiceError(f"The local {service} (pid {pid}) does not end; its log is {self.log_file(service)}.", 1)
         return bool(ran)
 
     def status(self) -> dict[str, dict[str, Any]]:
@@ -160,13 +158,13 @@ class Supervisor:
             code = process.poll() if process else None
             if code is not None:
                 raise ServiceError(
-                    f"The embedded {service} did not start: {self._last_words(service)} "
+                    f"The local {service} did not start: {self._last_words(service)} "
                     f"(exit code {code}, log {self.log_file(service)})",
                     code,
                 )
             time.sleep(_POLL)
         raise ServiceError(
-            f"The embedded {service} was not ready within {_START_TIMEOUT:.0f} s: see {self.log_file(service)}.", 1
+            f"The local {service} was not ready within {_START_TIMEOUT:.0f} s: see {self.log_file(service)}.", 1
         )
 
     def _last_words(self, service: Service) -> str:

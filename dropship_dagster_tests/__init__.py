@@ -1,1 +1,1 @@
-"""Tests of the platform: they talk to the real embedded services, never to mocks of them."""
+"""Tests of the platform: they talk to the real local services, never to mocks of them."""

@@ -1,4 +1,4 @@
-"""Fixtures shared by the tests of the platform: the embedded services, started once a test process."""
+"""Fixtures shared by the tests of the platform: the local services, started once a test process."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def settings(deployed_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def kafka(settings: Settings) -> KafkaEndpoint:
-    """The embedded broker. Tests share it, so each uses topics of its own."""
+    """The local broker. Tests share it, so each uses topics of its own."""
     return kafka_endpoint(settings)
 
 
 @pytest.fixture(scope="session")
 def warehouse(settings: Settings) -> WarehouseEndpoint:
-    """The embedded warehouse, its database deployed. Tests share it, so each uses a database of its own."""
+    """The local warehouse, its database deployed. Tests share it, so each uses a database of its own."""
     return warehouse_endpoint(settings)

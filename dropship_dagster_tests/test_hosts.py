@@ -67,7 +67,7 @@ FOREIGN = (
 @pytest.mark.parametrize("host", OURS)
 def test_the_warehouse_answers_to_its_own_names(warehouse: WarehouseEndpoint, host: str) -> None:
     port = warehouse.connect_args["port"]
-    assert ask(port, Host=host.format(port=port)) == (200, "embedded warehouse\n")
+    assert ask(port, Host=host.format(port=port)) == (200, "local warehouse\n")
 
 
 @pytest.mark.parametrize("host", FOREIGN)

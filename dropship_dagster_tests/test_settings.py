@@ -19,7 +19,7 @@ from dropship_dagster.settings import PROJECT_ROOT, Settings, SettingsError, kno
 CANARY = "canary-7f3a"
 
 
-def test_the_default_needs_no_variable_and_selects_the_embedded_services() -> None:
+def test_the_default_needs_no_variable_and_selects_the_local_services() -> None:
     settings = Settings.load()
     assert (settings.customers, settings.products, settings.orders, settings.seed) == (1000, 200, 5000, 42)
     assert settings.kafka_bootstrap_servers == ""

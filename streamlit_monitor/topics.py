@@ -1,6 +1,6 @@
 """How many messages the topics hold, and how many are not loaded. Asked in the background: no page waits for a broker.
 
-Looking starts no broker: an embedded one that does not run is not asked.
+Looking starts no broker: a local one that does not run is not asked.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class Topics:
 
     def _ask(self) -> Ends | None:
         try:
-            embedded = not self._settings.kafka_bootstrap_servers
-            if embedded and not supervisor(self._settings).status()["kafka"]["running"]:
+            local = not self._settings.kafka_bootstrap_servers
+            if local and not supervisor(self._settings).status()["kafka"]["running"]:
                 return None
             found = stream.partitions(kafka_endpoint(self._settings).client_config, self._settings.topics)
         except (ServiceError, stream.StreamError):  # the page says that there is no answer

@@ -68,7 +68,7 @@ class Warehouse:
         atexit.register(self.close)
 
     def allow_start(self) -> None:
-        """Let the next query start the embedded warehouse if it does not run, as the very first query may.
+        """Let the next query start the local warehouse if it does not run, as the very first query may.
 
         Otherwise a dashboard left open would start again what its owner has just stopped.
         """
@@ -143,9 +143,9 @@ class Warehouse:
             raise WarehouseDownError(str(error)) from error
 
     def _endpoint(self) -> WarehouseEndpoint:
-        embedded = not self._settings.snowflake_account
-        if embedded and not self._may_start and not supervisor(self._settings).status()["snowflake"]["running"]:
-            raise WarehouseDownError("The embedded warehouse does not run.")
+        local = not self._settings.snowflake_account
+        if local and not self._may_start and not supervisor(self._settings).status()["snowflake"]["running"]:
+            raise WarehouseDownError("The local warehouse does not run.")
         self._may_start = False
         return warehouse_endpoint(self._settings)
 

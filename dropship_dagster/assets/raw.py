@@ -37,7 +37,7 @@ class LoadConfig(dg.Config):
 def raw(
     context: dg.AssetExecutionContext, config: LoadConfig, kafka: KafkaResource, warehouse: WarehouseResource
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """See that sql/ is deployed as it is (the embedded warehouse is), then load the selected topics."""
+    """See that sql/ is deployed as it is (the local warehouse is), then load the selected topics."""
     from dropship_dagster import warehouse as wh
     from dropship_dagster.assets.batches import Batches
     from dropship_dagster.warehouse.offsets import read_positions

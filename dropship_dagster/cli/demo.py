@@ -106,7 +106,7 @@ def _next_steps(config: Settings) -> None:
         "See it     make up        the Dagster UI and the dashboard, live\n"
         "Prove it   make verify    every event exactly once\n"
         'Ask it     .venv/bin/dropship sql "SELECT * FROM PROD.V_KPIS"\n'
-        "Stop it    make down      the embedded services stop, the data stays"
+        "Stop it    make down      the local services stop, the data stays"
     )
 
 

@@ -1,4 +1,4 @@
-"""`dropship services`: the embedded Kafka broker and warehouse of this home folder."""
+"""`dropship services`: the local broker and warehouse of this home folder."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from rich.table import Table
 
 from dropship_dagster.cli.console import out, print_json, sentences, settings
 
-app = typer.Typer(no_args_is_help=True, help="The embedded services: start, stop, and how to connect to them.")
+app = typer.Typer(no_args_is_help=True, help="The local services: start, stop, and how to connect to them.")
 
 
 @app.command()
 def up() -> None:
-    """Start the embedded broker and warehouse, if the settings do not name real ones.
+    """Start the local broker and warehouse, if the settings do not name real ones.
 
     Example: dropship services up
     """
@@ -29,7 +29,7 @@ def up() -> None:
 
 @app.command()
 def down() -> None:
-    """Stop the embedded services; their data stays.
+    """Stop the local services; their data stays.
 
     Example: dropship services down
     """

@@ -55,7 +55,7 @@ def up(
         ),
     ] = None,
 ) -> None:
-    """Run the platform: embedded services, Dagster's UI and daemon, and the dashboard. Ctrl-C stops all of it.
+    """Run the platform: local services, Dagster's UI and daemon, and the dashboard. Ctrl-C stops all of it.
 
     The shop is open: when there are no CSV files they are made and taken to PROD, and new orders keep coming. With
     --no-live (or DROPSHIP_LIVE=no) nothing is made up: what you generate, produce or bring is loaded and merged.
@@ -78,7 +78,7 @@ def up(
 
 
 def down() -> None:
-    """Stop what `dropship up` started and the embedded services; their data stays.
+    """Stop what `dropship up` started and the local services; their data stays.
 
     Example: dropship down
     """
@@ -169,7 +169,7 @@ def _run_until(config: Settings, live: bool, stop: threading.Event) -> None:
 
 
 def _watch(config: Settings, group: ProcessGroup, stop: threading.Event) -> None:
-    """Until the end: start again whatever ended by itself, embedded services included."""
+    """Until the end: start again whatever ended by itself, local services included."""
     while not stop.wait(1.0):
         for program in group.revive():
             out.print(f"{program.name} ended and was started again; its log is {program.log}")

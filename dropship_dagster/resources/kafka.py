@@ -18,10 +18,10 @@ class KafkaResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
 
     def endpoint(self) -> KafkaEndpoint:
-        """Find the cluster, starting the embedded broker when the settings name none.
+        """Find the cluster, starting the local broker when the settings name none.
 
         Raises:
-            dagster.Failure: a setting cannot be used, or the embedded broker cannot start.
+            dagster.Failure: a setting cannot be used, or the local broker cannot start.
         """
         with user_errors():
             return kafka_endpoint(Settings.load())

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Where the warehouse is. Account and credentials come from SNOWFLAKE_* (see `.env.example`), never from here.
 
-    The embedded warehouse speaks Snowflake's protocol, so that one SnowflakeResource serves both.
+    The local warehouse speaks Snowflake's protocol, so that one SnowflakeResource serves both.
     """
 
     login_timeout: int = Field(default=60, description="Seconds to wait for a log-in before the step fails.")
 
     def endpoint(self) -> WarehouseEndpoint:
-        """Find the warehouse, starting the embedded one when the settings name no account.
+        """Find the warehouse, starting the local one when the settings name no account.
 
         Raises:
-            dagster.Failure: a setting cannot be used, or the embedded warehouse cannot start.
+            dagster.Failure: a setting cannot be used, or the local warehouse cannot start.
         """
         with user_errors():
             return warehouse_endpoint(Settings.load())

@@ -1,6 +1,6 @@
 """The warehouse: deployment of sql/, the exactly-once loader, the task graph, reconciliation.
 
-For the resources, assets, checks and commands above; knows neither Dagster nor whether a service is embedded.
+For the resources, assets, checks and commands above; knows neither Dagster nor whether a service is local.
 
 Names are loaded when they are first used: who only connects need not wait for the loader's libraries.
 """

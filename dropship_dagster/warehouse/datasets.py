@@ -110,7 +110,7 @@ def admit(
 ) -> Admission:
     """Compare a data set with what the warehouse and the topics hold, and register it; nothing is sent here.
 
-    Producing needs no warehouse: where it cannot be asked, the topics are, and the notes say so. An embedded warehouse
+    Producing needs no warehouse: where it cannot be asked, the topics are, and the notes say so. A local warehouse
     that this home does not have yet is not started for it, unless `prepare`.
 
     Args:

@@ -121,7 +121,7 @@ def is_deployed(connection: SnowflakeConnection, database: str, folder: Path = S
 
 
 def prepare(endpoint: WarehouseEndpoint, *, progress: Callable[[str], None] | None = None) -> tuple[str, ...]:
-    """See that the database is deployed: the embedded one is deployed now, an account is only looked at.
+    """See that the database is deployed: the local one is deployed now, an account is only looked at.
 
     On an account the programs run as roles that may not deploy, and a deployment is decided by somebody.
 

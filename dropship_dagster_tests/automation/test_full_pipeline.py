@@ -1,4 +1,4 @@
-"""full_pipeline from nothing to a validated PROD, on the real embedded services; then what is broken on purpose."""
+"""full_pipeline from nothing to a validated PROD, on the real local services; then what is broken on purpose."""
 
 from __future__ import annotations
 

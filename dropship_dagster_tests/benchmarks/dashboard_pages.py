@@ -6,7 +6,7 @@ From the start of `dropship monitor` to the first metric, for a browser that has
 page, over four weeks and over a year, from opening its address until its last chart and table are drawn, nothing holds
 their places any more and no script runs. Each figure is the best of three. No answer is kept from one visit to the
 next: each asks for days that end a day earlier. Beside the clock stands the processor time of dashboard, warehouse and
-browser, which a busy machine changes less. The embedded warehouse runs already.
+browser, which a busy machine changes less. The local warehouse runs already.
 """
 
 from __future__ import annotations

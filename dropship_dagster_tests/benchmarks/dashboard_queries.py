@@ -3,7 +3,7 @@
     python -m dropship_dagster_tests.benchmarks.dashboard_queries [--doublings 10] [--in DIR]
 
 Every query of every page is asked for several periods, uncached, three times, of which the best counts; printed are
-the slowest queries, their processor time in the embedded warehouse, and the 95th percentile.
+the slowest queries, their processor time in the local warehouse, and the 95th percentile.
 """
 
 from __future__ import annotations

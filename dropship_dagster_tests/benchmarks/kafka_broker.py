@@ -1,4 +1,4 @@
-"""Speeds of the embedded Kafka broker, beside the same client loop against a sink that keeps nothing.
+"""Speeds of the local broker, beside the same client loop against a sink that keeps nothing.
 
     python -m dropship_dagster_tests.benchmarks.kafka_broker [--messages N] [--only NAME ...]
 

@@ -3,7 +3,7 @@
     python -m dropship_dagster_tests.benchmarks.load_refresh [--orders 250000] [--rounds 3] [--later 10000]
         [--follow 30] [--grow 1000000 10000000] [--peers]
 
-Starts its own embedded broker and warehouse in a temporary folder and stops them at the end. The loader runs in a
+Starts its own local broker and warehouse in a temporary folder and stops them at the end. The loader runs in a
 process of its own, whose peak memory is measured, `--rounds` times, each time into a database of its own. `--peers`
 installs dlt from the package index into a temporary environment and lets it load the same topic into DuckDB
 (dlt_peer.py) after each of them, so that a machine that becomes slower slows both. `--grow` adds orders to PROD and

@@ -3,7 +3,7 @@
     python -m dropship_dagster_tests.benchmarks.replay [--orders N] [--rounds N] [--rates 10,1000,50000]
 
 The bare loop has keys, values, headers and timestamps ready in memory and counts nothing; a second one sends keys and
-values alone, which are fewer bytes. All three take turns. Starts an embedded broker of its own in a temporary
+values alone, which are fewer bytes. All three take turns. Starts a local broker of its own in a temporary
 folder. Prints one JSON object.
 """
 

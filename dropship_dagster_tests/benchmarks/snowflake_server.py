@@ -1,4 +1,4 @@
-"""Figures of the embedded warehouse, through the connector.
+"""Figures of the local warehouse, through the connector.
 
 Run as `python -m dropship_dagster_tests.benchmarks.snowflake_server [--rows N]`; prints a Markdown table.
 """

@@ -1,6 +1,6 @@
 """`dropship doctor` names what is wrong with this machine, the services and an account, and the fix for each.
 
-The account is an embedded server: SNOWFLAKE_ACCOUNT and the address are set, so nothing tells it from a real one.
+The account is a local server: SNOWFLAKE_ACCOUNT and the address are set, so nothing tells it from a real one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dropship_dagster.cli.doctor import machine as of_machine
 from dropship_dagster.cli.doctor.account import account
 from dropship_dagster.cli.doctor.finding import Finding
 from dropship_dagster.cli.doctor.machine import machine
-from dropship_dagster.cli.doctor.services import embedded_services, kafka
+from dropship_dagster.cli.doctor.services import kafka, local_services
 from dropship_dagster.endpoints import KafkaEndpoint, WarehouseEndpoint, supervisor
 from dropship_dagster.settings import Settings
 from dropship_dagster.warehouse import connect, deploy
@@ -41,7 +41,7 @@ def deployed(warehouse: WarehouseEndpoint) -> WarehouseEndpoint:
 
 @pytest.fixture
 def as_account(deployed: WarehouseEndpoint, settings: Settings) -> Callable[..., Settings]:
-    """Settings that name the embedded server as an account."""
+    """Settings that name the local server as an account."""
 
     def make(**changed: Any) -> Settings:
         given = {
@@ -127,6 +127,7 @@ def test_a_role_without_the_privileges_to_deploy_is_told_each_grant(
 ) -> None:
     role = f"{deployed.database}_NEW"
     sql(f"CREATE ROLE {role}")
+    sql(f"GRANT ROLE {role} TO USER DROPSHIP")
     sql(f"GRANT CREATE DATABASE ON ACCOUNT TO ROLE {role}")
     wrong = failures(list(account(as_account(SNOWFLAKE_ROLE=role, SNOWFLAKE_DATABASE="NOT_MADE_YET"))))
     assert set(wrong) == {"privileges", "objects"}
@@ -142,6 +143,7 @@ def test_a_role_that_holds_only_some_of_the_projects_roles_is_told_the_others(
 ) -> None:
     role = f"{deployed.database}_SOME"
     sql(f"CREATE ROLE {role}")
+    sql(f"GRANT ROLE {role} TO USER DROPSHIP")
     sql(f"GRANT ROLE {deployed.database}_LOADER TO ROLE {role}")
     finding = failures(list(account(as_account(SNOWFLAKE_ROLE=role))))["privileges"]
     assert f"{deployed.database}_LOADER" not in finding.fix
@@ -223,17 +225,15 @@ def test_brokers_that_do_not_answer_are_named(monkeypatch: pytest.MonkeyPatch) -
     assert "KAFKA_BOOTSTRAP_SERVERS" in finding.fix
 
 
-def test_an_embedded_service_of_another_version_is_to_be_started_again(
-    settings: Settings, kafka: KafkaEndpoint
-) -> None:
+def test_a_local_service_of_another_version_is_to_be_started_again(settings: Settings, kafka: KafkaEndpoint) -> None:
     state = supervisor(settings).data_dir("kafka") / "service.json"
     text = state.read_text()
     try:
         state.write_text(json.dumps({**json.loads(text), "version": "0.0.1"}))
-        assert "dropship services down" in failures(list(embedded_services(settings)))["service"].fix
+        assert "dropship services down" in failures(list(local_services(settings)))["service"].fix
     finally:
         state.write_text(text)
-    assert failures(list(embedded_services(settings))) == {}
+    assert failures(list(local_services(settings))) == {}
 
 
 @pytest.fixture

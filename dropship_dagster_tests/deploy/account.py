@@ -1,7 +1,7 @@
 """`make test-snowflake`: the warehouse's contract and an end-to-end slice on the account of the settings.
 
 Everything is made under names of its own (a database, a warehouse, four roles, a resource monitor, beginning with
-DROPSHIP_TEST_) and dropped again. Kafka is the embedded broker, so that the account alone is on trial.
+DROPSHIP_TEST_) and dropped again. Kafka is the local broker, so that the account alone is on trial.
 """
 
 from __future__ import annotations

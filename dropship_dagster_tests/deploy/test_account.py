@@ -1,4 +1,4 @@
-"""An account answers as the embedded warehouse does, and the pipeline runs on it. Run by `make test-snowflake`."""
+"""An account answers as the local warehouse does, and the pipeline runs on it. Run by `make test-snowflake`."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def test_published_ports_are_on_this_machine_alone(name: str) -> None:
     assert all(str(port).startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
 
 
-def test_the_local_profile_has_the_embedded_warehouse_and_the_other_has_not() -> None:
+def test_the_local_profile_has_the_local_warehouse_and_the_other_has_not() -> None:
     local, account = composefile.services(DOCUMENT, "local"), composefile.services(DOCUMENT, "snowflake")
     assert set(local) - set(account) == {"warehouse"}
     assert set(account) == {
@@ -192,7 +192,7 @@ def env_files(arguments: list[str], checkout: Path) -> dict[str, str]:
     return found
 
 
-def test_without_an_account_the_embedded_warehouse_is_chosen_and_passwords_are_made_up_once(checkout: Path) -> None:
+def test_without_an_account_the_local_warehouse_is_chosen_and_passwords_are_made_up_once(checkout: Path) -> None:
     (checkout / ".env").write_text("SNOWFLAKE_ACCOUNT=\n")
     first = asked(checkout, "up", "--detach")
     assert first[0] == "compose"

@@ -1,6 +1,6 @@
 """Every service of docker-compose.yml, run as its container would, in the order that Compose keeps.
 
-Left out because only an engine can run them: Redpanda (the embedded broker stands in), its Console, and what the
+Left out because only an engine can run them: Redpanda (the local broker stands in), its Console, and what the
 kernel enforces.
 """
 
@@ -198,7 +198,7 @@ def test_the_services_come_up_in_order_and_a_run_in_a_container_of_its_own_reach
         assert request["User"] == f"{USER}:{USER}"
         assert request["Labels"]["dagster/job_name"]
 
-    # The consumer loads what the run sent, without a run of Dagster's; the embedded warehouse's own task merges it.
+    # The consumer loads what the run sent, without a run of Dagster's; the local warehouse's own task merges it.
     deadline = time.monotonic() + PATIENCE
     orders = 0
     while orders != 60 and time.monotonic() < deadline:

@@ -1,1 +1,1 @@
-"""Tests of the stream, against the embedded broker."""
+"""Tests of the stream, against the local broker."""

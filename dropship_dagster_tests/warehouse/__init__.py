@@ -1,1 +1,1 @@
-"""Tests of the warehouse, against the embedded broker and the embedded warehouse."""
+"""Tests of the warehouse, against the local broker and the local warehouse."""

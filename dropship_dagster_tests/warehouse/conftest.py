@@ -23,7 +23,7 @@ FORGETFUL = ("--idle-transaction-seconds", "10")
 
 @pytest.fixture(scope="session")
 def warehouse(deployed_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarehouseEndpoint]:
-    """An embedded warehouse that forgets the transaction of a killed client, with a deployed database."""
+    """A local warehouse that forgets the transaction of a killed client, with a deployed database."""
     folder = copy_deployed(deployed_folder, tmp_path_factory.mktemp("warehouse") / "data")
     with running_warehouse(folder, *FORGETFUL) as endpoint:
         yield _without_schedule(endpoint)

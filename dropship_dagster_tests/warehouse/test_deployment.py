@@ -294,7 +294,7 @@ def test_a_role_that_is_not_accountadmin_leaves_the_resource_monitor_to_it(
     assert not any(f"{endpoint.warehouse}_MONITOR" in str(row) for row in monitors)
 
 
-def test_programs_deploy_the_embedded_warehouse_and_only_look_at_an_account(
+def test_programs_deploy_the_local_warehouse_and_only_look_at_an_account(
     empty_database: Callable[[], WarehouseEndpoint],
 ) -> None:
     endpoint = empty_database()

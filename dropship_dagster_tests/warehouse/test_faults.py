@@ -26,7 +26,7 @@ from local_service_tests.processors import resident_megabytes
 
 
 class Server:
-    """An embedded warehouse of the test's own, on one port for its whole life."""
+    """A local warehouse of the test's own, on one port for its whole life."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -109,7 +109,7 @@ def test_the_dashboard_asks_everything_about_the_shop_as_a_reader(store: Store) 
     assert products.one(store, products.top(store, span, 5).iloc[0]["product_id"]) is not None
     customers.best(store, span, 5, unmasked=True)
     customers.cohorts(store, span.start, span.end)
-    fulfilment.late(store, span, now, 5)
+    fulfilment.late(store, now, 5)
     assert len(products.categories(store)) == 1
     assert pipeline.stations(store)["row_count"].sum() > 0
     assert pipeline.loads(store, 5)["rows_loaded"].sum() == 6

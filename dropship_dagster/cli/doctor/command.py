@@ -42,10 +42,10 @@ def examine(config: Settings) -> Iterator[Finding]:
     """Every check."""
     from dropship_dagster.cli.doctor.account import account
     from dropship_dagster.cli.doctor.machine import machine
-    from dropship_dagster.cli.doctor.services import embedded_services, kafka, warehouse
+    from dropship_dagster.cli.doctor.services import kafka, local_services, warehouse
 
     yield from machine(config)
-    yield from embedded_services(config)
+    yield from local_services(config)
     yield from kafka(config)
     yield from account(config) if config.snowflake_account else warehouse(config)
 

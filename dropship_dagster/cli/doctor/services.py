@@ -15,7 +15,7 @@ from local_service.service import owner, read_state
 _KAFKA_SECONDS = 10.0
 
 
-def embedded_services(config: Settings) -> Iterator[Finding]:
+def local_services(config: Settings) -> Iterator[Finding]:
     """Whether those that run are of this version: one that was started before an upgrade goes on as it was."""
     known = supervisor(config)
     for service in SERVICES:
@@ -58,7 +58,7 @@ def kafka(config: Settings) -> Iterator[Finding]:
 
 
 def warehouse(config: Settings) -> Iterator[Finding]:
-    """Whether the embedded warehouse answers."""
+    """Whether the local warehouse answers."""
     from snowflake.connector.errors import Error as SnowflakeError
 
     from dropship_dagster.warehouse import connect
@@ -72,4 +72,4 @@ def warehouse(config: Settings) -> Iterator[Finding]:
         yield Finding("warehouse", False, " ".join(str(error).split()), fix)
         return
     user, release = row if isinstance(row, tuple) else ("?", "?")
-    yield Finding("warehouse", True, f"embedded, user {user}, version {release}")
+    yield Finding("warehouse", True, f"local, user {user}, version {release}")

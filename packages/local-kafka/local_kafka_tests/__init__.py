@@ -1,1 +1,1 @@
-"""Tests of the embedded Kafka broker: real clients against real processes."""
+"""Tests of the local broker: real clients against real processes."""

@@ -1,4 +1,4 @@
-"""Apache Kafka's own command line tools, unmodified, against the embedded broker."""
+"""Apache Kafka's own command line tools, unmodified, against the local broker."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Tests of the embedded services."""
+"""Tests of the local services."""

@@ -1,1 +1,1 @@
-"""Tests of the embedded warehouse, through Snowflake's own connector."""
+"""Tests of the local warehouse, through Snowflake's own connector."""

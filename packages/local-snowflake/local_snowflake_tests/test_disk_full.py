@@ -85,7 +85,7 @@ def test_a_nearly_full_disk_refuses_what_grows_and_goes_on_with_room(small_disk:
         session.run("CREATE TABLE OLD AS SELECT 1 AS A")
         done, error = fill(session, 40_000)
         assert (error.errno, error.sqlstate) == (604, "53100")
-        assert "disk of the embedded warehouse is full" in str(error)
+        assert "disk of the local warehouse is full" in str(error)
         assert done > 0
         room = os.statvfs(small_disk)
         assert room.f_bavail * room.f_frsize < 64 << 20, "the disk was not full"
@@ -107,7 +107,7 @@ def test_a_statement_that_fills_the_disk_is_undone(small_disk: Path) -> None:
         session.run(INSERT.format(1, 1000))
         large = "INSERT INTO T SELECT 2, REPEAT(UUID_STRING(), 20) FROM TABLE(GENERATOR(ROWCOUNT => 400000))"
         error = session.fails(large)
-        assert "disk of the embedded warehouse is full" in str(error)
+        assert "disk of the local warehouse is full" in str(error)
         assert "No space left on device" in str(error)
         assert session.run(COUNTS) == [(1000, 1, 1)]
         subprocess.run(["mount", "-o", "remount,size=900m", str(small_disk)], check=True)

@@ -24,4 +24,4 @@ def test_the_document_tells_what_is_supported_and_what_is_refused(session: Sessi
     for statement in examples("Refused"):
         error = session.fails(statement)
         assert error.errno == 2, f"{statement}: {error}"
-        assert "not supported by the embedded warehouse" in str(error), statement
+        assert "not supported by the local warehouse" in str(error), statement

@@ -1,4 +1,4 @@
-"""The Snowflake CLI, which brings a connector of its own: `snow sql` and sql/run_all.sh on the embedded warehouse."""
+"""The Snowflake CLI, which brings a connector of its own: `snow sql` and sql/run_all.sh on the local warehouse."""
 
 from __future__ import annotations
 

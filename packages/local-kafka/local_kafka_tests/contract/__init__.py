@@ -1,1 +1,1 @@
-"""Cases whose answer is the same from the embedded broker and from Apache Kafka."""
+"""Cases whose answer is the same from the local broker and from Apache Kafka."""

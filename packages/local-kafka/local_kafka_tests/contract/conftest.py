@@ -16,7 +16,7 @@ _COORDINATOR_SECONDS = 120
 
 @pytest.fixture(scope="session")
 def eager_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
-    """An embedded broker that compacts as soon as it may."""
+    """A local broker that compacts as soon as it may."""
     with running_broker(tmp_path_factory.mktemp("eager") / "kafka", "--compaction-check-ms", "100") as process:
         yield process
 

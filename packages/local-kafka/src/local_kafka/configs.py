@@ -189,7 +189,7 @@ def check_configs(configs: Mapping[str, str]) -> None:
         if spec is None:
             raise ApiError(
                 ErrorCode.invalid_config,
-                f"Unknown topic config name: {name}. The embedded broker knows "
+                f"Unknown topic config name: {name}. The local broker knows "
                 f"{', '.join(sorted(spec.name for spec in shown_configs({})))}.",
             )
         wrong = spec.check(value.strip())

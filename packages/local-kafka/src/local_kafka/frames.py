@@ -95,5 +95,5 @@ def _explain(start: bytes, size: int, most_bytes: int) -> str:
     if start in _HTTP:
         return "this is HTTP; the port speaks Kafka's protocol"
     if start.startswith(_TLS_HANDSHAKE):
-        return "this is TLS; the embedded broker has none, use security.protocol=PLAINTEXT"
+        return "this is TLS; the local broker has none, use security.protocol=PLAINTEXT"
     return f"a request of {size} bytes, where 1 to {most_bytes} are allowed"

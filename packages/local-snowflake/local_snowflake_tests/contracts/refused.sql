@@ -1,11 +1,11 @@
--- What would be wrong or half right is refused by name. Of the embedded warehouse alone: not run on an account
+-- What would be wrong or half right is refused by name. Of the local warehouse alone: not run on an account
 CREATE TABLE T (ID NUMBER, V VARIANT);
 SELECT NO_SUCH_FUNCTION(1);
 --! 002140
 --~ Unknown function NO_SUCH_FUNCTION
 SELECT SOUNDEX('a');
 --! 000002
---~ not supported by the embedded warehouse
+--~ not supported by the local warehouse
 SELECT * FROM T AT (OFFSET => -60);
 --! 000002
 SELECT * FROM T SAMPLE (10);
@@ -56,6 +56,6 @@ SELECT RANDOM(1);
 --! 000002
 SELECT 'a' NOT LIKE ANY ('a', 'b');
 --! 000002
--- what the embedded warehouse says of itself
+-- what the local warehouse says of itself
 SELECT CURRENT_REGION() AS A, CURRENT_ACCOUNT_NAME() AS B, CURRENT_ORGANIZATION_NAME() AS C, CURRENT_USER() AS D, CURRENT_WAREHOUSE() AS E;
 --= LOCAL | EMBEDDED | EMBEDDED | LOCAL | NULL

@@ -24,7 +24,7 @@ SELECT TYPEOF(V) AS A, TYPEOF(V:age) AS B, TYPEOF(V:tags) AS C, TYPEOF(V:none) A
 --= OBJECT | INTEGER | ARRAY | NULL_VALUE | NULL | VARCHAR | DECIMAL | BOOLEAN
 SELECT V:age + 1 FROM T;
 --! 000002
---~ not supported by the embedded warehouse: arithmetic on a VARIANT
+--~ not supported by the local warehouse: arithmetic on a VARIANT
 SELECT * FROM T ORDER BY V:age;
 --! 000002
 SELECT SUM(V:age) FROM T;

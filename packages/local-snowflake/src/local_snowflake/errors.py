@@ -259,12 +259,10 @@ def refuse(what: str) -> NoReturn:
 
 
 # (DuckDB's wording, Snowflake's wording, number, SQLSTATE); the first group of the pattern fills the {}
-_DISK = "The disk of the embedded warehouse is full: {}; make room (DROP works) and repeat the statement"
-_LOST = (
-    "The embedded warehouse starts again, because DuckDB could not go on: {}; log in again and repeat the transaction"
-)
-_MEMORY = "The embedded warehouse ran out of memory: {}; raise --memory-limit or make the statement smaller"
-_UNSUPPORTED = "not supported by the embedded warehouse: "
+_DISK = "The disk of the local warehouse is full: {}; make room (DROP works) and repeat the statement"
+_LOST = "The local warehouse starts again, because DuckDB could not go on: {}; log in again and repeat the transaction"
+_MEMORY = "The local warehouse ran out of memory: {}; raise --memory-limit or make the statement smaller"
+_UNSUPPORTED = "not supported by the local warehouse: "
 _NUMBER = "Numeric value '{}' is not recognized"
 _IDENTIFIER_HERE = "SQL compilation error:\ninvalid identifier '{}'"
 _VALUE_COUNT = "SQL compilation error:\nInsert value list does not match column list"
@@ -291,7 +289,7 @@ _PATTERNS: list[tuple[str, str, Code, str]] = [
         Code.NOT_A_NUMBER,
         "22018",
     ),
-    (r"not supported by the embedded warehouse: (.*)", f"{_UNSUPPORTED}{{}}", Code.UNSUPPORTED, "0A000"),
+    (r"not supported by the local warehouse: (.*)", f"{_UNSUPPORTED}{{}}", Code.UNSUPPORTED, "0A000"),
     (r"time field value[^\"]*\"(.*?)\"", "Time '{}' is not recognized", Code.NOT_A_TIME, "22007"),
     (r"timestamp field[^\"]*\"(.*)\"", "Timestamp '{}' is not recognized", Code.NOT_A_TIMESTAMP, "22007"),
     (r"date field[^\"]*\"(.*?)\"", "Date '{}' is not recognized", Code.NOT_A_DATE, "22007"),

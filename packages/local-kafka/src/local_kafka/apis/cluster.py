@@ -133,7 +133,7 @@ def describe_acls(call: Call) -> Body:
 def sasl_handshake(call: Call) -> Body:
     """What a plaintext listener of Kafka answers to a client that wants to authenticate."""
     log.warning(
-        "client %s wants SASL (%s): the embedded broker has no authentication, use security.protocol=PLAINTEXT",
+        "client %s wants SASL (%s): the local broker has no authentication, use security.protocol=PLAINTEXT",
         call.client_id,
         call.request.mechanism,
     )

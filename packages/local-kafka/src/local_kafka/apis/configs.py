@@ -37,7 +37,7 @@ _GROUP_CONFIGS: list[Body] = [
         "config_source": SOURCE_DEFAULT,
         "config_type": TYPE_INT,
         "read_only": True,
-        "documentation": "Of groups of the new protocol, which the embedded broker has not.",
+        "documentation": "Of groups of the new protocol, which the local broker has not.",
         "synonyms": [{"name": name, "value": value, "source": SOURCE_DEFAULT}],
     }
     for name, value in (("consumer.session.timeout.ms", "45000"), ("consumer.heartbeat.interval.ms", "5000"))

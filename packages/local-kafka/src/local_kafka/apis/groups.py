@@ -26,8 +26,7 @@ _FETCH_MANY = 8
 _DESCRIBE_NOT_FOUND = 6
 _COMMIT_NOT_FOUND = 9
 _CLASSIC_ONLY = (
-    "The embedded broker has no groups of the new protocol (KIP-848): set group.protocol=classic, "
-    "or use Apache Kafka 4."
+    "The local broker has no groups of the new protocol (KIP-848): set group.protocol=classic, or use Apache Kafka 4."
 )
 _NOTHING_COMMITTED = CommittedOffset(-1, -1, "")
 

@@ -20,7 +20,7 @@ _ACKS = (0, 1, -1)
 # A producer that has no id yet, or no epoch.
 _NONE = -1
 NO_TRANSACTIONS = (
-    "The embedded broker has no transactions: leave transactional.id empty (enable.idempotence works), "
+    "The local broker has no transactions: leave transactional.id empty (enable.idempotence works), "
     "or use Apache Kafka or Redpanda."
 )
 

@@ -141,7 +141,7 @@ def _check_attributes(header: BatchHeader) -> None:
     if header.attributes & CONTROL_FLAG:
         raise RefusedError(ErrorCode.invalid_record, "Clients may not write control batches.")
     if header.attributes & TRANSACTIONAL_FLAG:
-        raise RefusedError(ErrorCode.invalid_txn_state, "The embedded broker has no transactions.")
+        raise RefusedError(ErrorCode.invalid_txn_state, "The local broker has no transactions.")
     if header.attributes & CODEC_MASK > ZSTD:
         raise RefusedError(ErrorCode.unsupported_compression_type, "The compression of the batch is unknown.")
     if header.attributes & TIMESTAMP_TYPE_FLAG:

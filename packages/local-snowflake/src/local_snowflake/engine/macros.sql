@@ -17,7 +17,7 @@ CREATE OR REPLACE MACRO sf_number_text(t) AS
 -- A text in arithmetic has 5 digits after the point; one with more is not rounded, as its digits would be lost unseen.
 CREATE OR REPLACE MACRO sf_operand_text(t) AS
     CASE WHEN regexp_matches(t, '\.\d{5}\d*[1-9]') THEN
-             sf_fail_text('not supported by the embedded warehouse: the text ' || t
+             sf_fail_text('not supported by the local warehouse: the text ' || t
                  || ' as a number without a cast, as it has more than 5 digits after the point; cast it to a NUMBER')
          ELSE sf_number_text(t) END;
 -- The argument stands once, so that it is evaluated once.

@@ -130,7 +130,7 @@ class Server:
         )
 
     async def _alive(self, _: Request) -> Response:
-        return Response("embedded warehouse\n", media_type="text/plain")
+        return Response("local warehouse\n", media_type="text/plain")
 
     async def _telemetry(self, _: Request) -> Response:
         return JSONResponse({"success": True, "code": None, "message": None, "data": None})
@@ -144,7 +144,7 @@ class Server:
         authenticator = str(data.get("AUTHENTICATOR", "SNOWFLAKE")).upper()
         if authenticator not in ("SNOWFLAKE", "SNOWFLAKE_PASSWORD", "SNOWFLAKE_JWT"):
             error = SnowflakeError(
-                "The embedded warehouse knows passwords and key pairs only, no other authenticator.",
+                "The local warehouse knows passwords and key pairs only, no other authenticator.",
                 Code.WRONG_AUTHENTICATOR,
                 "08001",
             )

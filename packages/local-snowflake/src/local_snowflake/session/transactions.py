@@ -102,7 +102,7 @@ class Transactional:
         """Refuse statements in a transaction that an error has ended."""
         if self.transaction is not None and self.transaction.aborted:
             raise SnowflakeError(
-                "The transaction cannot go on after an error (the embedded warehouse could not undo the failed "
+                "The transaction cannot go on after an error (the local warehouse could not undo the failed "
                 f"statement alone); ROLLBACK it and begin again. The error was: {self.transaction.aborted}",
                 Code.TRANSACTION_ABORTED,
                 "25P02",

@@ -62,7 +62,7 @@ class Scheduler:
         self._engine.store.execute(
             "UPDATE task_history SET state = 'FAILED', completed_time = now(), "
             f"error_code = '{Code.CANCELED.digits}', "
-            "error_message = 'The embedded warehouse was stopped while the task ran.' "
+            "error_message = 'The local warehouse was stopped while the task ran.' "
             "WHERE state = 'EXECUTING' OR state = 'SCHEDULED' AND NOT (task_id = root_task_id AND attempt_number = 1)"
         )
         for entry, database, schema, name, scheduled, source, config, group in asked:

@@ -42,7 +42,7 @@ def to_duckdb(kind: exp.DataType) -> str:
     """The DuckDB type for a declared Snowflake type.
 
     Raises:
-        SnowflakeError: a type the embedded warehouse does not have.
+        SnowflakeError: a type the local warehouse does not have.
     """
     base, parameters = kind.this, _parameters(kind)
     if base is DType.DECIMAL:

@@ -15,7 +15,7 @@ from local_snowflake.translate.functions import OWN
 from local_snowflake.translate.outer_joins import with_outer_joins
 
 
-class EmbeddedSnowflake(Snowflake):
+class LocalSnowflake(Snowflake):
     """Snowflake's dialect whose calls to functions of `functions.OWN` stay `exp.Anonymous`."""
 
     class Parser(SnowflakeParser):
@@ -25,7 +25,7 @@ class EmbeddedSnowflake(Snowflake):
         }
 
 
-_DIALECT = EmbeddedSnowflake()
+_DIALECT = LocalSnowflake()
 
 
 def parse(sql: str) -> exp.Expr:

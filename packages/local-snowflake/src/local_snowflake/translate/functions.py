@@ -336,7 +336,7 @@ OWN: dict[str, str | dict[int, str] | Builder] = {
     "DIV0NULL": {2: "CASE WHEN {1} = 0 OR {1} IS NULL THEN CASE WHEN NOT {0} IS NULL THEN 0 END ELSE {0} / {1} END"},
     "RANDOM": {
         0: "CAST(hash(uuid()) >> 1 AS BIGINT) * (CASE WHEN random() < 0.5 THEN -1 ELSE 1 END)",
-        1: "sf_fail_text('not supported by the embedded warehouse: RANDOM with a seed' "
+        1: "sf_fail_text('not supported by the local warehouse: RANDOM with a seed' "
         "|| left(CAST({0} AS VARCHAR), 0))",
     },
     "REGEXP_SUBSTR": _regexp_substr,
@@ -352,7 +352,7 @@ OWN: dict[str, str | dict[int, str] | Builder] = {
     "SHA1": {1: "sha1({0})"},
     "SHA1_HEX": {1: "sha1({0})"},
     "SHA2": {1: "sha256({0})", 2: "CASE WHEN {1} IN (256, 0) THEN sha256({0}) "
-                                    "ELSE sf_fail_text('not supported by the embedded warehouse: "
+                                    "ELSE sf_fail_text('not supported by the local warehouse: "
                                     "SHA2 of other than 256 bits') END"},
     "SHA2_HEX": {1: "sha256({0})"},
     "UUID_STRING": {0: "CAST(uuid() AS VARCHAR)"},
