@@ -122,6 +122,14 @@ def test_settings_of_containers_are_settings_of_the_platform() -> None:
     assert own - known == {"DROPSHIP_ALERT_WEBHOOK", "DROPSHIP_DAGSTER_URL"}, "those two are Dagster's alone"
 
 
+def test_each_setting_of_the_platform_reaches_the_containers() -> None:
+    aliases = {str(field.validation_alias) for field in Settings.model_fields.values() if field.validation_alias}
+    given = {name for service in OURS.values() for name in service["environment"]}
+    in_the_image = set(re.findall(r"(DROPSHIP_\w+)=", DOCKERFILE))
+    one_broker, the_key_itself = "DROPSHIP_TOPIC_REPLICATION", "SNOWFLAKE_PRIVATE_KEY_PATH"
+    assert aliases - given - in_the_image == {one_broker, the_key_itself}
+
+
 def test_the_dashboard_gets_each_of_its_settings_and_no_other_service_does() -> None:
     known = {
         str(field.validation_alias) for name, field in Settings.model_fields.items() if name.startswith("dashboard_")
