@@ -24,6 +24,7 @@ def held_up(endpoint: WarehouseEndpoint) -> Iterator[SnowflakeConnection]:
     with warehouse.connect(endpoint) as connection:
         for statement in (
             "CREATE TABLE OPS.GATE AS SELECT 0 AS N",
+            f'GRANT SELECT, UPDATE ON TABLE OPS.GATE TO ROLE "{endpoint.database}_TRANSFORMER"',
             *ALWAYS,
             "ALTER TASK OPS.STAGE_PRODUCTS MODIFY AS UPDATE OPS.GATE SET N = N + 1",
             "BEGIN",
