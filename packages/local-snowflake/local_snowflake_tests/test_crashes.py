@@ -88,7 +88,8 @@ def test_definitions_and_offsets_survive_a_kill(own_server: Server) -> None:
         "CREATE TABLE T (A NUMBER(5,0) COMMENT 'c', V VARIANT)", "CREATE STREAM S ON TABLE T",
         "CREATE VIEW W AS SELECT A FROM T", "INSERT INTO T SELECT 1, PARSE_JSON('{}')",
         "CREATE TABLE SINK AS SELECT A FROM S", "INSERT INTO T (A) VALUES (2)",
-        "CREATE STAGE ST", "CREATE SEQUENCE SQ", "CREATE WAREHOUSE WH", "GRANT SELECT ON TABLE T TO ROLE R",
+        "CREATE STAGE ST", "CREATE SEQUENCE SQ", "CREATE WAREHOUSE WH", "CREATE ROLE R",
+        "GRANT SELECT ON TABLE T TO ROLE R",
     ):  # fmt: skip
         session.run(statement)
     open_ = own_server.session(database="LOCAL")
