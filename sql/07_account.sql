@@ -1,12 +1,14 @@
 -- deploy: once
 --
--- What an account refuses or charges for, put right: privileges that the roles lacked, and no clustering keys. Databases
--- deployed before 01 and 02 had it right are brought up to them; in a new one most of this changes nothing.
+-- Who reads what, and no clustering keys. It stands behind the files that make tables, views and streams, so that it brings
+-- databases to the same state that were deployed with other grants and with keys.
 
 USE ROLE "<% admin_role %>";
 USE DATABASE "<% database %>";
 
--- By schema, as in 01_warehouse_db_schemas.sql, which says why.
+-- What the transformer makes later is granted at birth, by schema: where a schema has future grants for a kind of object,
+-- those of its database for that kind are ignored, for every role
+-- (docs.snowflake.com/en/sql-reference/sql/grant-privilege, considerations for future grants).
 REVOKE SELECT ON FUTURE TABLES IN DATABASE "<% database %>" FROM ROLE "<% database %>_ORCHESTRATOR";
 REVOKE SELECT ON FUTURE VIEWS IN DATABASE "<% database %>" FROM ROLE "<% database %>_ORCHESTRATOR";
 REVOKE SELECT ON FUTURE STREAMS IN DATABASE "<% database %>" FROM ROLE "<% database %>_ORCHESTRATOR";
